@@ -1,0 +1,270 @@
+"""Everything that is raised.
+
+    FusebillError
+    ├── APIError                         the service answered, and refused
+    │   ├── BadRequestError              400, 422
+    │   ├── AuthenticationError          401, and the 400 that means a malformed key
+    │   ├── PermissionDeniedError        403
+    │   ├── NotFoundError                404
+    │   ├── ConflictError                409, and the 400 that names a service status
+    │   ├── RateLimitError               429, after the wait that was allowed
+    │   └── ServerError                  500 and above
+    ├── ConnectError                     no connection: nothing was sent
+    ├── ConnectionLostError              a read lost its connection (a lost write is settled instead)
+    ├── RequestTimeoutError              also TimeoutError
+    ├── InvalidResponseError             an answer that cannot be understood
+    │   └── PreviewChangedStateError     a preview that seems to have acted
+    ├── OutcomeUnknownError              sent, and not settled
+    ├── NotAppliedError                  settled: it did not happen
+    ├── WouldEraseError                  a PUT would erase what nobody named; nothing was sent
+    ├── ConcurrentModificationError      somebody else changed the same field
+    ├── QuotaExhaustedError              the quota is used up; nothing was sent
+    ├── ClientStateError                 closed, or another event loop; also RuntimeError
+    ├── ValidationError                  an argument that cannot be sent; also ValueError
+    └── ConfigurationError               key, base URL or settings; also ValueError
+
+Errors carry facts, so that nobody has to parse a message. They pickle, and none of them holds the API key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, ClassVar
+
+from fusebill_async.outcome import Attempt, Outcome
+
+
+class FusebillError(Exception):
+    """The root of the tree.
+
+    Attributes:
+        outcome: what is known of the effect of the call.
+        operation: the verb's name, such as "hold"; None outside a call.
+        customer_id: the customer acted on, if there was one.
+        attempts: one record for each attempt, oldest first.
+    """
+
+    usual_outcome: ClassVar[Outcome] = Outcome.NOT_SENT
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        outcome: Outcome | None = None,
+        operation: str | None = None,
+        customer_id: int | None = None,
+        attempts: Iterable[Attempt] = (),
+    ) -> None:
+        super().__init__(message)
+        self.outcome = self.usual_outcome if outcome is None else outcome
+        self.operation = operation
+        self.customer_id = customer_id
+        self.attempts = tuple(attempts)
+
+    @property
+    def message(self) -> str:
+        """The text of the error."""
+        return str(self.args[0])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exception's own way calls the class with `args` alone, which loses every keyword.
+        return _rebuild, (type(self), self.args, self.__dict__.copy())
+
+
+def _rebuild(kind: type[FusebillError], args: tuple[Any, ...], state: dict[str, Any]) -> FusebillError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class APIError(FusebillError):
+    """The service answered, and refused.
+
+    Attributes:
+        status: the HTTP status.
+        error_id: the service's `ErrorId`, None where the answer had none.
+        errors: (key, value) pairs as the service gave them.
+        body: the answer's body, as it came, cut at 64 KiB.
+    """
+
+    usual_outcome = Outcome.REJECTED
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        error_id: int | None = None,
+        errors: Iterable[tuple[str, str]] = (),
+        body: bytes = b"",
+        **facts: Any,
+    ) -> None:
+        super().__init__(message, **facts)
+        self.status = status
+        self.error_id = error_id
+        self.errors = tuple(errors)
+        self.body = body
+
+
+class BadRequestError(APIError):
+    """400 or 422: the service calls the request malformed or invalid."""
+
+
+class AuthenticationError(APIError):
+    """401, or the 400 that says that the key is malformed."""
+
+
+class PermissionDeniedError(APIError):
+    """403."""
+
+
+class NotFoundError(APIError):
+    """404: no such customer, or no such endpoint."""
+
+
+class ConflictError(APIError):
+    """409, or a 400 that names a service status: the customer's state does not allow it."""
+
+
+class RateLimitError(APIError):
+    """429, and the call was not allowed to wait any longer.
+
+    Attributes:
+        opens_at: when the window opens (aware, UTC), None if the service did not say.
+    """
+
+    def __init__(self, message: str, *, opens_at: datetime | None = None, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.opens_at = opens_at
+
+
+class ServerError(APIError):
+    """500 and above. Raised for reads only: a write that meets it is settled."""
+
+    usual_outcome = Outcome.UNKNOWN
+
+
+class ConnectError(FusebillError):
+    """No connection could be made. Nothing was sent."""
+
+
+class ConnectionLostError(FusebillError):
+    """The connection of a read was lost after it was sent, in every attempt."""
+
+    usual_outcome = Outcome.UNKNOWN
+
+
+class RequestTimeoutError(FusebillError, TimeoutError):
+    """A time limit of the call was reached; `.outcome` tells whether something was sent."""
+
+
+class InvalidResponseError(FusebillError):
+    """The service answered with something that is not an answer to the call.
+
+    Attributes:
+        status: the HTTP status, None if it is not known.
+        body: the answer's body, as far as it came, cut at 64 KiB.
+    """
+
+    usual_outcome = Outcome.UNKNOWN
+
+    def __init__(self, message: str, *, status: int | None = None, body: bytes = b"", **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.status = status
+        self.body = body
+
+
+class PreviewChangedStateError(InvalidResponseError):
+    """A preview was answered with a customer in another state than before: it may have acted."""
+
+
+class OutcomeUnknownError(FusebillError):
+    """A write was sent, no usable answer came, and reading the customer has not settled it.
+
+    `await client.resolve(...)` settles it later, and `client.unresolved()` lists it.
+
+    Attributes:
+        reading: what was last read of the customer (`.status`, `.modified`), None if no read succeeded.
+        intent_id: the name of the write in the ledger of open intents.
+    """
+
+    usual_outcome = Outcome.UNKNOWN
+
+    def __init__(self, message: str, *, reading: Any = None, intent_id: str | None = None, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.reading = reading
+        self.intent_id = intent_id
+
+
+class NotAppliedError(FusebillError):
+    """A write was sent, no usable answer came, and reads have shown that it did not happen.
+
+    Attributes:
+        quiet_period: the bound that this rests on, in seconds: no effect came within it.
+        reading: what was read of the customer last.
+    """
+
+    usual_outcome = Outcome.NOT_APPLIED
+
+    def __init__(self, message: str, *, quiet_period: float, reading: Any = None, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.quiet_period = quiet_period
+        self.reading = reading
+
+
+class WouldEraseError(FusebillError):
+    """A PUT would turn fields into null that the caller did not name. Nothing was sent.
+
+    Attributes:
+        fields: their names, such as "middle_name" and "customer_reference.reference2".
+    """
+
+    def __init__(self, message: str, *, fields: Iterable[str], **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.fields = tuple(fields)
+
+
+class ConcurrentModificationError(FusebillError):
+    """Somebody else changed a field that this update names.
+
+    Attributes:
+        conflicts: field name to (value when read, value now, value wanted).
+    """
+
+    def __init__(self, message: str, *, conflicts: Mapping[str, tuple[Any, Any, Any]], **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.conflicts = dict(conflicts)
+
+
+class QuotaExhaustedError(FusebillError):
+    """The account's quota is used up for longer than the call may wait. Nothing was sent.
+
+    Attributes:
+        opens_at: when the window opens again (aware, UTC), None if the service has not said.
+    """
+
+    def __init__(self, message: str, *, opens_at: datetime | None = None, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.opens_at = opens_at
+
+
+class ClientStateError(FusebillError, RuntimeError):
+    """The client is closed, or was used from another event loop than the one that it belongs to."""
+
+
+class ValidationError(FusebillError, ValueError):
+    """An argument that cannot be sent. Nothing was sent.
+
+    Attributes:
+        field: the argument's name, such as "customer_id" or "customer_reference.reference1".
+    """
+
+    def __init__(self, message: str, *, field: str, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.field = field
+
+
+class ConfigurationError(FusebillError, ValueError):
+    """A key, a base URL or a setting that cannot work."""

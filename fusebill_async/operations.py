@@ -1,0 +1,372 @@
+"""The table of API operations. One row tells everything that any part of the package needs to know of an endpoint.
+
+The client, retrying, settling, bulk, the command line, the simulator and the README's table all read it.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, Literal, TypeAlias
+
+import attrs
+
+from fusebill_async.models.enums import CancellationOption, ServiceStartOption, Status
+
+_PAGES = "https://developer.staxbill.com/reference/"
+
+
+class Safety(StrEnum):
+    """What may be done after an attempt whose effect is not known."""
+
+    READ = "read"
+    """It changes nothing: send it again."""
+    REPEATABLE = "repeatable"
+    """Settle it; if it was not applied it is sent again."""
+    MONEY = "money"
+    """Settle it; if it was not applied it is sent again only if the caller allowed it."""
+    REPLACE = "replace"
+    """A PUT of a whole resource. Settle it; if it was not applied, read, merge and send again."""
+    CREATE = "create"
+    """Settle it by searching for what it would have made."""
+
+
+@attrs.frozen
+class StatusIs:
+    """The goal is met when the customer has one of these statuses."""
+
+    statuses: frozenset[Status]
+
+
+@attrs.frozen
+class FieldsAreNull:
+    """The goal is met when these keys are there and null. A key that is absent leaves it undecided."""
+
+    keys: tuple[str, ...]
+
+
+@attrs.frozen
+class FieldsAre:
+    """The goal is met when each key (on the left) holds the value that was sent under the key on the right.
+
+    A key that the request left out is not looked at.
+    """
+
+    keys: tuple[tuple[str, str], ...]
+
+
+@attrs.frozen
+class FieldIs:
+    """The goal is met when the key holds this value."""
+
+    key: str
+    value: str
+
+
+@attrs.frozen
+class FieldsAsNamed:
+    """The goal is met when every field that the caller named reads as it was sent."""
+
+
+@attrs.frozen
+class FoundByReference:
+    """The goal is met when a search finds what the request would have made."""
+
+
+Goal: TypeAlias = StatusIs | FieldsAreNull | FieldsAre | FieldIs | FieldsAsNamed | FoundByReference
+
+
+@attrs.frozen(kw_only=True)
+class Parameter:
+    """One parameter of an operation: `name` in Python, `key` on the wire."""
+
+    name: str
+    key: str
+    place: Literal["path", "query", "body"]
+    kind: Literal["id", "bool", "text", "fields", "ids"]
+    required: bool = False
+    choices: tuple[str, ...] = ()
+    about: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Operation:
+    """One endpoint.
+
+    Attributes:
+        name: the coroutine's name.
+        resource: the attribute of the client that holds it.
+        method, path: of the request; `{id}` stands for the customer.
+        safety: what may be done after an attempt whose effect is not known.
+        parameters: what the caller gives.
+        fixed: keys with a value that never changes, by place.
+        allowed_from: the statuses from which it works; None is any.
+        leads_to: the status that it leads to; None leaves it as it is.
+        goal: what a read shows when it has happened; None for what changes nothing.
+        answer: what the body of a good answer holds.
+        id_key: where the answer shows the customer that it is about.
+        page: the address of the API page.
+        summary: one line for help texts.
+    """
+
+    name: str
+    resource: str
+    method: Literal["GET", "POST", "PUT"]
+    path: str
+    safety: Safety
+    parameters: tuple[Parameter, ...] = ()
+    fixed: tuple[tuple[Literal["query", "body"], str, Any], ...] = ()
+    allowed_from: frozenset[Status] | None = None
+    leads_to: Status | None = None
+    goal: Goal | None = None
+    answer: Literal["customer", "activation", "overview", "customers", "json"] = "customer"
+    id_key: str | None = "id"
+    page: str = ""
+    summary: str = ""
+
+    # Asked on every call, so they are worked out once.
+    writes: bool = attrs.field(init=False)
+    moves_money: bool = attrs.field(init=False)
+    customer_in_path: bool = attrs.field(init=False)
+
+    @writes.default
+    def _writes(self) -> bool:
+        return self.safety is not Safety.READ
+
+    @moves_money.default
+    def _moves_money(self) -> bool:
+        return self.safety is Safety.MONEY
+
+    @customer_in_path.default
+    def _customer_in_path(self) -> bool:
+        return "{id}" in self.path
+
+    @property
+    def title(self) -> str:
+        """The name as a user writes it, such as "hubspot.unlatch"."""
+        return f"{self.resource}.{self.name}"
+
+
+def _in_path(key: str = "customerId") -> Parameter:
+    return Parameter(name="customer_id", key=key, place="path", kind="id", required=True, about="Fusebill id")
+
+
+def _in_body(key: str = "customerId") -> Parameter:
+    return Parameter(name="customer_id", key=key, place="body", kind="id", required=True, about="Fusebill id")
+
+
+def _flag(name: str, key: str, about: str, *, place: Literal["query", "body"], required: bool = False) -> Parameter:
+    return Parameter(name=name, key=key, place=place, kind="bool", required=required, about=about)
+
+
+def _activation_flags(*, required: bool) -> tuple[Parameter, ...]:
+    return (
+        _flag(
+            "activate_all_subscriptions", "activateAllSubscriptions", "activate draft subscriptions too",
+            place="body", required=required,
+        ),
+        _flag(
+            "activate_all_draft_purchases", "activateAllDraftPurchases", "activate draft purchases too",
+            place="body", required=required,
+        ),
+        _flag(
+            "temporarily_disable_auto_post", "temporarilyDisableAutoPost", "leave the invoice unposted",
+            place="body", required=required,
+        ),
+    )  # fmt: skip
+
+
+_ZERO_DOLLAR = ("show_zero_dollar_charges", "showZeroDollarCharges", "include zero dollar charges on invoices")
+_SIDE_EFFECTS = Parameter(
+    name="side_effects", key="view", place="query", kind="bool", about="include the invoice that was made"
+)
+_SERVICE_START = Parameter(
+    name="service_start_option", key="serviceStartOption", place="body", kind="text", required=True,
+    choices=tuple(ServiceStartOption), about="what is charged for the periods that were missed",
+)  # fmt: skip
+_DISABLE_AUTO_POST = _flag(
+    "temporarily_disable_auto_post", "temporarilyDisableAutoPost", "leave the invoice unposted", place="body"
+)
+
+_NOT_CANCELLED = frozenset({Status.DRAFT, Status.ACTIVE, Status.HOLD, Status.SUSPENDED})
+_NEVER_DRAFT_AGAIN = StatusIs(frozenset({Status.ACTIVE, Status.SUSPENDED, Status.HOLD}))
+_RUNNING = StatusIs(frozenset({Status.ACTIVE, Status.SUSPENDED}))
+
+GET = Operation(
+    name="get", resource="customers", method="GET", path="/customers/{id}", safety=Safety.READ,
+    parameters=(_in_path(),), page=_PAGES + "customer-object", summary="Read a customer.",
+)  # fmt: skip
+OVERVIEW = Operation(
+    name="overview", resource="customers", method="GET", path="/customers/{id}/Overview", safety=Safety.READ,
+    parameters=(_in_path(),), answer="overview", id_key=None, page=_PAGES + "read-customer-overview-1",
+    summary="Read a customer's short form.",
+)  # fmt: skip
+LIST = Operation(
+    name="list", resource="customers", method="GET", path="/customers", safety=Safety.READ, answer="customers",
+    id_key=None, page=_PAGES + "list-customers", summary="List customers.",
+)  # fmt: skip
+HOLD = Operation(
+    name="hold", resource="customers", method="POST", path="/CustomerHold/{id}", safety=Safety.REPEATABLE,
+    parameters=(_in_path(),), allowed_from=frozenset({Status.ACTIVE}), leads_to=Status.HOLD,
+    goal=StatusIs(frozenset({Status.HOLD})), page=_PAGES + "hold-customer",
+    summary="Put a customer on hold; its subscriptions are suspended.",
+)  # fmt: skip
+RELEASE_HOLD = Operation(
+    name="release_hold", resource="customers", method="POST", path="/customers/unHold", safety=Safety.MONEY,
+    parameters=(_in_body(), _SERVICE_START, _flag(*_ZERO_DOLLAR, place="body"), _DISABLE_AUTO_POST),
+    allowed_from=frozenset({Status.HOLD}), leads_to=Status.ACTIVE, goal=_RUNNING,
+    page=_PAGES + "un-hold-customer", summary="Take a customer off hold; missed periods may be charged.",
+)  # fmt: skip
+PREVIEW_RELEASE_HOLD = Operation(
+    name="preview_release_hold", resource="customers", method="POST", path="/customers/unHold", safety=Safety.READ,
+    parameters=(_in_body(), _SERVICE_START, _flag(*_ZERO_DOLLAR, place="body"), _DISABLE_AUTO_POST),
+    fixed=(("body", "preview", True),), allowed_from=frozenset({Status.HOLD}), answer="activation",
+    page=_PAGES + "un-hold-customer", summary="Show what taking a customer off hold would invoice.",
+)  # fmt: skip
+CANCEL = Operation(
+    name="cancel", resource="customers", method="POST", path="/customerCancellation", safety=Safety.MONEY,
+    parameters=(
+        _in_body(),
+        Parameter(
+            name="cancellation_option", key="cancellationOption", place="body", kind="text", required=True,
+            choices=tuple(CancellationOption), about="what is credited of charges not yet earned",
+        ),
+    ),
+    allowed_from=_NOT_CANCELLED, leads_to=Status.CANCELLED, goal=StatusIs(frozenset({Status.CANCELLED})),
+    page=_PAGES + "delete-customer", summary="Cancel a customer and its subscriptions.",
+)  # fmt: skip
+UNCANCEL = Operation(
+    name="uncancel", resource="customers", method="POST", path="/customers/uncancel/{id}", safety=Safety.MONEY,
+    parameters=(_in_path(),), allowed_from=frozenset({Status.CANCELLED}), leads_to=Status.ACTIVE,
+    goal=_NEVER_DRAFT_AGAIN, page=_PAGES + "uncancel-customer", summary="Undo the cancellation of a customer.",
+)  # fmt: skip
+ACTIVATE = Operation(
+    name="activate", resource="customers", method="POST", path="/customerActivation", safety=Safety.MONEY,
+    parameters=(
+        _in_body(), *_activation_flags(required=True), _flag(*_ZERO_DOLLAR, place="query"), _SIDE_EFFECTS,
+    ),
+    allowed_from=frozenset({Status.DRAFT}), leads_to=Status.ACTIVE, goal=_NEVER_DRAFT_AGAIN, answer="activation",
+    page=_PAGES + "activate-customer", summary="Activate a draft customer; it may be invoiced and charged.",
+)  # fmt: skip
+PREVIEW_ACTIVATION = Operation(
+    name="preview_activation", resource="customers", method="POST", path="/customerActivation", safety=Safety.READ,
+    parameters=(
+        _in_body(), *_activation_flags(required=False), _flag(*_ZERO_DOLLAR, place="query"), _SIDE_EFFECTS,
+    ),
+    fixed=(("query", "preview", True),), allowed_from=frozenset({Status.DRAFT}), answer="activation",
+    page=_PAGES + "activate-customer", summary="Show what activating a customer would invoice; changes nothing.",
+)  # fmt: skip
+ACTIVATE_ITEMS = Operation(
+    name="activate_items", resource="customers", method="POST", path="/customers/purchase/{id}",
+    safety=Safety.MONEY,
+    parameters=(
+        _in_path(),
+        Parameter(
+            name="subscription_ids", key="specificSubscriptionIds", place="body", kind="ids",
+            about="the draft subscriptions to activate",
+        ),
+        Parameter(
+            name="purchase_ids", key="specificPurchaseIds", place="body", kind="ids",
+            about="the draft purchases to activate",
+        ),
+        Parameter(
+            name="invoice_collect_options", key="invoiceCollectOptions", place="body", kind="text",
+            about="how the invoice is collected",
+        ),
+        _DISABLE_AUTO_POST,
+    ),
+    allowed_from=frozenset({Status.ACTIVE}), page=_PAGES + "activate-customers-specific-subscriptions-and-purchases",
+    summary="Activate chosen subscriptions and purchases of an active customer.",
+)  # fmt: skip
+CREATE = Operation(
+    name="create", resource="customers", method="POST", path="/customers", safety=Safety.CREATE,
+    parameters=(Parameter(name="fields", key="", place="body", kind="fields", about="the customer's fields"),),
+    leads_to=Status.DRAFT, goal=FoundByReference(), page=_PAGES + "customers-1", summary="Create a draft customer.",
+)  # fmt: skip
+UPDATE = Operation(
+    name="update", resource="customers", method="PUT", path="/customers", safety=Safety.REPLACE,
+    parameters=(
+        _in_body("id"),
+        Parameter(name="changes", key="", place="body", kind="fields", about="the fields to change"),
+    ),
+    goal=FieldsAsNamed(), page=_PAGES + "customers-2",
+    summary="Change fields of a customer; everything else goes back as it came.",
+)  # fmt: skip
+REPLACE = attrs.evolve(UPDATE, name="replace", summary="Send a whole customer, as the API has it.")
+
+HUBSPOT_LATCH = Operation(
+    name="latch", resource="hubspot", method="POST", path="/HubSpot/latchCustomer", safety=Safety.REPEATABLE,
+    parameters=(
+        _in_body("fusebillId"),
+        Parameter(name="hubspot_id", key="hubSpotId", place="body", kind="id", about="contact id (vid)"),
+        Parameter(name="hubspot_company_id", key="hubSpotCompanyId", place="body", kind="id", about="company id"),
+    ),
+    goal=FieldsAre((("hubSpotId", "hubSpotId"), ("hubSpotCompanyId", "hubSpotCompanyId"))),
+    page=_PAGES + "latch-customer-1", summary="Map a customer to its HubSpot ids.",
+)  # fmt: skip
+HUBSPOT_UNLATCH = Operation(
+    name="unlatch", resource="hubspot", method="POST", path="/HubSpot/UnlatchCustomer/{id}",
+    safety=Safety.REPEATABLE, parameters=(_in_path(),), goal=FieldsAreNull(("hubSpotId", "hubSpotCompanyId")),
+    page=_PAGES + "unlatch-customer-1", summary="Remove a customer's mapping to its HubSpot ids.",
+)  # fmt: skip
+SALESFORCE_LATCH = Operation(
+    name="latch", resource="salesforce", method="POST", path="/Salesforce/Latch", safety=Safety.REPEATABLE,
+    parameters=(
+        _in_body("fusebillId"),
+        Parameter(name="salesforce_id", key="salesforceId", place="body", kind="text", required=True),
+        _flag("force_latch", "forceLatch", "replace a mapping that is there", place="body"),
+    ),
+    goal=FieldsAre((("salesforceId", "salesforceId"),)), page=_PAGES + "latch-customer",
+    summary="Map a customer to a Salesforce account.",
+)  # fmt: skip
+NETSUITE_LATCH = Operation(
+    name="latch", resource="netsuite", method="POST", path="/NetSuite/LatchCustomer", safety=Safety.REPEATABLE,
+    parameters=(
+        _in_body("fusebillId"),
+        Parameter(name="netsuite_id", key="netsuiteId", place="body", kind="text", required=True),
+        Parameter(name="netsuite_sync_start_date", key="netsuiteSyncStartDate", place="body", kind="text"),
+    ),
+    goal=FieldsAre((("netsuiteId", "netsuiteId"),)), page=_PAGES + "netsuite-latch-customer",
+    summary="Map a customer to a NetSuite customer.",
+)  # fmt: skip
+NETSUITE_UNLATCH = Operation(
+    name="unlatch", resource="netsuite", method="POST", path="/NetSuite/UnLatchCustomer", safety=Safety.REPEATABLE,
+    parameters=(
+        _in_body("fusebillId"),
+        Parameter(name="netsuite_id", key="netsuiteId", place="body", kind="text", required=True),
+    ),
+    goal=FieldsAreNull(("netsuiteId",)), page=_PAGES + "netsuite-unlatch-customer",
+    summary="Remove a customer's mapping to its NetSuite customer.",
+)  # fmt: skip
+NETSUITE_ENABLE_SYNC = Operation(
+    name="enable_sync", resource="netsuite", method="POST", path="/Netsuite/EnableSynch/{id}",
+    safety=Safety.REPEATABLE, parameters=(_in_path(),), goal=FieldIs("netsuiteSynchStatus", "Enabled"),
+    page=_PAGES + "netsuite-enable-synchronization", summary="Synchronise a customer with NetSuite.",
+)  # fmt: skip
+NETSUITE_DISABLE_SYNC = Operation(
+    name="disable_sync", resource="netsuite", method="POST", path="/Netsuite/DisableSynch/{id}",
+    safety=Safety.REPEATABLE, parameters=(_in_path(),), goal=FieldIs("netsuiteSynchStatus", "Disabled"),
+    page=_PAGES + "netsuite-disable-sync", summary="Stop synchronising a customer with NetSuite.",
+)  # fmt: skip
+GEOTAB_LATCH = Operation(
+    name="latch", resource="geotab", method="POST", path="/Geotab/LatchCustomer", safety=Safety.REPEATABLE,
+    parameters=(
+        _in_body("fusebillId"),
+        Parameter(name="geotab_id", key="geotabId", place="body", kind="text", required=True),
+    ),
+    goal=FieldsAre((("geotabId", "geotabId"),)), page=_PAGES + "latch-customer-2",
+    summary="Map a customer to a Geotab account.",
+)  # fmt: skip
+GEOTAB_UNLATCH = Operation(
+    name="unlatch", resource="geotab", method="POST", path="/Geotab/UnlatchCustomer", safety=Safety.REPEATABLE,
+    parameters=(_in_body("fusebillId"),), goal=FieldsAreNull(("geotabId",)), page=_PAGES + "unlatch-customer-2",
+    summary="Remove a customer's mapping to its Geotab account.",
+)  # fmt: skip
+
+OPERATIONS: tuple[Operation, ...] = (
+    GET, LIST, OVERVIEW, CREATE, UPDATE, REPLACE,
+    ACTIVATE, PREVIEW_ACTIVATION, ACTIVATE_ITEMS, HOLD, RELEASE_HOLD, PREVIEW_RELEASE_HOLD, CANCEL, UNCANCEL,
+    HUBSPOT_LATCH, HUBSPOT_UNLATCH, SALESFORCE_LATCH,
+    NETSUITE_LATCH, NETSUITE_UNLATCH, NETSUITE_ENABLE_SYNC, NETSUITE_DISABLE_SYNC, GEOTAB_LATCH, GEOTAB_UNLATCH,
+)  # fmt: skip
+
+BY_TITLE: dict[str, Operation] = {operation.title: operation for operation in OPERATIONS}

@@ -1,0 +1,98 @@
+"""What became of a call, whose work it was, and the facts about each attempt that a policy reads."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+import attrs
+
+
+class Outcome(StrEnum):
+    """What is known of a call's effect at the service."""
+
+    APPLIED = "applied"
+    """It happened: the service said so, or a read afterwards shows it."""
+    REJECTED = "rejected"
+    """The service refused it; nothing changed."""
+    NOT_SENT = "not_sent"
+    """Not one byte of it left this process."""
+    UNKNOWN = "unknown"
+    """It was sent, no usable answer came, and no read has settled it."""
+    NOT_APPLIED = "not_applied"
+    """It was sent, no usable answer came, and reads have shown that it did not happen."""
+
+
+class Attribution(StrEnum):
+    """Whose work the effect is."""
+
+    OURS = "ours"
+    ALREADY = "already"
+    UNPROVEN = "unproven"
+
+
+class ConfirmedBy(StrEnum):
+    """What an applied outcome rests on."""
+
+    RESPONSE = "response"
+    READ = "read"
+
+
+class Phase(StrEnum):
+    """How far an attempt came. Nothing left the process before `SENT`."""
+
+    QUEUED = "queued"
+    """It waited for the customer's lock, for quota or for a place in the pool."""
+    CONNECTING = "connecting"
+    """A connection was being made."""
+    SENT = "sent"
+    """A connection was handed out: from here on the service may have acted."""
+    HEADERS = "headers"
+    """The status line and the headers of the answer came."""
+    ANSWERED = "answered"
+    """The whole answer came."""
+
+    @property
+    def nothing_sent(self) -> bool:
+        """Whether it is proven that not one byte of the request left."""
+        return self in _BEFORE_SENDING
+
+
+_BEFORE_SENDING = frozenset({Phase.QUEUED, Phase.CONNECTING})
+
+
+@attrs.frozen(kw_only=True)
+class Attempt:
+    """The record of one attempt.
+
+    `duration` is in seconds, from the hand-out of a connection (or the start of connecting) to the end.
+    `reason` says in words what went wrong, "" if nothing did; `followed` says what was done about it.
+    """
+
+    number: int
+    phase: Phase
+    status: int | None
+    duration: float
+    reason: str = ""
+    followed: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Window:
+    """One quota window as the service last described it. `resets_at` is the service's time (aware, UTC)."""
+
+    limit: int
+    remaining: int
+    resets_at: datetime | None = None
+
+
+@attrs.frozen(kw_only=True)
+class QuotaSeen:
+    """The `X-Rate-Limit-*` headers of one answer. A window that the headers left out, or garbled, is None.
+
+    `date` is the answer's `Date` (aware, UTC): the windows are relative to it, never to the local clock.
+    """
+
+    minute: Window | None = None
+    day: Window | None = None
+    date: datetime | None = None

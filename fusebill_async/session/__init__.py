@@ -1,0 +1,1 @@
+"""The session manager: connection pool, the attempt, the retry loop."""
