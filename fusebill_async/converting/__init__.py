@@ -1,0 +1,32 @@
+"""Bytes to models and back.
+
+`converter` is a cattrs converter that knows the service's quirks; `make_converter` makes another one and
+`configure_converter` teaches one that exists. The functions are what the client calls.
+"""
+
+from fusebill_async.converting.configuring import configure_converter, converter, make_converter
+from fusebill_async.converting.decoding import (
+    decode_activation,
+    decode_customer,
+    decode_customers,
+    decode_error,
+    decode_overview,
+)
+from fusebill_async.converting.encoding import encode, to_wire
+from fusebill_async.converting.json_text import UnreadableAnswer, decode_json, wire_fields
+
+__all__ = [
+    "UnreadableAnswer",
+    "configure_converter",
+    "converter",
+    "decode_activation",
+    "decode_customer",
+    "decode_customers",
+    "decode_error",
+    "decode_json",
+    "decode_overview",
+    "encode",
+    "make_converter",
+    "to_wire",
+    "wire_fields",
+]

@@ -1,0 +1,59 @@
+"""What the service sends and takes: views that keep the bytes that came beside the values that they show."""
+
+from fusebill_async.models.activation import Activation
+from fusebill_async.models.changes import named_changes, named_fields
+from fusebill_async.models.customer import Customer, CustomerAcquisition, CustomerReference, SalesTrackingCode
+from fusebill_async.models.enums import (
+    AccountStatus,
+    CancellationOption,
+    QuickbooksLatchType,
+    SalesforceAccountType,
+    ServiceStartOption,
+    Status,
+    SynchStatus,
+    Title,
+)
+from fusebill_async.models.error_body import ErrorBody
+from fusebill_async.models.invoice import (
+    DraftCharge,
+    DraftChargeGroup,
+    DraftDiscount,
+    DraftTax,
+    InvoicePreview,
+)
+from fusebill_async.models.naming import wire_key, wire_keys
+from fusebill_async.models.overview import Overview
+from fusebill_async.models.unset import UNSET, Unset
+from fusebill_async.models.view import Extra, Reader, WireView
+
+__all__ = [
+    "UNSET",
+    "AccountStatus",
+    "Activation",
+    "CancellationOption",
+    "Customer",
+    "CustomerAcquisition",
+    "CustomerReference",
+    "DraftCharge",
+    "DraftChargeGroup",
+    "DraftDiscount",
+    "DraftTax",
+    "ErrorBody",
+    "Extra",
+    "InvoicePreview",
+    "Overview",
+    "QuickbooksLatchType",
+    "Reader",
+    "SalesTrackingCode",
+    "SalesforceAccountType",
+    "ServiceStartOption",
+    "Status",
+    "SynchStatus",
+    "Title",
+    "Unset",
+    "WireView",
+    "named_changes",
+    "named_fields",
+    "wire_key",
+    "wire_keys",
+]

@@ -1,4 +1,4 @@
-"""Open enums: they compare equal to the API's text, and a value unknown to us is kept as the `str` that came."""
+"""Open enums: they compare equal to the API's text, and an unknown value is kept as the `str` that came."""
 
 from __future__ import annotations
 
