@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 
-class UnreadableAnswer(ValueError):  # noqa: N818 - it is what was found, and becomes an error of the tree
-above """A body that is not the answer that was expected.
+class UnreadableAnswer(ValueError):  # noqa: N818 - a finding, which becomes an error of the tree
+    """A body that is not the answer that was expected.
 
     Attributes:
         reason: why, in words that quote nothing of the body.

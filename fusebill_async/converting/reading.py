@@ -122,9 +122,7 @@ def reader_of(converter: cattrs.Converter, model: type[AnyView]) -> FieldReader[
 
 
 def _own_reader(model: type[AnyView]) -> FieldReader[AnyView]:
-    from fusebill_async.converting import converter  # noqa: PLC0415 - the module that makes it imports this
-
-    one
+    from fusebill_async.converting import converter  # noqa: PLC0415 - its module imports this one
 
     return reader_of(converter, model)
 
