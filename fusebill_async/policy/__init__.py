@@ -1,0 +1,1 @@
+"""Pure: may this be sent again, when, and at what cost. Reads facts, never HTTP."""

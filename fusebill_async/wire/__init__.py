@@ -1,0 +1,1 @@
+"""Pure: build a request, read an answer, parse the quota headers, redact."""
