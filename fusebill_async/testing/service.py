@@ -1,0 +1,400 @@
+"""What the service does with a request: the operations of the table, their states, refusals and effects."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Final
+
+import attrs
+import msgspec
+
+from fusebill_async import operations as table
+from fusebill_async.operations import FieldIs, FieldsAre, FieldsAreNull, Operation
+from fusebill_async.testing.clock import Clock
+from fusebill_async.testing.customers import (
+    NULL,
+    StoredCustomer,
+    Template,
+    check_fields,
+    check_put,
+    splice,
+    text_of,
+)  # fmt: skip
+from fusebill_async.testing.invoices import invoice_preview, posted_invoice
+from fusebill_async.testing.ledger import Effect, Ledger
+from fusebill_async.testing.listing import Listing, Paging
+from fusebill_async.testing.messages import NotAnObjectError, Reply, Request
+from fusebill_async.testing.refusals import (
+    ALREADY_LATCHED,
+    API_ERROR,
+    BAD_KEY,
+    NO_KEY,
+    NO_NETSUITE_ACCOUNT,
+    NOT_FOUND,
+    WRONG_STATUS,
+    RefusedError,
+    api_error,
+    message,
+    refuse,
+)  # fmt: skip
+from fusebill_async.testing.store import CustomerStore
+
+PREFIX: Final = "/v1"
+
+_KEY = re.compile(r"Basic +([A-Za-z0-9+/=_\-.~:{} ]+)", re.IGNORECASE)
+_OVERVIEW = ("title", "firstName", "middleName", "lastName", "suffix", "primaryEmail", "primaryPhone",
+             "companyName", "reference", "createdTimestamp", "status")  # fmt: skip
+
+
+@attrs.frozen(kw_only=True)
+class Behaviour:
+    """What can be chosen about the service.
+
+    Attributes:
+        api_key: the only key that is let in; None lets every well-formed key in.
+        conflict_status: the status of a refusal for the service status: 400 as the samples have it, or 409.
+        bump_modified_on_status: whether an operation that changes the status touches `modifiedTimestamp`.
+        enforce_states: whether an operation is refused from a status that the table does not name.
+        default_currency: what a PUT without a currency sets.
+        side_effects_key: the key that holds the invoices under view=sideeffects; the real one is not known.
+        template: how made-up customers look.
+        paging: how lists are paged.
+    """
+
+    api_key: str | None = None
+    conflict_status: int = 400
+    bump_modified_on_status: bool = True
+    enforce_states: bool = True
+    default_currency: str = "USD"
+    side_effects_key: str = "invoices"
+    template: Template = attrs.field(factory=Template)
+    paging: Paging = attrs.field(factory=Paging)
+
+
+@attrs.frozen
+class Route:
+    """The operations that share a method and a path; previews differ by a fixed parameter only."""
+
+    operation: Operation
+    preview: Operation | None = None
+
+
+def _routes() -> dict[tuple[str, str], Route]:
+    routes: dict[tuple[str, str], Route] = {}
+    for operation in table.OPERATIONS:
+        key = (operation.method, operation.path.lower())
+        first = routes.get(key)
+        if first is None:
+            routes[key] = Route(operation)
+        elif operation.fixed:
+            routes[key] = Route(first.operation, operation)
+    return routes
+
+
+_ROUTES: Final = _routes()
+_PATHS: Final = {path for _, path in _ROUTES}
+
+
+def _id_key(operation: Operation) -> str | None:
+    for parameter in operation.parameters:
+        if parameter.kind == "id" and parameter.name == "customer_id" and parameter.place == "body":
+            return parameter.key.lower()
+    return None
+
+
+_ID_KEYS: Final = {operation.title: _id_key(operation) for operation in table.OPERATIONS}
+_NO_OPERATION = "No HTTP resource was found that matches the request URI '{path}'."
+
+
+class Service:
+    """The behaviour, without a socket: `identify` a request, then `answer` it."""
+
+    def __init__(self, behaviour: Behaviour, store: CustomerStore, ledger: Ledger, clock: Clock) -> None:
+        self.behaviour = behaviour
+        self.store = store
+        self.ledger = ledger
+        self.clock = clock
+        self.extra_routes: dict[tuple[str, str], Reply] = {}
+        self.invoices: Counter[int] = Counter()
+        self._listing = Listing(store, behaviour.paging)
+        self._admitted: set[str] = set()
+
+    # -- what a request is about ---------------------------------------------------------------------------
+
+    def identify(self, request: Request) -> None:
+        """Note on the request which operation it asks for, and for which customer."""
+        route, in_path = _find(request.method, request.path.lower())
+        if route is None:
+            return
+        operation = route.operation
+        if route.preview is not None and _asks(request, route.preview):
+            operation = route.preview
+        request.operation = operation.title
+        request.customer_id = _whole(in_path) if in_path else _id_in_body(request, _ID_KEYS[operation.title])
+
+    def admit(self, request: Request) -> Reply | None:
+        """Return the refusal of a request without a good key, None if it may come in."""
+        given = request.headers.get("authorization")
+        if given in self._admitted:
+            return None
+        if not given:
+            return api_error(401, (API_ERROR, NO_KEY), headers=b"X-AuthorizationFailed: true\r\n")
+        found = _KEY.fullmatch(given)
+        if found is None:
+            return api_error(400, (API_ERROR, BAD_KEY))
+        if self.behaviour.api_key is not None and found[1] != self.behaviour.api_key:
+            return api_error(401, (API_ERROR, NO_KEY), headers=b"X-AuthorizationFailed: true\r\n")
+        self._admitted.add(given)
+        return None
+
+    # -- the answer ----------------------------------------------------------------------------------------
+
+    def answer(self, request: Request) -> Reply:
+        """Do what is asked and return the answer; a refusal is an answer too."""
+        try:
+            reply = self._answer(request)
+        except RefusedError as refused:
+            reply = refused.reply
+        except NotAnObjectError:
+            reply = message(400, "The request is invalid.").reply
+        if self.behaviour.template.pretty and reply.body:
+            return attrs.evolve(reply, body=msgspec.json.format(reply.body, indent=2))
+        return reply
+
+    def present(self, customer_id: int) -> Reply:
+        """Return what a read would answer; a customer that does not exist is made up."""
+        customer = self.store.get(customer_id)
+        return Reply(200, customer.body if customer else splice(self.behaviour.template.fields(customer_id)))
+
+    def _answer(self, request: Request) -> Reply:
+        if not request.operation:
+            return self._extra(request)
+        operation = table.BY_TITLE[request.operation]
+        if operation is table.LIST:
+            return self._listing.answer(request.options)
+        if operation is table.CREATE:
+            return self._create(request)
+        customer = self._customer(operation, request)
+        if operation is table.GET:
+            return Reply(200, customer.body)
+        if operation is table.OVERVIEW:
+            return self._overview(customer)
+        if operation is table.UPDATE:
+            return self._update(operation, customer, request)
+        return self._verb(operation, customer, request)
+
+    def _customer(self, operation: Operation, request: Request) -> StoredCustomer:
+        if request.customer_id is None:
+            if operation.customer_in_path:
+                raise message(404, _NO_OPERATION.format(path=request.path))
+            raise refuse(400, f"{_ID_KEYS[operation.title]} is required.")
+        customer = self.store.get(request.customer_id)
+        if customer is None:
+            raise refuse(404, NOT_FOUND.format(id=request.customer_id))
+        return customer
+
+    def _extra(self, request: Request) -> Reply:
+        path = request.path.lower().rstrip("/")
+        reply = self.extra_routes.get((request.method, path))
+        if reply is not None:
+            return reply
+        if _find_any(path):
+            text = f"The requested resource does not support http method '{request.method}'."
+            raise message(405, text)
+        raise message(404, _NO_OPERATION.format(path=request.path))
+
+    # -- customers -----------------------------------------------------------------------------------------
+
+    def _overview(self, customer: StoredCustomer) -> Reply:
+        fields = {key: customer.fields[key] for key in _OVERVIEW if key in customer.fields}
+        return Reply(200, splice(fields | {"arBalance": b"0.0000", "availableFunds": b"0.0000"}))
+
+    def _create(self, request: Request) -> Reply:
+        sent = request.fields if request.body.strip() else {}
+        check_fields(sent)
+        customer_id = self.store.new_id()
+        customer = StoredCustomer(customer_id, self.behaviour.template.blank(customer_id))
+        # The rules of a PUT on a blank customer: what is not sent stays null.
+        customer.replace(
+            {key: value for key, value in sent.items() if key != "status"}, self.behaviour.default_currency
+        )
+        if sent.get("title", NULL) == NULL:
+            customer.set({"title": b'""', "netsuiteCustomerType": sent.get("netsuitecustomertype", b'""')})
+        stamp = self.clock.stamp()
+        # Z right after create, no zone on every later read (FACTS 6).
+        customer.set({"modifiedTimestamp": stamp, "createdTimestamp": stamp})
+        body = customer.body
+        customer.set({"createdTimestamp": stamp.replace(b"Z", b"")})
+        self.store.add(customer)
+        request.customer_id = customer_id
+        self._record(table.CREATE, customer, request)
+        return Reply(200, body)
+
+    def _update(self, operation: Operation, customer: StoredCustomer, request: Request) -> Reply:
+        check_put(customer, request.fields)
+        customer.replace(request.fields, self.behaviour.default_currency)
+        return self._changed(operation, customer, request, {})
+
+    # -- verbs ---------------------------------------------------------------------------------------------
+
+    def _verb(self, operation: Operation, customer: StoredCustomer, request: Request) -> Reply:
+        preview = bool(operation.fixed) or (
+            operation is table.ACTIVATE_ITEMS and _body_flag(request, "preview")
+        )
+        _check_parameters(operation, request, preview=preview)
+        self._check_status(operation, customer)
+        if preview:
+            return self._preview(operation, customer, request)
+        if operation.leads_to is not None:
+            return self._transition(operation, customer, request)
+        if operation.goal is None:
+            return self._changed(operation, customer, request, {})
+        changes = self._latch(operation, customer, request)
+        return self._changed(operation, customer, request, changes)
+
+    def _check_status(self, operation: Operation, customer: StoredCustomer) -> None:
+        if operation.allowed_from is None or not self.behaviour.enforce_states:
+            return
+        if customer.status not in operation.allowed_from:
+            raise refuse(self.behaviour.conflict_status, WRONG_STATUS.format(status=customer.status))
+
+    def _transition(self, operation: Operation, customer: StoredCustomer, request: Request) -> Reply:
+        changes = {"status": f'"{operation.leads_to}"'.encode()}
+        touch = self.behaviour.bump_modified_on_status
+        reply = self._changed(operation, customer, request, changes, touch=touch)
+        if operation not in {table.ACTIVATE, table.RELEASE_HOLD}:
+            return reply
+        self.invoices[customer.id] += 1
+        if request.options.get("view", "").lower() != "sideeffects":
+            return reply
+        invoice = posted_invoice(self.invoices.total(), customer.id, self.clock)
+        return Reply(200, splice(customer.fields | {self.behaviour.side_effects_key: b"[%b]" % invoice}))
+
+    def _preview(self, operation: Operation, customer: StoredCustomer, request: Request) -> Reply:
+        if operation is table.ACTIVATE_ITEMS:
+            return Reply(200, customer.body)
+        zero_dollar = request.options.get("showzerodollarcharges", "").lower() == "true" or _body_flag(
+            request, "showZeroDollarCharges"
+        )
+        invoice = invoice_preview(customer.id, self.clock, zero_dollar=zero_dollar)
+        extra = {"invoicePreview": invoice, "additionalInvoicesForPreview": b"[%b]" % invoice}
+        return Reply(200, splice(customer.fields | extra))
+
+    def _latch(self, operation: Operation, customer: StoredCustomer, request: Request) -> dict[str, bytes]:
+        if operation is table.SALESFORCE_LATCH:
+            latched = customer.fields.get("salesforceId", NULL) != NULL
+            if latched and not _body_flag(request, "forceLatch"):
+                raise refuse(400, ALREADY_LATCHED)
+        if operation is table.NETSUITE_UNLATCH:
+            given = text_of(request.fields.get("netsuiteid", NULL))
+            if given != text_of(customer.fields.get("netsuiteId", NULL)):
+                raise refuse(400, NO_NETSUITE_ACCOUNT.format(id=given))
+        goal = operation.goal
+        if isinstance(goal, FieldsAreNull):
+            return dict.fromkeys(goal.keys, NULL)
+        if isinstance(goal, FieldIs):
+            return {goal.key: msgspec.json.encode(goal.value)}
+        if isinstance(goal, FieldsAre):
+            # What is left out is null, and null clears a mapping: FACTS 5 says so of HubSpot.
+            return {key: request.fields.get(sent.lower(), NULL) for key, sent in goal.keys}
+        raise TypeError(f"{operation.title} has a goal that the simulator cannot bring about")
+
+    # -- what happened -------------------------------------------------------------------------------------
+
+    def _changed(
+        self,
+        operation: Operation,
+        customer: StoredCustomer,
+        request: Request,
+        changes: dict[str, bytes],
+        *,
+        touch: bool = True,
+    ) -> Reply:
+        if touch:
+            changes["modifiedTimestamp"] = self.clock.stamp()
+        customer.set(changes)
+        self.store.changed(customer)
+        self._record(operation, customer, request)
+        return Reply(200, customer.body)
+
+    def _record(self, operation: Operation, customer: StoredCustomer, request: Request) -> None:
+        self.ledger.record(Effect(operation.title, customer.id, self.clock.seconds(), request.connection))
+
+
+# -- reading a request -------------------------------------------------------------------------------------
+
+
+def _find(method: str, path: str) -> tuple[Route | None, str]:
+    """Return the route of a path in lower case, and the id that stands in it."""
+    if not path.startswith(PREFIX + "/"):
+        return None, ""
+    path = path[len(PREFIX) :].rstrip("/")
+    route = _ROUTES.get((method, path))
+    if route is not None:
+        return route, ""
+    before, _, last = path.rpartition("/")
+    route = _ROUTES.get((method, before + "/{id}"))
+    if route is not None:
+        return route, last
+    before, _, identifier = before.rpartition("/")
+    route = _ROUTES.get((method, f"{before}/{{id}}/{last}"))
+    return route, identifier if route else ""
+
+
+def _find_any(path: str) -> bool:
+    return any(_find(method, path)[0] for method in ("GET", "POST", "PUT"))
+
+
+def _whole(text: str) -> int | None:
+    # int() takes "1_0", " 1 " and digits of other scripts too; a path does not. The service's ids are int64.
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
+
+
+def _id_in_body(request: Request, key: str | None) -> int | None:
+    if key is None:
+        return None
+    try:
+        return _whole(text_of(request.fields.get(key, NULL)))
+    except NotAnObjectError:
+        # The answer will say so; here it only means that nobody is named.
+        return None
+
+
+def _asks(request: Request, preview: Operation) -> bool:
+    """Say whether the fixed parameters that make a request a preview are there."""
+    for place, key, _ in preview.fixed:
+        if place == "query":
+            if request.options.get(key.lower(), "").lower() != "true":
+                return False
+        elif not _body_flag(request, key):
+            return False
+    return True
+
+
+def _body_flag(request: Request, key: str) -> bool:
+    if not request.body:
+        return False
+    try:
+        return text_of(request.fields.get(key.lower(), NULL)).lower() == "true"
+    except NotAnObjectError:
+        return False
+
+
+def _check_parameters(operation: Operation, request: Request, *, preview: bool) -> None:
+    """Refuse a body in which something required is missing, or a choice that the page does not offer."""
+    errors: list[tuple[str, str]] = []
+    for parameter in operation.parameters:
+        if parameter.place != "body" or parameter.name == "customer_id":
+            continue
+        given = text_of(request.fields.get(parameter.key.lower(), NULL))
+        if parameter.required and not given and not (preview and parameter.kind == "bool"):
+            errors.append((parameter.key, f"{parameter.key} is required."))
+        elif (
+            given
+            and parameter.choices
+            and given.lower() not in {choice.lower() for choice in parameter.choices}
+        ):
+            errors.append((parameter.key, f"{given} is not valid for {parameter.key}."))
+    if errors:
+        raise RefusedError(api_error(400, *errors))

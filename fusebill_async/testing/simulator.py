@@ -1,0 +1,444 @@
+"""The simulator as a test uses it: a service with its own port, its ledger and its faults."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from decimal import Decimal
+from os import PathLike
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import attrs
+
+from fusebill_async.models.enums import Status
+from fusebill_async.testing.clock import Clock
+from fusebill_async.testing.customers import StoredCustomer, Template, literal, wire_key
+from fusebill_async.testing.faults import Fault, FaultScript, Fired
+from fusebill_async.testing.ledger import Effect, Ledger, title_of
+from fusebill_async.testing.listing import Paging
+from fusebill_async.testing.messages import Reply, Request, render
+from fusebill_async.testing.quota import SimulatorQuota, WindowName
+from fusebill_async.testing.refusals import API_ERROR, api_error, encode
+from fusebill_async.testing.scripts import SCRIPTS, Script, connection_script
+from fusebill_async.testing.server import Connection, Server
+from fusebill_async.testing.service import PREFIX, Behaviour, Service
+from fusebill_async.testing.store import CustomerStore
+
+_GENEROUS = 1_000_000
+_REQUESTS_KEPT = 10_000
+_LIMITS: dict[WindowName, str] = {
+    "minute": "The limit of requests per minute has been reached.",
+    "day": "The limit of requests per day has been reached.",
+}
+
+
+@attrs.frozen
+class _Exchange:
+    """One request, for the script of a fault."""
+
+    simulator: FusebillSimulator
+    request: Request
+
+    def perform(self) -> Reply:
+        return self.simulator.service.answer(self.request)
+
+    def perform_later(self, seconds: float) -> None:
+        self.simulator.perform_later(seconds, self.request)
+
+    def present(self, customer_id: int | None = None) -> Reply:
+        wanted = self.request.customer_id if customer_id is None else customer_id
+        if wanted is None:
+            return Reply(200, b"[]" if self.request.operation == "customers.list" else b"{}")
+        return self.simulator.service.present(wanted)
+
+    def standing(self, *, quota: bool = True) -> bytes:
+        return self.simulator.standing(quota=quota)
+
+
+class FusebillSimulator:
+    """The Fusebill service on a loopback port, for tests and as a sandbox.
+
+        async with FusebillSimulator() as fusebill:
+            fusebill.add_customer(id=1, status="Draft")
+            fusebill.inject(Fault.reset_after_effect(operation="activate"))
+            ...
+            assert fusebill.effects("activate", 1) == 1
+
+    Args:
+        host: the address to listen on.
+        port: 0 is any free one.
+        customers: how many customers are generated, with ids from 1 and a fixed mix of statuses.
+        customers_status: one status for all generated customers in place of the mix.
+        api_key: the only key that is let in; None lets every well-formed one in.
+        quota: the limits of the account; None is a generous one that no test meets.
+        latency: seconds that every answer takes; effects happen when the request was read.
+        seed: of everything that is left to chance.
+        bump_modified_on_status: whether an operation that changes the status touches `modifiedTimestamp`.
+        conflict_status: the status of a refusal for the service status: 400 as in the samples, or 409.
+        enforce_states: False lets every operation work from every status.
+        state: a SQLite file in which the customers are kept, so that they survive a restart.
+        record_requests: whether `requests` keeps the last 10,000 requests.
+        log_size: how many effects `effects_log` keeps; None is all.
+        clock: the wall clock, in place of the computer's.
+        template: how made-up customers look.
+        paging: how lists are paged.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        customers: int = 0,
+        customers_status: Status | str | None = None,
+        api_key: str | None = None,
+        quota: SimulatorQuota | None = None,
+        latency: float = 0.0,
+        seed: int = 0,
+        bump_modified_on_status: bool = True,
+        conflict_status: int = 400,
+        enforce_states: bool = True,
+        state: str | PathLike[str] | None = None,
+        record_requests: bool = True,
+        log_size: int | None = None,
+        clock: Callable[[], datetime] | None = None,
+        template: Template | None = None,
+        paging: Paging | None = None,
+    ) -> None:
+        self.latency = latency
+        self.quota = quota or SimulatorQuota(per_minute=_GENEROUS, per_day=1000 * _GENEROUS)
+        self.requests: deque[Request] = deque(maxlen=_REQUESTS_KEPT)
+        self._record_requests = record_requests
+        self._host, self._wanted_port = host, port
+        self._template = template or Template()
+        self._clock = Clock(clock)
+        self._ledger = Ledger(log_size)
+        self._faults = FaultScript(seed)
+        self._store = CustomerStore(
+            self._template, customers, customers_status, Path(state) if state else None
+        )
+        behaviour = Behaviour(
+            api_key=api_key,
+            conflict_status=conflict_status,
+            bump_modified_on_status=bump_modified_on_status,
+            enforce_states=enforce_states,
+            template=self._template,
+            paging=paging or Paging(),
+        )
+        self.service = Service(behaviour, self._store, self._ledger, self._clock)
+        self._server = Server(self)
+        self._late: dict[object, asyncio.TimerHandle] = {}
+        self._no_late: asyncio.Event | None = None
+        self._gate: str | None = None
+        self._gated: list[Callable[[], None]] = []
+        self._reopening: asyncio.TimerHandle | None = None
+
+    # -- life ----------------------------------------------------------------------------------------------
+
+    async def start(self) -> Self:
+        """Listen."""
+        self._store.open()
+        await self._server.start(self._host, self._wanted_port)
+        return self
+
+    async def aclose(self) -> None:
+        """End every connection, drop the effects that are still to come, and save the state."""
+        self._cancel_reopening()
+        for handle in self._late.values():
+            handle.cancel()
+        self._late.clear()
+        self._signal_late()
+        await self._server.stop()
+        self._store.close()
+
+    async def __aenter__(self) -> Self:
+        return await self.start()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return self._server.port
+
+    @property
+    def base_url(self) -> str:
+        """The address for the client, such as http://127.0.0.1:40001/v1."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self.port}{PREFIX}"
+
+    def now(self) -> datetime:
+        """Return the service's time."""
+        return self._clock.now()
+
+    # -- customers -----------------------------------------------------------------------------------------
+
+    def add_customer(
+        self,
+        *,
+        id: int | None = None,  # noqa: A002  # the API's own name
+        raw: Mapping[str, bytes] | None = None,
+        **fields: Any,
+    ) -> int:
+        """Add a customer, or put one in the place of another; return its id. What is not given is made up.
+
+        Args:
+            id: the next free one by default.
+            raw: keys, also unknown ones, with the exact JSON text of their values: `{"rate": b"10.000000"}`.
+            **fields: the API's names or their snake_case; an object merges into the template's.
+        """
+        customer_id = self._store.new_id() if id is None else id
+        customer = StoredCustomer(customer_id, self._template.fields(customer_id))
+        customer.change(fields)
+        customer.set(dict(raw or {}))
+        self._store.add(customer)
+        return customer_id
+
+    def customer(self, customer_id: int) -> dict[str, Any]:
+        """Return a customer as it would be served; numbers with a point are Decimals.
+
+        Raises:
+            KeyError: there is none.
+        """
+        document: dict[str, Any] = json.loads(self.customer_bytes(customer_id), parse_float=Decimal)
+        return document
+
+    def customer_bytes(self, customer_id: int) -> bytes:
+        """Return the bytes of a customer as they would be served, but for indentation.
+
+        Raises:
+            KeyError: there is none.
+        """
+        return self._stored(customer_id).body
+
+    def change(self, customer_id: int, *, raw: Mapping[str, bytes] | None = None, **fields: Any) -> None:
+        """Edit a customer as somebody else would, the status included; `modifiedTimestamp` moves.
+
+        Raises:
+            KeyError: there is none.
+        """
+        customer = self._stored(customer_id)
+        touched = (
+            {} if "modifiedTimestamp" in map(wire_key, fields) else {"modifiedTimestamp": self._clock.stamp()}
+        )
+        customer.change(fields)
+        customer.set(touched | dict(raw or {}))
+        self._store.changed(customer)
+
+    @property
+    def customer_ids(self) -> list[int]:
+        """The ids of all customers, ascending."""
+        return self._store.ids()
+
+    def invoices(self, customer_id: int) -> int:
+        """Return how many invoices activations and ends of holds made for a customer."""
+        return self.service.invoices[customer_id]
+
+    def add_route(self, method: str, path: str, answer: Any, *, status: int = 200) -> None:
+        """Answer another endpoint, such as "/customers/1/subscriptions"; bytes go as they are."""
+        body = answer if isinstance(answer, bytes) else literal_or_json(answer)
+        self.service.extra_routes[method.upper(), (PREFIX + path).lower().rstrip("/")] = Reply(status, body)
+
+    def _stored(self, customer_id: int) -> StoredCustomer:
+        customer = self._store.get(customer_id)
+        if customer is None:
+            raise KeyError(customer_id)
+        return customer
+
+    # -- what happened -------------------------------------------------------------------------------------
+
+    def effects(self, operation: str, id: int | None = None) -> int:  # noqa: A002  # the API's own name
+        """Return how often the effect of an operation happened, for one customer or for all.
+
+        `operation` is "activate", "update" (every PUT), "hubspot.unlatch" ("unlatch"), "netsuite.latch" ...
+        """
+        return self._ledger.effects(operation, id)
+
+    def received(self, operation: str, id: int | None = None) -> int:  # noqa: A002  # the API's own name
+        """Return how many requests of an operation were read to their end, also those that were refused."""
+        return self._ledger.received(operation, id)
+
+    writes = received
+
+    @property
+    def effects_log(self) -> list[Effect]:
+        """The effects in their order."""
+        return list(self._ledger.log)
+
+    @property
+    def faults_fired(self) -> list[Fired]:
+        """The faults that struck, in their order."""
+        return self._faults.fired
+
+    @property
+    def connections(self) -> int:
+        """How many connections were accepted so far."""
+        return self._server.opened
+
+    @property
+    def open_connections(self) -> int:
+        """How many connections are open."""
+        return len(self._server.connections)
+
+    @property
+    def bytes_received(self) -> int:
+        """How many bytes came in, over all connections."""
+        return self._server.bytes_received
+
+    def clear_records(self) -> None:
+        """Forget the requests and the ledger; customers and faults stay."""
+        self.requests.clear()
+        self._ledger.clear()
+        self._faults.fired.clear()
+
+    # -- faults --------------------------------------------------------------------------------------------
+
+    def inject(self, *faults: Fault) -> None:
+        """Let faults wait for their victims. Faults of the listening socket begin now."""
+        for fault in faults:
+            if fault.level != "listen":
+                self._faults.add(fault)
+                continue
+            self._faults.fired.append(Fired(fault, "", None, self._clock.seconds(), 0))
+            if fault.kind == "refuse":
+                self._server.stop_listening()
+            else:
+                self._server.fill_backlog()
+            self._cancel_reopening()
+            if fault["seconds"] is not None:
+                loop = asyncio.get_running_loop()
+                self._reopening = loop.call_later(fault["seconds"], self._server.listen_again)
+
+    def clear_faults(self) -> None:
+        """Forget the faults that wait, and listen again. Late effects that were promised still come."""
+        self._faults.clear()
+        self._cancel_reopening()
+        self._server.listen_again()
+
+    def close_idle_connections(self, *, reset: bool = False) -> None:
+        """End the connections that wait for a request, as a server does after a while: with FIN or RST."""
+        if reset:
+            self._server.reset_connections(idle_only=True)
+        else:
+            self._server.close_connections(idle_only=True)
+
+    @contextmanager
+    def hold_open(self, operation: str | None = None) -> Generator[None]:
+        """Read requests but do nothing about them until the block ends; then each is answered."""
+        self._gate = "" if operation is None else title_of(operation)
+        try:
+            yield
+        finally:
+            self._gate = None
+            gated, self._gated = self._gated, []
+            for release in gated:
+                release()
+
+    @property
+    def held_open(self) -> int:
+        """How many requests wait in `hold_open`."""
+        return len(self._gated)
+
+    def perform_later(self, seconds: float, request: Request) -> None:
+        """Let a request have its effect after some seconds."""
+        promise = object()
+
+        def perform() -> None:
+            del self._late[promise]
+            self.service.answer(request)
+            self._signal_late()
+
+        self._late[promise] = asyncio.get_running_loop().call_later(seconds, perform)
+
+    @property
+    def late_effects(self) -> int:
+        """How many effects are still to come."""
+        return len(self._late)
+
+    async def wait_for_late_effects(self) -> None:
+        """Return when every late effect has come."""
+        while self._late:
+            self._no_late = self._no_late or asyncio.Event()
+            await self._no_late.wait()
+
+    def _signal_late(self) -> None:
+        if not self._late and self._no_late is not None:
+            self._no_late.set()
+            self._no_late = None
+
+    def _cancel_reopening(self) -> None:
+        if self._reopening is not None:
+            self._reopening.cancel()
+            self._reopening = None
+
+    # -- what the server asks ------------------------------------------------------------------------------
+
+    def accepted(self, number: int) -> Script | None:
+        """Say what befalls a new connection."""
+        fault = self._faults.strike("accept", self._clock.seconds(), number) if self._faults else None
+        return None if fault is None else connection_script(fault)
+
+    def first_bytes(self, number: int) -> Script | None:
+        """Say what befalls a connection on its first bytes."""
+        fault = self._faults.strike("first_bytes", self._clock.seconds(), number) if self._faults else None
+        return None if fault is None else connection_script(fault)
+
+    def standing(self, *, quota: bool = True) -> bytes:
+        """Return the header lines that every answer carries."""
+        now = self._clock.seconds()
+        return self.quota.header_lines(now) if quota else self.quota.date_line(now)
+
+    def respond(self, request: Request, connection: Connection) -> bytes | Script | None:
+        """Answer a request, or say what befalls it."""
+        self.service.identify(request)
+        fault = self._strike(request) if self._faults else None
+        if fault is not None and fault.options[:1] == (("of", "request"),):
+            # It was cut before its end, so it never reached the service.
+            return SCRIPTS[fault.kind](fault, _Exchange(self, request))
+        self._note(request)
+        if self._gate is not None and self._gate in {"", request.operation}:
+            self._gated.append(lambda: connection.resume(self._answer(request, fault)))
+            return None
+        if self.latency <= 0:
+            return self._answer(request, fault)
+        answer = self._answer(request, fault)
+        connection.after(self.latency, lambda: answer)
+        return None
+
+    def _answer(self, request: Request, fault: Fault | None) -> bytes | Script:
+        refusal = self.service.admit(request)
+        if refusal is not None:
+            return render(refusal, self.standing())
+        if fault is not None:
+            self.quota.take(self._clock.seconds(), request.method, request.path)
+            return SCRIPTS[fault.kind](fault, _Exchange(self, request))
+        full = self.quota.take(self._clock.seconds(), request.method, request.path)
+        reply = self.service.answer(request) if full is None else api_error(429, (API_ERROR, _LIMITS[full]))
+        return render(reply, self.standing())
+
+    def _strike(self, request: Request) -> Fault | None:
+        at = self._clock.seconds()
+        return self._faults.strike("request", at, request.connection, request.operation, request.customer_id)
+
+    def _note(self, request: Request) -> None:
+        if request.operation:
+            self._ledger.receive(request.operation, request.customer_id)
+        if self._record_requests:
+            self.requests.append(request)
+
+
+def literal_or_json(answer: Any) -> bytes:
+    """Return JSON; Decimals keep their digits."""
+    try:
+        return encode(answer) if not isinstance(answer, Decimal | dict | list) else literal(answer)
+    except TypeError:
+        return literal(answer)

@@ -1,0 +1,126 @@
+"""Where the customers live: in memory, and on request in a SQLite file that survives a restart."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from fusebill_async.testing.customers import StoredCustomer, Template, generated_status
+from fusebill_async.testing.messages import raw_fields
+
+# Changes are written together: a commit for each hold would make the disk the service's speed.
+_FLUSH_AFTER = 0.2
+
+_SCHEMA = "CREATE TABLE IF NOT EXISTS customers (id INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT"
+_UPSERT = "INSERT INTO customers (id, body) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body"
+
+
+class CustomerStore:
+    """The customers by id.
+
+    Generated ones are made when somebody asks for them, so that a million of them costs nothing at the start.
+
+    Attributes:
+        version: grows with every change; what was worked out from the customers is good while it stands.
+    """
+
+    def __init__(self, template: Template, generated: int, status: str | None, path: Path | None) -> None:
+        self.version = 0
+        self._template = template
+        self._generated = generated
+        self._status = status
+        self._path = path
+        self._customers: dict[int, StoredCustomer] = {}
+        self._dirty: set[int] = set()
+        self._connection: sqlite3.Connection | None = None
+        self._flush: asyncio.TimerHandle | None = None
+        self._next_id = generated + 1
+
+    def open(self) -> None:
+        """Load the file, if there is one to load. An empty one is filled with the generated customers."""
+        if self._path is None:
+            return
+        self._connection = sqlite3.connect(self._path)
+        self._connection.execute(_SCHEMA)
+        rows = self._connection.execute("SELECT id, body FROM customers ORDER BY id").fetchall()
+        if rows:
+            self._generated = 0
+            for customer_id, body in rows:
+                self._keep(StoredCustomer(customer_id, raw_fields(body)))
+        else:
+            self._dirty.update(self.ids())
+            self.save()
+
+    def close(self) -> None:
+        """Save what changed and let the file go."""
+        self.save()
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def save(self) -> None:
+        """Write what changed since the last time."""
+        if self._flush is not None:
+            self._flush.cancel()
+            self._flush = None
+        if self._connection is None or not self._dirty:
+            return
+        found = (self.get(customer_id) for customer_id in sorted(self._dirty))
+        with self._connection:
+            self._connection.executemany(_UPSERT, [(one.id, one.body) for one in found if one is not None])
+        self._dirty.clear()
+
+    def get(self, customer_id: int) -> StoredCustomer | None:
+        """Return a customer, None if there is none."""
+        customer = self._customers.get(customer_id)
+        if customer is None and 0 < customer_id <= self._generated:
+            customer = self._generate(customer_id)
+            self._customers[customer_id] = customer
+        return customer
+
+    def add(self, customer: StoredCustomer) -> None:
+        """Keep a new customer, or one in the place of another."""
+        self._keep(customer)
+        self.changed(customer)
+
+    def changed(self, customer: StoredCustomer) -> None:
+        """Note that a customer changed."""
+        self.version += 1
+        if self._path is None:
+            return
+        self._dirty.add(customer.id)
+        if self._flush is None and self._connection is not None:
+            self._flush = asyncio.get_running_loop().call_later(_FLUSH_AFTER, self.save)
+
+    def new_id(self) -> int:
+        """Return an id that nobody has."""
+        return self._next_id
+
+    def ids(self) -> list[int]:
+        """Return the ids of all customers, ascending."""
+        if not self._customers:
+            return list(range(1, self._generated + 1))
+        return sorted({*range(1, self._generated + 1), *self._customers})
+
+    def scan(self) -> Iterator[StoredCustomer]:
+        """Go through all customers by ascending id, without keeping those that nobody asked for."""
+        for customer_id in self.ids():
+            yield self._customers.get(customer_id) or self._generate(customer_id)
+
+    def peek(self, customer_id: int) -> StoredCustomer:
+        """Return a customer that exists, without keeping one that nobody asked for."""
+        return self._customers.get(customer_id) or self._generate(customer_id)
+
+    def __len__(self) -> int:
+        return len(self.ids())
+
+    def _keep(self, customer: StoredCustomer) -> None:
+        self._customers[customer.id] = customer
+        self._next_id = max(self._next_id, customer.id + 1)
+
+    def _generate(self, customer_id: int) -> StoredCustomer:
+        fields = self._template.fields(customer_id)
+        fields["status"] = f'"{self._status or generated_status(customer_id)}"'.encode()
+        return StoredCustomer(customer_id, fields)
