@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, cast
 
 import msgspec
@@ -26,7 +27,7 @@ class _Arrival(msgspec.Struct, gc=False):
 
 class _ActivationArrival(_Arrival, gc=False):
     invoicePreview: msgspec.Raw = _ABSENT  # noqa: N815 - the key on the wire
-    additionalInvoicesForPreview: msgspec.Raw = _ABSENT  # noqa: N815
+    additionalInvoicesForPreview: msgspec.Raw = _ABSENT  # noqa: N815 - as above
 
 
 class _AnyObject(msgspec.Struct, gc=False):
@@ -177,7 +178,8 @@ def _error_pairs(entries: Any) -> tuple[tuple[str, str], ...]:
 
 
 def _list(value: Any) -> list[Any]:
-    return cast("list[Any]", value) if isinstance(value, list) else []
+    # Any to mypy, a list of unknown things to pyright.
+    return list(cast("Iterable[Any]", value)) if isinstance(value, list) else []
 
 
 def _text(value: Any) -> str:

@@ -18,11 +18,12 @@ from fusebill_async.errors import ValidationError
 from fusebill_async.models import WireView, named_changes, wire_keys
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
+_TEXT = frozenset({str})
 _READY = frozenset({msgspec.Raw, str, int, bool, NoneType})
 
 
 def encode(value: Any) -> bytes:
-    """Write a value as JSON: a `Decimal` with its digits, a datetime in UTC with `Z`, a `Raw` as the text it is.
+    """Write a value as JSON: a `Decimal` with its digits, a datetime in UTC with `Z`, a `Raw` as it is.
 
     A model is written as it came, with what was named over it. Raises `ValidationError` for NaN, infinity and
     what JSON does not have.
@@ -49,7 +50,7 @@ def to_wire(view: WireView) -> dict[str, Any]:
 def _over(came: Any, value: Any) -> Any:
     # A nested object keeps what nobody named, too.
     if not isinstance(value, dict) or not isinstance(came, msgspec.Raw) or not bytes(came).startswith(b"{"):
-        return value
+        return cast("Any", value)
     fields: dict[str, Any] = dict(wire_fields(came))
     for key, inner in cast("dict[str, Any]", value).items():
         fields[key] = _over(fields.get(key), inner)
@@ -63,7 +64,7 @@ def _ready(value: Any, field: str) -> Any:
     if isinstance(value, dict):
         values = cast("dict[Any, Any]", value)  # type: ignore[redundant-cast]
         # The usual body is raw texts and a few named values: one pass in C tells that nothing is to be done.
-        if _READY.issuperset(map(type, values.values())) and all(map(_is_text, values)):
+        if _TEXT.issuperset(map(type, values)) and _READY.issuperset(map(type, values.values())):
             return values
         return {_key(key, field): _ready(inner, _place(field, key)) for key, inner in values.items()}
     if isinstance(value, (list, tuple)):
@@ -105,7 +106,3 @@ def _key(key: Any, field: str) -> str:
 
 def _place(field: str, key: Any) -> str:
     return f"{field}.{key}" if field else str(key)
-
-
-def _is_text(key: Any) -> bool:
-    return type(key) is str

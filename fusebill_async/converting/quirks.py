@@ -33,7 +33,7 @@ def text_from_number(value: Any, _: Any) -> str:
 
 
 def int_from_text(value: Any, _: Any) -> int:
-    """Take a numeric text for an int: `reference` is written both ways (hubspot_unlatch_200, customer_hold_200)."""
+    """Take a numeric text for an int: `reference` comes both ways (hubspot_unlatch_200, customer_put_200)."""
     if type(value) is int or isinstance(value, str):
         return int(value)
     raise TypeError("a whole number is wanted")

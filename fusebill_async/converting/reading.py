@@ -134,7 +134,7 @@ def _one_field(key: str, json_type: Any) -> Callable[[bytes], Any]:
 
 def _without_none(annotation: Any) -> Any:
     kinds = [kind for kind in get_args(annotation) if kind is not NoneType]
-    return Union[tuple(kinds)] if kinds and get_origin(annotation) is not tuple else annotation  # noqa: UP007
+    return Union[tuple(kinds)] if kinds and get_origin(annotation) is not tuple else annotation  # noqa: UP007 - the kinds are known at run time only
 
 
 def _json_type(kind: Any) -> tuple[Any, bool]:

@@ -19,4 +19,4 @@ class Unset(Enum):
 
 
 UNSET: Final[Any] = Unset.UNSET
-"""The default of every field. `Any` to type checkers, so that a field shows only the type that it reads as."""
+"""The default of every field. `Any` to type checkers, so that a field shows the type that it reads as."""
