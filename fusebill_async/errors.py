@@ -18,6 +18,7 @@
     ├── NotAppliedError                  settled: it did not happen
     ├── WouldEraseError                  a PUT would erase what nobody named; nothing was sent
     ├── ConcurrentModificationError      somebody else changed the same field
+    ├── FieldsNotTakenError              a PUT was applied, but the answer shows other values than it sent
     ├── QuotaExhaustedError              the quota is used up; nothing was sent
     ├── ClientStateError                 closed, or another event loop; also RuntimeError
     ├── ValidationError                  an argument that cannot be sent; also ValueError
@@ -238,6 +239,24 @@ class ConcurrentModificationError(FusebillError):
         self.conflicts = dict(conflicts)
 
 
+class FieldsNotTakenError(FusebillError):
+    """A PUT was applied, but the service's answer does not show what was sent in a field that was named.
+
+    Attributes:
+        fields: field name to (value sent, value shown).
+        customer: the customer as the service answered.
+    """
+
+    usual_outcome = Outcome.APPLIED
+
+    def __init__(
+        self, message: str, *, fields: Mapping[str, tuple[Any, Any]], customer: Any = None, **facts: Any
+    ) -> None:
+        super().__init__(message, **facts)
+        self.fields = dict(fields)
+        self.customer = customer
+
+
 class QuotaExhaustedError(FusebillError):
     """The account's quota is used up for longer than the call may wait. Nothing was sent.
 
@@ -268,3 +287,7 @@ class ValidationError(FusebillError, ValueError):
 
 class ConfigurationError(FusebillError, ValueError):
     """A key, a base URL or a setting that cannot work."""
+
+
+class UnresolvedWritesWarning(RuntimeWarning):
+    """A client was closed while the outcome of some of its writes was not known; the message names them."""

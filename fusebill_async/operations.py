@@ -110,7 +110,7 @@ class Operation:
 
     name: str
     resource: str
-    method: Literal["GET", "POST", "PUT"]
+    method: Literal["GET", "POST", "PUT", "DELETE"]
     path: str
     safety: Safety
     parameters: tuple[Parameter, ...] = ()

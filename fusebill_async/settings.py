@@ -164,6 +164,8 @@ class SettlingPolicy:
         retry_delay: seconds before a read that failed is tried again; it grows by `growth` up to `retry_limit`.
         growth: factor, at least 1.
         retry_limit: seconds.
+        misses: how many reads must miss the goal, at least 2; the first and the last a quiet period apart.
+        quiet_growth: factor from one pause between such reads to the next, at least 1.
         give_up: seconds after which settling ends with the outcome unknown.
         close_wait: how long `aclose()` waits for what is still being sent or settled, in seconds.
         enabled: False reads nothing: an unknown outcome stays unknown.
@@ -177,6 +179,8 @@ class SettlingPolicy:
     retry_delay: float = attrs.field(default=0.5, validator=_seconds)
     growth: float = attrs.field(default=2.0, validator=_number(at_least=1, at_most=10))
     retry_limit: float = attrs.field(default=30.0, validator=_seconds)
+    misses: int = attrs.field(default=2, validator=_whole(at_least=2))
+    quiet_growth: float = attrs.field(default=1.0, validator=_number(at_least=1, at_most=10))
     give_up: float = attrs.field(default=600.0, validator=_seconds)
     close_wait: float = attrs.field(default=30.0, validator=_number(at_least=0, at_most=86_400, unit="seconds"))
     enabled: bool = attrs.field(default=True, validator=_flag)

@@ -1,0 +1,305 @@
+"""`FusebillClient`: settings in, resources out, open and close."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import attrs
+
+from fusebill_async.errors import ClientStateError, ConfigurationError, OutcomeUnknownError
+from fusebill_async.policy.clock import ServiceClock
+from fusebill_async.policy.quota import QuotaView
+from fusebill_async.policy.retry import RetryBudget
+from fusebill_async.resources.customers import Customers, CustomersWithResponse
+from fusebill_async.resources.handle import Handle
+from fusebill_async.resources.hubspot import Hubspot, HubspotWithResponse
+from fusebill_async.resources.requests import send_request
+from fusebill_async.session.admission import Admission
+from fusebill_async.session.call import CallOptions, OnCancel
+from fusebill_async.session.effects import Effects
+from fusebill_async.session.hooks import Hooks
+from fusebill_async.session.manager import SessionManager
+from fusebill_async.settings import (
+    PoolSettings,
+    QuotaPolicy,
+    RetryPolicy,
+    SettlingPolicy,
+    Timeouts,
+    UpdatePolicy,
+)
+from fusebill_async.settling.intent import UnresolvedWrite
+from fusebill_async.settling.protocols import Store
+from fusebill_async.settling.response import Response
+from fusebill_async.settling.settler import Resolution, Settler
+from fusebill_async.stores.memory import MemoryStore
+from fusebill_async.wire.checks import check_base_url, check_key
+
+if TYPE_CHECKING:
+    import aiohttp
+
+PRODUCTION = "https://secure.fusebill.com/v1"
+"""The base URL of production and of new sandboxes."""
+
+
+class WithResponse:
+    """The resources of a client, whose verbs give a `Response` in place of the bare value."""
+
+    def __init__(self, handle: Handle) -> None:
+        self._handle = handle
+        self.customers = CustomersWithResponse(handle)
+        self.hubspot = HubspotWithResponse(handle)
+
+    async def request(
+        self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Any = None
+    ) -> Response[Any]:
+        """Send a request to any endpoint; see `FusebillClient.request`."""
+        return await send_request(self._handle, method, path, query=query, body=body)
+
+
+class _Handle:
+    """What a client and the handles made from it have in common: the verbs."""
+
+    def __init__(self, handle: Handle) -> None:
+        self._handle = handle
+        self.with_response = WithResponse(handle)
+        self.customers = Customers(self.with_response.customers)
+        self.hubspot = Hubspot(self.with_response.hubspot)
+
+    async def request(
+        self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Any = None
+    ) -> Any:
+        """Send a request to any endpoint, under the same policy.
+
+        Args:
+            method: GET, POST, PUT or DELETE.
+            path: under the base URL, such as "/customers/42/subscriptions".
+            query: names and values; True and False go as `true` and `false`.
+            body: what JSON can hold, with `Decimal` for exact numbers.
+
+        Returns:
+            The parsed JSON of the answer, numbers as int or `Decimal`; None for an empty answer.
+
+        Raises:
+            OutcomeUnknownError: anything but a GET that was sent and got no usable answer: no read can tell.
+        """
+        return (await self.with_response.request(method, path, query=query, body=body)).value
+
+    def with_options(
+        self,
+        *,
+        timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
+        on_cancel: OnCancel | None = None,
+    ) -> ClientHandle:
+        """A handle on the same client with other options; it shares pool, quota, locks and everything open.
+
+        Args:
+            timeouts: in place of the client's.
+            retry: in place of the client's.
+            on_cancel: "finish" lets a write under way go on when its caller is cancelled; "abort" drops its
+                connection and leaves its outcome unknown.
+        """
+        options = self._handle.options
+        if retry is not None and retry != options.retry:
+            options = attrs.evolve(options, retry=retry, budget=RetryBudget(retry))
+        return ClientHandle(
+            attrs.evolve(
+                self._handle,
+                options=attrs.evolve(
+                    options,
+                    timeouts=options.timeouts if timeouts is None else timeouts,
+                    on_cancel=options.on_cancel if on_cancel is None else _checked_on_cancel(on_cancel),
+                ),
+            )
+        )
+
+    @property
+    def quota(self) -> QuotaView:
+        """The quota as the headers last told it, and how many calls wait for it."""
+        return self._handle.session.admission.quota
+
+    def unresolved(self) -> list[UnresolvedWrite]:
+        """The writes whose outcome is not known, oldest first: in flight, settling, or unknown."""
+        return self._handle.settler.unresolved()
+
+    async def resolve(self, write: UnresolvedWrite | OutcomeUnknownError | str) -> Resolution:
+        """Settle an unresolved write by reading the customer; it is never sent again.
+
+        Args:
+            write: from `unresolved()`, the error that told of it, or its id.
+
+        Raises:
+            KeyError: it is not unresolved (any more).
+        """
+        return await self._handle.settler.resolve(_intent_id(write))
+
+    async def resolve_all(self) -> list[Resolution]:
+        """Settle every unresolved write, one after the other."""
+        return [await self.resolve(write) for write in self.unresolved()]
+
+
+class ClientHandle(_Handle):
+    """What `with_options` gives: the same client under other options. The client closes it."""
+
+    def __repr__(self) -> str:
+        return f"ClientHandle({self._handle.session!r})"
+
+
+class FusebillClient(_Handle):
+    """The asyncio client for Fusebill (Stax Bill).
+
+    Use it as an async context manager, or close it with `aclose()`. It belongs to the event loop of its first call.
+
+    Args:
+        key: the API key as the UI shows it; sent as `Authorization: Basic {key}`.
+        base_url: ends in /v1; https, but for a loopback host.
+        timeouts, pool, retry, quota, settling, updates: see their classes.
+        store: where open intents, customer locks and a shared quota live; a `MemoryStore` by default.
+        hooks: what listens to attempts, settling and quota thresholds.
+        session: an aiohttp session whose connections are used; it is never changed or closed.
+        on_cancel: "finish" or "abort", see `with_options`.
+
+    Raises:
+        ConfigurationError: a key, a base URL or settings that cannot work.
+    """
+
+    def __init__(
+        self,
+        key: str,
+        *,
+        base_url: str = PRODUCTION,
+        timeouts: Timeouts | None = None,
+        pool: PoolSettings | None = None,
+        retry: RetryPolicy | None = None,
+        quota: QuotaPolicy | None = None,
+        settling: SettlingPolicy | None = None,
+        updates: UpdatePolicy | None = None,
+        store: Store | None = None,
+        hooks: Sequence[Hooks] = (),
+        session: aiohttp.ClientSession | None = None,
+        on_cancel: OnCancel = "finish",
+        effects: Effects | None = None,
+    ) -> None:
+        key, base_url = check_key(key), check_base_url(base_url)
+        timeouts = _of(Timeouts, timeouts, "timeouts")
+        pool = _of(PoolSettings, pool, "pool")
+        retry = _of(RetryPolicy, retry, "retry")
+        settling = _of(SettlingPolicy, settling, "settling")
+        effects = effects or Effects()
+        self._base_url = base_url
+        self._store: Store = MemoryStore() if store is None else store
+        self._store.open(hashlib.sha256(f"{base_url}\n{key}".encode()).hexdigest()[:32])
+        clock = ServiceClock()
+        quota = _of(QuotaPolicy, quota, "quota")
+        listeners = tuple(hooks)
+        manager = SessionManager(
+            key=key,
+            base_url=base_url,
+            pool=pool,
+            admission=Admission(
+                places=pool.connections,
+                policy=quota,
+                effects=effects,
+                clock=clock,
+                on_threshold=_threshold_hook(listeners),
+            ),
+            clock=clock,
+            effects=effects,
+            hooks=listeners,
+            users_session=session,
+        )
+        settler = Settler(manager, self._store, settling, timeouts=timeouts, hooks=listeners)
+        options = CallOptions(
+            timeouts=timeouts, retry=retry, budget=RetryBudget(retry), on_cancel=_checked_on_cancel(on_cancel)
+        )
+        super().__init__(
+            Handle(session=manager, settler=settler, options=options, updates=_of(UpdatePolicy, updates, "updates"))
+        )
+
+    @classmethod
+    def from_env(cls, **options: Any) -> Self:
+        """A client from the environment: FUSEBILL_API_KEY, and FUSEBILL_BASE_URL if it is set.
+
+        Args:
+            options: the other arguments of the class.
+
+        Raises:
+            ConfigurationError: FUSEBILL_API_KEY is not set, or cannot be a key.
+        """
+        key = os.environ.get("FUSEBILL_API_KEY")
+        if key is None:
+            raise ConfigurationError(
+                "FUSEBILL_API_KEY is not set: make a key in Stax Bill under Settings > Integrations > API Key"
+            )
+        base_url = os.environ.get("FUSEBILL_BASE_URL")
+        if base_url:
+            options.setdefault("base_url", base_url)
+        return cls(key, **options)
+
+    def __repr__(self) -> str:
+        return f"FusebillClient(base_url={self._base_url!r})"
+
+    async def __aenter__(self) -> Self:
+        self._handle.session.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Wait for writes under way and their settling, bounded, and close.
+
+        What nothing was sent of yet is dropped. A write that stays unresolved is named in a warning.
+        """
+        session = self._handle.session
+        if session.closed:
+            return
+        session.stop_admitting()
+        try:
+            await self._handle.settler.aclose()
+        finally:
+            await session.aclose()
+            await self._store.aclose()
+
+
+def _of(kind: type[Any], given: Any, name: str) -> Any:
+    """The settings that were given, or the default ones."""
+    if given is None:
+        return kind()
+    if not isinstance(given, kind):
+        raise ConfigurationError(f"{name}= must be {kind.__name__}(...), not {given!r}")
+    return given
+
+
+def _checked_on_cancel(on_cancel: Any) -> OnCancel:
+    if on_cancel not in {"finish", "abort"}:
+        raise ConfigurationError(f'on_cancel= must be "finish" or "abort", not {on_cancel!r}')
+    checked: OnCancel = on_cancel
+    return checked
+
+
+def _threshold_hook(hooks: Sequence[Hooks]) -> Any:
+    if not hooks:
+        return None
+
+    def tell(window: str, used: float) -> None:
+        for listener in hooks:
+            listener.quota_threshold(window, used)
+
+    return tell
+
+
+def _intent_id(write: UnresolvedWrite | OutcomeUnknownError | str) -> str:
+    if isinstance(write, UnresolvedWrite):
+        return write.id
+    if isinstance(write, OutcomeUnknownError):
+        if write.intent_id is None:
+            raise ClientStateError("this error tells of no write that could be resolved")
+        return write.intent_id
+    return write

@@ -1,0 +1,102 @@
+"""May this be sent again, and when."""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import Enum, auto
+
+from fusebill_async.operations import Safety
+from fusebill_async.outcome import Phase
+from fusebill_async.settings import RetryPolicy
+
+REFUSALS = frozenset({400, 401, 403, 404, 409, 422})
+"""Statuses with which the service says that it did not act."""
+
+
+class Ruling(Enum):
+    """What follows from an attempt."""
+
+    ACCEPT = auto()
+    """It ended in a good answer."""
+    SEND_AGAIN = auto()
+    """It may be sent again: it never left, or it changes nothing. Budget and deadline permitting."""
+    WAIT_FOR_WINDOW = auto()
+    """Refused for the quota: wait for the window, and send again."""
+    REJECTED = auto()
+    """The service refused it."""
+    SETTLE = auto()
+    """The service may have acted. Nobody sends it again before a read has shown that it did not."""
+
+
+def rule(safety: Safety, *, phase: Phase, status: int | None, readable: bool) -> Ruling:
+    """What follows from an attempt, by the phase that it reached and never by the type of an exception.
+
+    Args:
+        safety: of the operation.
+        phase: how far the attempt came.
+        status: of the answer, None if none came.
+        readable: whether the answer holds what the operation answers with.
+    """
+    if phase.nothing_sent:
+        return Ruling.SEND_AGAIN
+    if phase is Phase.ANSWERED and status is not None:
+        if 200 <= status < 300 and readable:
+            return Ruling.ACCEPT
+        if status == 429:
+            return Ruling.WAIT_FOR_WINDOW
+        if status in REFUSALS:
+            return Ruling.REJECTED
+    return Ruling.SEND_AGAIN if safety is Safety.READ else Ruling.SETTLE
+
+
+def backoff(policy: RetryPolicy, attempt: int, chance: float) -> float:
+    """Seconds to pause after the attempt with this number (from 1): full jitter, `chance` from 0 up to 1."""
+    highest = min(policy.backoff_limit, policy.backoff * 2.0 ** (attempt - 1))
+    return float(highest * chance)
+
+
+class RetryBudget:
+    """Attempts after the first, as a share of the calls of the last window.
+
+    In an outage every call fails; without a budget retries would multiply the load on a service that is down.
+    """
+
+    # The window is kept in slices, so that a busy client holds a dozen counts and not every call of a minute.
+    _SLICES = 12
+
+    def __init__(self, policy: RetryPolicy) -> None:
+        self._policy = policy
+        self._slice = policy.budget_window / self._SLICES
+        self._calls: deque[list[float]] = deque()
+        self._retries: deque[list[float]] = deque()
+        self._call_count = 0
+        self._retry_count = 0
+
+    def call_started(self, now: float) -> None:
+        """Count a call at the time `now` (seconds)."""
+        self._call_count += 1
+        self._count(self._calls, now)
+
+    def take(self, now: float) -> bool:
+        """Take one retry at the time `now` (seconds); False if the budget is used up."""
+        self._forget(now)
+        allowed = max(float(self._policy.budget_minimum), self._policy.budget_ratio * self._call_count)
+        if self._retry_count + 1 > allowed:
+            return False
+        self._retry_count += 1
+        self._count(self._retries, now)
+        return True
+
+    def _count(self, slices: deque[list[float]], now: float) -> None:
+        if slices and now < slices[-1][0] + self._slice:
+            slices[-1][1] += 1
+        else:
+            slices.append([now, 1])
+            self._forget(now)
+
+    def _forget(self, now: float) -> None:
+        oldest = now - self._policy.budget_window
+        while self._calls and self._calls[0][0] < oldest:
+            self._call_count -= int(self._calls.popleft()[1])
+        while self._retries and self._retries[0][0] < oldest:
+            self._retry_count -= int(self._retries.popleft()[1])

@@ -1,0 +1,1 @@
+"""The coroutines that a user awaits, a few lines each."""

@@ -1,0 +1,324 @@
+"""`client.customers`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from fusebill_async.models import Activation, CancellationOption, Customer, ServiceStartOption
+from fusebill_async.operations import (
+    ACTIVATE,
+    CANCEL,
+    GET,
+    HOLD,
+    PREVIEW_ACTIVATION,
+    RELEASE_HOLD,
+    UPDATE,
+)
+from fusebill_async.resources.handle import Handle, value_of
+from fusebill_async.resources.updates import Check, Edit, make_replacement, make_update, plan_update
+from fusebill_async.settling.response import Response
+from fusebill_async.updating.merging import UpdatePlan
+
+
+class CustomersWithResponse:
+    """The verbs of `client.customers`, each giving a `Response`: the value, and what it rests on.
+
+    A `customer` is an id (an int from 1 to 2**63 - 1), or a `Customer` that was read before: it then also tells
+    whose work an effect is if the answer is lost.
+
+    Every verb raises a `FusebillError` with the true outcome. A write whose answer is lost is settled by reading
+    the customer; only while that fails too is the outcome unknown (`OutcomeUnknownError`).
+    """
+
+    def __init__(self, handle: Handle) -> None:
+        self._handle = handle
+
+    async def get(self, customer_id: int) -> Response[Customer]:
+        """Read a customer.
+
+        Args:
+            customer_id: 1 to 2**63 - 1.
+
+        Raises:
+            NotFoundError: there is no such customer.
+
+        API page: https://developer.staxbill.com/reference/customer-object
+        """
+        return await self._handle.read(GET, customer_id)
+
+    async def hold(self, customer: int | Customer) -> Response[Customer]:
+        """Put an active customer on hold; its subscriptions are suspended.
+
+        A hold whose answer was lost is settled, and sent again if it was not applied.
+
+        Raises:
+            ConflictError: the customer's status does not allow it.
+            NotFoundError: there is no such customer.
+            NotAppliedError: it was lost in every attempt.
+            OutcomeUnknownError: it was sent, and reading has not settled it.
+
+        API page: https://developer.staxbill.com/reference/hold-customer
+        """
+        return await self._handle.write(HOLD, customer)
+
+    async def release_hold(
+        self,
+        customer: int | Customer,
+        service_start_option: ServiceStartOption | str,
+        show_zero_dollar_charges: bool | None = None,
+        temporarily_disable_auto_post: bool | None = None,
+        *,
+        resend: bool = False,
+    ) -> Response[Customer]:
+        """Take a customer off hold. This may invoice and charge.
+
+        Args:
+            customer: an id, or a customer read before.
+            service_start_option: what is charged for the periods that were missed.
+            show_zero_dollar_charges: include zero dollar charges on invoices.
+            temporarily_disable_auto_post: leave the invoice unposted.
+            resend: send it again after it was settled as not applied.
+
+        API page: https://developer.staxbill.com/reference/un-hold-customer
+        """
+        return await self._handle.write(
+            RELEASE_HOLD,
+            customer,
+            resend=resend,
+            service_start_option=service_start_option,
+            show_zero_dollar_charges=show_zero_dollar_charges,
+            temporarily_disable_auto_post=temporarily_disable_auto_post,
+        )
+
+    async def cancel(
+        self, customer: int | Customer, cancellation_option: CancellationOption | str, *, resend: bool = False
+    ) -> Response[Customer]:
+        """Cancel a customer and its subscriptions. This may refund.
+
+        Args:
+            customer: an id, or a customer read before.
+            cancellation_option: "None", "Unearned" or "Full": what is credited of charges not yet earned.
+            resend: send it again after it was settled as not applied.
+
+        API page: https://developer.staxbill.com/reference/delete-customer
+        """
+        return await self._handle.write(CANCEL, customer, resend=resend, cancellation_option=cancellation_option)
+
+    async def activate(
+        self,
+        customer: int | Customer,
+        activate_all_subscriptions: bool,  # noqa: FBT001 (the API's own parameters, in the page's order)
+        activate_all_draft_purchases: bool,  # noqa: FBT001
+        temporarily_disable_auto_post: bool,  # noqa: FBT001
+        show_zero_dollar_charges: bool | None = None,  # noqa: FBT001
+        side_effects: bool = False,  # noqa: FBT001, FBT002
+        *,
+        resend: bool = False,
+    ) -> Response[Activation]:
+        """Activate a draft customer. This may invoice and charge.
+
+        Args:
+            customer: an id, or a customer read before.
+            activate_all_subscriptions: activate draft subscriptions too.
+            activate_all_draft_purchases: activate draft purchases too.
+            temporarily_disable_auto_post: leave the invoice unposted.
+            show_zero_dollar_charges: include zero dollar charges on invoices.
+            side_effects: include the invoice in the answer (in `Activation.extra`).
+            resend: send it again after it was settled as not applied.
+
+        Raises:
+            ConflictError: the customer is no draft.
+
+        API page: https://developer.staxbill.com/reference/activate-customer
+        """
+        return await self._handle.write(
+            ACTIVATE,
+            customer,
+            resend=resend,
+            activate_all_subscriptions=activate_all_subscriptions,
+            activate_all_draft_purchases=activate_all_draft_purchases,
+            temporarily_disable_auto_post=temporarily_disable_auto_post,
+            show_zero_dollar_charges=show_zero_dollar_charges,
+            side_effects=side_effects,
+        )
+
+    async def preview_activation(
+        self,
+        customer_id: int,
+        activate_all_subscriptions: bool | None = None,
+        activate_all_draft_purchases: bool | None = None,
+        temporarily_disable_auto_post: bool | None = None,
+        show_zero_dollar_charges: bool | None = None,
+        side_effects: bool = False,  # noqa: FBT001, FBT002
+    ) -> Response[Activation]:
+        """Show what activating a customer would invoice. Changes nothing.
+
+        Args:
+            customer_id: 1 to 2**63 - 1.
+            activate_all_subscriptions: as for `activate`.
+            activate_all_draft_purchases: as for `activate`.
+            temporarily_disable_auto_post: as for `activate`.
+            show_zero_dollar_charges: include zero dollar charges.
+            side_effects: ask for the invoice object too.
+
+        Raises:
+            PreviewChangedStateError: the answer shows a customer that is no draft: the service may have acted.
+
+        API page: https://developer.staxbill.com/reference/activate-customer
+        """
+        return await self._handle.read(
+            PREVIEW_ACTIVATION,
+            customer_id,
+            activate_all_subscriptions=activate_all_subscriptions,
+            activate_all_draft_purchases=activate_all_draft_purchases,
+            temporarily_disable_auto_post=temporarily_disable_auto_post,
+            show_zero_dollar_charges=show_zero_dollar_charges,
+            side_effects=side_effects,
+        )
+
+    async def update(
+        self,
+        customer: int | Customer,
+        /,
+        *,
+        validate: bool = True,
+        allow_status_change: bool = False,
+        allow_erase: Collection[str] = (),
+        check: Check = "fresh",
+        **changes: Any,
+    ) -> Response[Customer]:
+        """Change fields of a customer; everything else goes back as it came.
+
+        Reads the customer, lays the changes over its wire form, and sends the PUT. An update that changes nothing
+        sends no PUT.
+
+        Args:
+            customer: an id, or a customer read before; what was set on it counts as changes too, and if it is the
+                last that came and not older than `UpdatePolicy(max_read_age=)` it is not read again.
+            validate: check lengths, choices and forms before sending; False leaves it to the service.
+            allow_status_change: let `status` through, which has verbs of its own.
+            allow_erase: names of fields, such as "customer_reference.reference2", that may be erased.
+            check: "strict" reads once more and compares right before the PUT (three requests in place of two).
+            changes: fields by their Python names. None erases. Nested objects are merged:
+                `customer_reference={"reference1": "x"}` leaves reference2 alone; sales tracking codes are
+                replaced as a list.
+
+        Raises:
+            ValidationError: a field that cannot be sent, with its limit.
+            WouldEraseError: the PUT would erase a field that was not named.
+            ConcurrentModificationError: somebody else changed a field that is named.
+            FieldsNotTakenError: the PUT was applied, and the answer shows another value than was sent.
+
+        API page: https://developer.staxbill.com/reference/customers-2
+        """
+        update = make_update(
+            self._handle,
+            UPDATE,
+            customer,
+            changes,
+            validate=validate,
+            allow_status_change=allow_status_change,
+            allow_erase=allow_erase,
+            check=check,
+        )
+        return await update.run()
+
+    async def plan_update(self, customer: int | Customer, /, **changes: Any) -> Response[UpdatePlan]:
+        """Show what `update` would change. Sends no PUT.
+
+        `print(plan)` shows the difference as text; `plan.changes` has it as data.
+        """
+        return await plan_update(self._handle, customer, changes)
+
+    def edit(
+        self,
+        customer_id: int,
+        *,
+        validate: bool = True,
+        allow_status_change: bool = False,
+        allow_erase: Collection[str] = (),
+        check: Check = "fresh",
+    ) -> Edit:
+        """Change a customer in a block: `async with client.customers.edit(id) as draft: draft.company_name = "x"`.
+
+        The customer is read at the start of the block, and updated at its end with what was assigned. Afterwards
+        `draft.result` is the customer. The options are those of `update`.
+        """
+        options = {
+            "validate": validate,
+            "allow_status_change": allow_status_change,
+            "allow_erase": allow_erase,
+            "check": check,
+        }
+        return Edit(self._handle, UPDATE, customer_id, options)
+
+    async def replace(
+        self,
+        customer: Customer,
+        *,
+        allow_erase: Collection[str] = (),
+        allow_status_change: bool = False,
+        validate: bool = True,
+    ) -> Response[Customer]:
+        """Send a whole customer, as the API has it: what it leaves out, the service erases.
+
+        A customer that came from the service goes back as it came, with what was set on it. It is read again first
+        if it is not the last that came or is older than `UpdatePolicy(max_read_age=)`, and any change by somebody
+        else then is a conflict. A customer that was built by hand is compared with the present one first.
+
+        Args:
+            customer: with its id.
+            allow_erase: names of fields that may be erased without having been set to None.
+            allow_status_change: let another `status` through, which has verbs of its own.
+            validate: check lengths, choices and forms before sending.
+
+        Raises:
+            WouldEraseError: a field that holds something would be erased, and was not named.
+            ConcurrentModificationError: somebody else changed the customer since it was read.
+
+        API page: https://developer.staxbill.com/reference/customers-2
+        """
+        update = make_replacement(
+            self._handle,
+            customer,
+            allow_erase=allow_erase,
+            allow_status_change=allow_status_change,
+            validate=validate,
+        )
+        return await update.run()
+
+
+class Customers:
+    """The verbs of `client.customers`; see `CustomersWithResponse` for what they share."""
+
+    def __init__(self, with_response: CustomersWithResponse) -> None:
+        self.with_response = with_response
+
+    get = value_of(CustomersWithResponse.get)
+    hold = value_of(CustomersWithResponse.hold)
+    release_hold = value_of(CustomersWithResponse.release_hold)
+    cancel = value_of(CustomersWithResponse.cancel)
+    activate = value_of(CustomersWithResponse.activate)
+    preview_activation = value_of(CustomersWithResponse.preview_activation)
+    update = value_of(CustomersWithResponse.update)
+    plan_update = value_of(CustomersWithResponse.plan_update)
+    replace = value_of(CustomersWithResponse.replace)
+
+    def edit(
+        self,
+        customer_id: int,
+        *,
+        validate: bool = True,
+        allow_status_change: bool = False,
+        allow_erase: Collection[str] = (),
+        check: Check = "fresh",
+    ) -> Edit:
+        """Change a customer in a block; see `CustomersWithResponse.edit`."""
+        return self.with_response.edit(
+            customer_id,
+            validate=validate,
+            allow_status_change=allow_status_change,
+            allow_erase=allow_erase,
+            check=check,
+        )

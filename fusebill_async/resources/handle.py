@@ -1,0 +1,90 @@
+"""What the resources of one handle of a client share: the way down, and the options of the handle."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+import attrs
+
+from fusebill_async.models import Customer
+from fusebill_async.operations import Operation
+from fusebill_async.session.call import Call, CallOptions
+from fusebill_async.session.manager import SessionManager
+from fusebill_async.settings import UpdatePolicy
+from fusebill_async.settling.response import Response, response_of
+from fusebill_async.settling.seen import before_of_wire
+from fusebill_async.settling.settler import MAY_BE_SENT_AGAIN, Settler
+from fusebill_async.settling.write import Write
+from fusebill_async.wire.checks import check_id
+from fusebill_async.wire.request import build_request, named_in_body
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@attrs.frozen(kw_only=True)
+class Handle:
+    """The core of a client under the options of one handle."""
+
+    session: SessionManager
+    settler: Settler
+    options: CallOptions
+    updates: UpdatePolicy
+
+    async def read(self, operation: Operation, customer_id: int | None, **arguments: Any) -> Response[Any]:
+        """Carry out an operation that changes nothing."""
+        request = build_request(operation, customer_id, **arguments)
+        call = Call(operation, customer_id, request, self.options)
+        answer = await self.session.send(call)
+        if isinstance(answer.value, Customer):
+            self.settler.remember(answer.value)
+        return response_of(call, answer)
+
+    async def write(
+        self, operation: Operation, customer: int | Customer, *, resend: bool = False, **arguments: Any
+    ) -> Response[Any]:
+        """Carry out an operation that acts on a customer.
+
+        A customer instead of an id is a read from before: it tells whose work an effect is if an answer is lost.
+        """
+        customer_id, before = identify(customer)
+        request = build_request(operation, customer_id, **arguments)
+        call = Call(operation, customer_id, request, self.options)
+        named = named_in_body(operation, arguments) if arguments else {}
+        write = Write(call, named, resend or operation.safety in MAY_BE_SENT_AGAIN)
+        if before is not None:
+            write.before = before_of_wire(before, given=True)
+        return await self.settler.write(write)
+
+
+def identify(customer: int | Customer) -> tuple[int, bytes | None]:
+    """The id of a customer, and its wire form if the caller has it."""
+    if isinstance(customer, Customer):
+        return check_id(customer.id, field="customer.id"), customer.wire
+    return check_id(customer), None
+
+
+class HasResponses(Protocol[T]):
+    """A resource of plain verbs: it holds the one whose verbs give responses."""
+
+    @property
+    def with_response(self) -> T:
+        """The same verbs, each giving a `Response`."""
+        ...
+
+
+R = TypeVar("R")
+
+
+def value_of(
+    verb: Callable[Concatenate[R, P], Awaitable[Response[T]]],
+) -> Callable[Concatenate[HasResponses[R], P], Coroutine[Any, Any, T]]:
+    """The plain verb that belongs to a verb with a response: the same signature, and the value alone."""
+
+    @wraps(verb)
+    async def plain(resource: HasResponses[R], /, *arguments: P.args, **options: P.kwargs) -> T:
+        return (await verb(resource.with_response, *arguments, **options)).value
+
+    return plain

@@ -1,0 +1,99 @@
+"""One call on its way through the session: what is asked, under which options, and what has become of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Literal, TypeAlias
+
+import attrs
+
+from fusebill_async.operations import Operation
+from fusebill_async.outcome import Attempt, Phase
+from fusebill_async.policy.priority import Priority
+from fusebill_async.policy.retry import RetryBudget
+from fusebill_async.session.admission import Permit
+from fusebill_async.settings import RetryPolicy, Timeouts
+from fusebill_async.wire.request import Request
+
+OnCancel: TypeAlias = Literal["finish", "abort"]
+
+
+@attrs.frozen(kw_only=True)
+class CallOptions:
+    """What one handle of a client sets for its calls."""
+
+    timeouts: Timeouts
+    retry: RetryPolicy
+    budget: RetryBudget
+    priority: Priority = Priority.INTERACTIVE
+    on_cancel: OnCancel = "finish"
+
+
+@attrs.define(eq=False)
+class Call:
+    """One call. `prepare` makes the request anew right before each attempt, in the place that the attempt has."""
+
+    operation: Operation
+    customer_id: int | None
+    request: Request | None
+    options: CallOptions
+    prepare: Preparation | None = None
+    requests_per_attempt: int = 1
+
+    at_risk: bool = False
+    """The service may have acted on it: a connection was handed out, and no answer has said otherwise."""
+    sent_at: float = 0.0
+    """When the latest attempt was handed its connection, by the session's clock in seconds."""
+    past: list[Attempt] = attrs.field(factory=list)
+    """The attempts that failed."""
+    tries: int = 0
+    """Attempts that count towards `max_attempts`: a 429 does not."""
+    spent: float = 0.0
+    """Seconds of `Timeouts.total` that are used up."""
+    queued: float = 0.0
+    """Seconds of `Timeouts.queue` that are used up."""
+
+    @property
+    def about(self) -> str:
+        """The call in words, for messages."""
+        name = self.operation.title
+        return name if self.customer_id is None else f"{name} of customer {self.customer_id}"
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What every error of this call carries."""
+        return {"operation": self.operation.name, "customer_id": self.customer_id, "attempts": tuple(self.past)}
+
+
+Preparation: TypeAlias = Callable[[Call, Permit], Awaitable[None]]
+
+
+@attrs.define(eq=False)
+class Answer:
+    """A good answer: its value, and where it came from."""
+
+    value: Any
+    status: int
+    headers: Mapping[str, str]
+    sent_at: float
+    received_at: float
+    number: int
+
+    def attempt(self) -> Attempt:
+        """The record of the attempt that it ended."""
+        return Attempt(
+            number=self.number,
+            phase=Phase.ANSWERED,
+            status=self.status,
+            duration=self.received_at - self.sent_at,
+            followed="returned",
+        )
+
+
+class UnsettledError(Exception):
+    """A write was sent, and no usable answer came. Whoever catches it reads the customer. Never leaves the package."""
+
+    def __init__(self, call: Call, reason: str) -> None:
+        super().__init__(reason)
+        self.call = call
+        self.reason = reason

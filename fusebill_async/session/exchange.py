@@ -1,0 +1,176 @@
+"""One request and its answer, and how far it came."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+from aiohttp.client_middlewares import ClientHandlerType
+from aiohttp.connector import Connection
+
+from fusebill_async.outcome import Attempt, Phase
+from fusebill_async.session.admission import Admission, Permit
+from fusebill_async.session.call import Call
+from fusebill_async.session.observed import ObservedRequest, StaleConnectionError
+from fusebill_async.session.pool import Pool
+from fusebill_async.session.sweeper import DeadlineSweeper
+from fusebill_async.wire.request import Request
+
+_NO_HEADERS: Mapping[str, str] = {}
+
+
+class _DroppedError(Exception):
+    """Stands in for the two errors on which aiohttp would send a GET or a PUT again by itself."""
+
+
+class Exchange:
+    """One attempt: sends a request once, reads the answer, and keeps the facts that rulings rest on."""
+
+    __slots__ = (
+        "_admission",
+        "_call",
+        "_cap",
+        "_now",
+        "_permit",
+        "_pool",
+        "_sweeper",
+        "_transport",
+        "body",
+        "expired",
+        "headers",
+        "phase",
+        "read_limit",
+        "reason",
+        "received_at",
+        "silent_since",
+        "started_at",
+        "status",
+        "until",
+    )
+
+    def __init__(
+        self,
+        call: Call,
+        permit: Permit,
+        *,
+        pool: Pool,
+        admission: Admission,
+        sweeper: DeadlineSweeper,
+        now: Any,
+        cap: int,
+    ) -> None:
+        self._call = call
+        self._permit = permit
+        self._pool = pool
+        self._admission = admission
+        self._sweeper = sweeper
+        self._now = now
+        self._cap = cap
+        self._transport: asyncio.BaseTransport | None = None
+        timeouts = call.options.timeouts
+        self.started_at: float = now()
+        self.received_at = 0.0
+        self.read_limit = timeouts.read
+        self.until = self.started_at + timeouts.total - call.spent
+        self.silent_since = self.started_at
+        self.phase = Phase.CONNECTING
+        self.status: int | None = None
+        self.headers = _NO_HEADERS
+        self.body = b""
+        self.reason = ""
+        self.expired = False
+
+    async def __call__(self, request: aiohttp.ClientRequest, handler: ClientHandlerType) -> aiohttp.ClientResponse:
+        """As a client middleware: watch the request, and keep aiohttp from sending it a second time."""
+        assert isinstance(request, ObservedRequest)
+        request.observer = self
+        try:
+            return await handler(request)
+        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+            raise _DroppedError(describe(error)) from None
+
+    def handed_out(self, connection: Connection) -> None:
+        """A connection is there, and the first byte is about to be written."""
+        self._pool.check(connection)
+        call, now = self._call, self._now()
+        self._transport = connection.transport
+        self.silent_since = call.sent_at = now
+        self.phase = Phase.SENT
+        call.at_risk = True
+        self._admission.sent(self._permit)
+        self._sweeper.watch(self, min(self.read_limit, self.until - now))
+
+    def expire(self, reason: str) -> None:
+        """End it by dropping its connection: whoever waits for the answer wakes up with an error."""
+        self.expired = True
+        self.reason = reason
+        if isinstance(self._transport, asyncio.WriteTransport):
+            self._transport.abort()
+
+    async def perform(self, request: Request, timeout: aiohttp.ClientTimeout) -> None:
+        """Send the request and read the answer. Whatever goes wrong is told by the facts, not raised."""
+        response: aiohttp.ClientResponse | None = None
+        try:
+            response = await self._pool.send(request, self, timeout, writes=self._call.operation.writes)
+            self.phase = Phase.HEADERS
+            self.status = response.status
+            self.headers = response.headers
+            self.silent_since = self._now()
+            await self._read_body(response)
+        except StaleConnectionError:
+            raise
+        except Exception as error:  # noqa: BLE001 (the phase decides what follows, never the type of an exception)
+            if not self.expired:
+                self.expired = isinstance(error, TimeoutError)
+                self.reason = describe(error)
+        finally:
+            self.received_at = self._now()
+            self._sweeper.forget(self)
+            self._transport = None
+            if response is not None and self.phase is not Phase.ANSWERED:
+                response.close()
+
+    async def _read_body(self, response: aiohttp.ClientResponse) -> None:
+        """Read the body up to the cap, which counts what has been decompressed."""
+        content = response.content
+        chunk = await content.readany()
+        if not content.at_eof():
+            chunks, size = [chunk], len(chunk)
+            while size <= self._cap and not content.at_eof():
+                self.silent_since = self._now()
+                chunk = await content.readany()
+                chunks.append(chunk)
+                size += len(chunk)
+            chunk = b"".join(chunks)
+        self.body = chunk
+        if len(chunk) > self._cap:
+            self.body = b""
+            self.reason = f"the answer is larger than {self._cap} bytes"
+            return
+        self.phase = Phase.ANSWERED
+
+    def record(self, number: int, followed: str) -> Attempt:
+        """The attempt as errors and responses show it."""
+        return Attempt(
+            number=number,
+            phase=self.phase,
+            status=self.status,
+            duration=self.received_at - self.started_at,
+            reason=self.reason,
+            followed=followed,
+        )
+
+
+def describe(error: BaseException) -> str:
+    """An error in words that cannot hold the key: never its `repr`, which shows the request's headers."""
+    if isinstance(error, _DroppedError):
+        return str(error)
+    name = type(error).__name__
+    if isinstance(error, aiohttp.ClientConnectorError):
+        cause = error.os_error
+        return f"{name}: {cause.strerror or type(cause).__name__}"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{name}: {error.strerror}"
+    return name

@@ -1,0 +1,383 @@
+"""The session manager: the one loop that admits, sends, judges and sends again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import aiohttp
+
+from fusebill_async.converting import UnreadableAnswer
+from fusebill_async.errors import (
+    APIError,
+    ClientStateError,
+    ConnectError,
+    ConnectionLostError,
+    FusebillError,
+    InvalidResponseError,
+    PreviewChangedStateError,
+    QuotaExhaustedError,
+    RateLimitError,
+    RequestTimeoutError,
+)
+from fusebill_async.operations import Operation
+from fusebill_async.outcome import Outcome, Phase
+from fusebill_async.policy.clock import ServiceClock
+from fusebill_async.policy.priority import Priority
+from fusebill_async.policy.retry import Ruling, backoff, rule
+from fusebill_async.session.admission import Admission, AdmissionClosed, Permit, QueueTimeout, QuotaExhausted
+from fusebill_async.session.call import Answer, Call, UnsettledError
+from fusebill_async.session.effects import Effects
+from fusebill_async.session.exchange import Exchange
+from fusebill_async.session.hooks import Hooks
+from fusebill_async.session.observed import StaleConnectionError
+from fusebill_async.session.pool import Pool
+from fusebill_async.session.sweeper import DeadlineSweeper
+from fusebill_async.settings import PoolSettings
+from fusebill_async.wire.answer import BODY_KEPT, UnrelatedAnswer, read_refusal, read_value
+
+logger = logging.getLogger("fusebill_async")
+
+RESPONSE_CAP = 8 * 1024 * 1024
+"""Bytes of an answer's body after decompression, at most."""
+
+
+class _PrepareAnewError(Exception):
+    """What a write was prepared with is no longer fresh: admit and prepare it again."""
+
+
+class SessionManager:
+    """Connection pool, quota and retry policy of one client; belongs to the event loop of its first call."""
+
+    def __init__(
+        self,
+        *,
+        key: str,
+        base_url: str,
+        pool: PoolSettings,
+        admission: Admission,
+        clock: ServiceClock,
+        effects: Effects,
+        hooks: Sequence[Hooks] = (),
+        users_session: aiohttp.ClientSession | None = None,
+    ) -> None:
+        self._key = key
+        self._base_url = base_url
+        self._pool_settings = pool
+        self._users_session = users_session
+        self._hooks = tuple(hooks)
+        self._pool: Pool | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+        self._closing = False
+        self._sweeper = DeadlineSweeper(effects.now)
+        self._timeouts: dict[tuple[float, float | None], aiohttp.ClientTimeout] = {}
+        self.admission = admission
+        self.clock = clock
+        self.effects = effects
+
+    def __repr__(self) -> str:
+        return f"SessionManager({self._base_url!r})"
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has been closed."""
+        return self._closed
+
+    def open(self) -> Pool:
+        """The pool, made on first use in the running event loop.
+
+        Raises:
+            ClientStateError: closed, or opened in another event loop.
+        """
+        if self._closed:
+            raise ClientStateError("the client is closed: make a new one")
+        running = asyncio.get_running_loop()
+        if self._loop is not running:
+            if self._loop is not None:
+                raise ClientStateError(
+                    "the client belongs to another event loop: make one client in each loop that uses it"
+                )
+            self._pool = Pool(
+                key=self._key,
+                base_url=self._base_url,
+                settings=self._pool_settings,
+                users_session=self._users_session,
+            )
+            self._loop = running
+        assert self._pool is not None
+        return self._pool
+
+    def stop_admitting(self) -> None:
+        """Take no more calls, but for those that settle what is open."""
+        self._closing = True
+
+    async def send(self, call: Call) -> Answer:
+        """Send a call, again if that is safe and allowed, and return its good answer.
+
+        Raises:
+            UnsettledError: a write was sent and no usable answer came.
+            FusebillError: it was refused, was not sent, or is a read that failed.
+        """
+        self.open()
+        if self._closing and call.options.priority is not Priority.SETTLING and not call.past:
+            raise ClientStateError("the client is being closed: make a new one", **call.facts)
+        call.options.budget.call_started(self.effects.now())
+        while True:
+            permit = await self._admit(call)
+            try:
+                if call.prepare is not None:
+                    await call.prepare(call, permit)
+                exchange, answer = await self.attempt(call, permit)
+            except _PrepareAnewError:
+                continue
+            finally:
+                self.admission.leave(permit)
+            if answer is not None:
+                return answer
+            await self._follow(call, exchange)
+
+    async def read_within(self, call: Call, permit: Permit) -> Answer:
+        """Read in a place that a write has already, right before that write.
+
+        A read that fails and may be sent again ends the place first: `send` then begins the round anew, so that
+        the write never goes out with a read that is older than a wait.
+        """
+        exchange, answer = await self.attempt(call, permit)
+        if answer is None:
+            await self._follow(call, exchange)
+            raise _PrepareAnewError
+        return answer
+
+    async def attempt(self, call: Call, permit: Permit) -> tuple[Exchange, Answer | None]:
+        """One attempt in a place of the pool: the facts, and the answer if it is a good one."""
+        exchange = await self._exchange(call, permit)
+        number = len(call.past) + 1
+        if exchange.phase is Phase.ANSWERED and 200 <= exchange.status < 300:  # type: ignore[operator]
+            value = self._read(call, exchange)
+            if not exchange.reason:
+                call.at_risk = False
+                if self._hooks:
+                    self._tell(call, exchange, number, "returned")
+                assert exchange.status is not None
+                return exchange, Answer(
+                    value, exchange.status, exchange.headers, call.sent_at, exchange.received_at, number
+                )
+        return exchange, None
+
+    async def _admit(self, call: Call) -> Permit:
+        """Wait for a place in the pool and for quota, as long as the call may."""
+        admission, options = self.admission, call.options
+        permit = admission.enter_now(options.priority, call.requests_per_attempt)
+        if permit is not None:
+            return permit
+        now = self.effects.now
+        started = now()
+        until = None if options.timeouts.queue is None else started + options.timeouts.queue - call.queued
+        ended: QueueTimeout | QuotaExhausted | None
+        try:
+            return await admission.enter(options.priority, calls=call.requests_per_attempt, until=until)
+        except AdmissionClosed:
+            ended = None
+        except (QueueTimeout, QuotaExhausted) as error:
+            ended = error
+        finally:
+            call.queued += now() - started
+        if ended is None:
+            raise ClientStateError(f"{call.about} was not sent: the client was closed", **call.facts)
+        raise self._not_admitted(call, ended)
+
+    def _not_admitted(self, call: Call, ended: QueueTimeout | QuotaExhausted) -> FusebillError:
+        last = call.past[-1] if call.past else None
+        if last is not None and last.status == 429:
+            return RateLimitError(
+                f"429: {call.about} was refused for the quota, and could not wait for the next window",
+                status=429,
+                opens_at=ended.opens_at,
+                **call.facts,
+            )
+        if isinstance(ended, QuotaExhausted) or ended.waited_for == "quota":
+            opens = f"; it opens at {ended.opens_at:%Y-%m-%d %H:%M:%S} UTC" if ended.opens_at else ""
+            return QuotaExhaustedError(
+                f"{call.about} was not sent: the quota is used up{opens}", opens_at=ended.opens_at, **call.facts
+            )
+        return RequestTimeoutError(
+            f"{call.about} was not sent: no connection of the pool came free within "
+            f"{call.options.timeouts.queue} s (Timeouts(queue=), PoolSettings(connections=))",
+            **call.facts,
+        )
+
+    async def _exchange(self, call: Call, permit: Permit) -> Exchange:
+        pool = self.open()
+        assert call.request is not None
+        # Every kept connection may turn out to be stale; a fresh one that is stale says that the peer is broken.
+        for _ in range(self._pool_settings.connections + 2):
+            exchange = Exchange(
+                call,
+                permit,
+                pool=pool,
+                admission=self.admission,
+                sweeper=self._sweeper,
+                now=self.effects.now,
+                cap=RESPONSE_CAP,
+            )
+            stale = ""
+            try:
+                await exchange.perform(call.request, self._timeout(call, exchange))
+            except StaleConnectionError as error:
+                stale = str(error)
+                exchange.reason = stale
+                exchange.received_at = self.effects.now()
+            except BaseException:
+                # Cancelled. The facts stand on the call; the place is given back by the caller.
+                if exchange.phase is not Phase.CONNECTING:
+                    self.admission.lost(permit)
+                raise
+            if not stale:
+                break
+        call.spent += exchange.received_at - exchange.started_at
+        if exchange.status is not None:
+            self._learn(permit, call, exchange)
+        elif exchange.phase is not Phase.CONNECTING:
+            self.admission.lost(permit)
+        return exchange
+
+    def _timeout(self, call: Call, exchange: Exchange) -> aiohttp.ClientTimeout:
+        """aiohttp times the connecting only; the sweeper times the rest."""
+        timeouts = call.options.timeouts
+        connect = min(timeouts.connect, exchange.until - exchange.started_at)
+        # A user's pool may make us wait inside aiohttp, where that counts as connecting.
+        waiting = None if self._users_session is not None and timeouts.queue is None else connect
+        if self._users_session is not None and timeouts.queue is not None:
+            waiting = connect + timeouts.queue
+        if connect < timeouts.connect:
+            return aiohttp.ClientTimeout(total=None, connect=waiting, sock_connect=connect)
+        known = self._timeouts.get((connect, waiting))
+        if known is None:
+            known = aiohttp.ClientTimeout(total=None, connect=waiting, sock_connect=connect)
+            self._timeouts[connect, waiting] = known
+        return known
+
+    def _learn(self, permit: Permit, call: Call, exchange: Exchange) -> None:
+        assert exchange.status is not None
+        self.admission.answered(permit, exchange.status, exchange.headers, call.sent_at, exchange.received_at)
+
+    def _read(self, call: Call, exchange: Exchange) -> Any:
+        """The value of an answer; what is wrong with it is told by `exchange.reason`."""
+        operation = call.operation
+        try:
+            value = read_value(operation, call.customer_id if operation.id_key else None, exchange.body)
+        except UnrelatedAnswer as error:
+            exchange.reason = str(error)
+            self.open().renew()
+            logger.error("%s: %s; every pooled connection is given up", call.about, error)
+            return None
+        except UnreadableAnswer as error:
+            exchange.reason = str(error)
+            return None
+        if operation.answer == "activation" and not operation.writes:
+            self._check_preview(operation, call, exchange, value.customer.status)
+        return value
+
+    def _check_preview(self, operation: Operation, call: Call, exchange: Exchange, status: str) -> None:
+        if operation.allowed_from is not None and status not in operation.allowed_from:
+            logger.error("%s was answered with status %s: it may have acted", call.about, status)
+            raise PreviewChangedStateError(
+                f"{call.about} was answered with status {status}: the service may have acted on a preview. "
+                "Look at the customer's invoices before anything else",
+                status=exchange.status,
+                body=exchange.body[:BODY_KEPT],
+                **self._facts(call, exchange, "raised"),
+            )
+
+    async def _follow(self, call: Call, exchange: Exchange) -> None:
+        """Do what follows from an attempt that failed: pause and return if it may be sent again, else raise."""
+        safety = call.operation.safety
+        readable = not exchange.reason
+        ruling = rule(safety, phase=exchange.phase, status=exchange.status, readable=readable)
+        if ruling is Ruling.SETTLE:
+            self._tell(call, exchange, len(call.past) + 1, "settled by reading")
+            raise UnsettledError(call, exchange.reason or f"the service answered {exchange.status}")
+        call.at_risk = False
+        if ruling is Ruling.REJECTED:
+            raise self._refusal(call, exchange)
+        if ruling is Ruling.WAIT_FOR_WINDOW:
+            self._tell(call, exchange, len(call.past) + 1, "waited for the quota window")
+            return
+        call.tries += 1
+        pause = self._pause(call)
+        if pause is None:
+            raise self._failure(call, exchange)
+        self._tell(call, exchange, len(call.past) + 1, f"sent again after {pause:.3f} s")
+        call.spent += pause
+        await self.effects.sleep(pause)
+
+    def _pause(self, call: Call) -> float | None:
+        """Seconds to pause before the next attempt, None if there may be none."""
+        policy, timeouts = call.options.retry, call.options.timeouts
+        if call.tries >= policy.max_attempts:
+            return None
+        pause = backoff(policy, call.tries, self.effects.random())
+        if call.spent + pause >= timeouts.total:
+            return None
+        return pause if call.options.budget.take(self.effects.now()) else None
+
+    def _refusal(self, call: Call, exchange: Exchange) -> APIError:
+        assert exchange.status is not None
+        error = read_refusal(exchange.status, exchange.body, self._key)
+        facts = self._facts(call, exchange, "raised")
+        error.operation, error.customer_id = call.operation.name, call.customer_id
+        error.attempts = facts["attempts"]
+        return error
+
+    def _failure(self, call: Call, exchange: Exchange) -> FusebillError:
+        """The error of a call that ended without effect, or of a read that failed."""
+        facts = self._facts(call, exchange, "raised")
+        tries = f"after {call.tries} attempts" if call.tries > 1 else "in one attempt"
+        if exchange.phase.nothing_sent:
+            text = f"{call.about} was not sent: no connection {tries} ({exchange.reason})"
+            if exchange.expired:
+                return RequestTimeoutError(text, **facts)
+            return ConnectError(text, **facts)
+        if exchange.expired:
+            return RequestTimeoutError(
+                f"{call.about} failed {tries}: {exchange.reason}", outcome=Outcome.UNKNOWN, **facts
+            )
+        if exchange.phase is Phase.ANSWERED and exchange.status is not None and exchange.status >= 400:
+            error = read_refusal(exchange.status, exchange.body, self._key)
+            error.operation, error.customer_id = call.operation.name, call.customer_id
+            error.attempts = facts["attempts"]
+            return error
+        if exchange.status is not None and (exchange.phase is Phase.ANSWERED or "larger" in exchange.reason):
+            redirected = 300 <= exchange.status < 400
+            reason = "a redirect, which is never followed: check base_url" if redirected else exchange.reason
+            return InvalidResponseError(
+                f"{call.about} failed {tries}: {exchange.status}, {reason}",
+                status=exchange.status,
+                body=exchange.body[:BODY_KEPT],
+                **facts,
+            )
+        return ConnectionLostError(f"{call.about} failed {tries}: {exchange.reason}", **facts)
+
+    def _facts(self, call: Call, exchange: Exchange, followed: str) -> dict[str, Any]:
+        self._tell(call, exchange, len(call.past) + 1, followed)
+        return call.facts
+
+    def _tell(self, call: Call, exchange: Exchange, number: int, followed: str) -> None:
+        record = exchange.record(number, followed)
+        if followed != "returned":
+            call.past.append(record)
+        for hooks in self._hooks:
+            hooks.attempt_ended(call.operation.title, call.customer_id, record)
+
+    async def aclose(self) -> None:
+        """Close the pool; calls that wait get an error."""
+        if self._closed:
+            return
+        self._closed = True
+        self._sweeper.stop()
+        self.admission.close()
+        if self._pool is not None:
+            await self._pool.aclose()

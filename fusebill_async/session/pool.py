@@ -1,0 +1,137 @@
+"""The connection pool: an aiohttp session of our own, over a connector of our own or the user's."""
+
+from __future__ import annotations
+
+import select
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
+from yarl import URL
+
+from fusebill_async._version import __version__
+from fusebill_async.errors import ClientStateError, ConfigurationError
+from fusebill_async.session.observed import ObservedRequest, StaleConnectionError
+from fusebill_async.settings import PoolSettings
+from fusebill_async.wire.request import Request
+
+
+class Pool:
+    """Connections, and the aiohttp session over them. Made inside a running event loop."""
+
+    def __init__(
+        self, *, key: str, base_url: str, settings: PoolSettings, users_session: aiohttp.ClientSession | None
+    ) -> None:
+        if users_session is not None and settings.fresh_connection_per_write:
+            raise ConfigurationError(
+                "fresh_connection_per_write needs a pool of the client's own: leave session= out"
+            )
+        if users_session is not None and users_session.closed:
+            raise ClientStateError("the aiohttp session that was handed in is closed")
+        self._settings = settings
+        base = URL(base_url)
+        self._scheme, self._host, self._port = base.scheme, base.raw_host or "", base.port
+        self._path = base.raw_path
+        self._headers = {
+            "Authorization": f"Basic {key}",
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip, deflate",
+            "User-Agent": f"fusebill-async/{__version__}",
+        }
+        connector = users_session.connector if users_session is not None else None
+        self._session = self._make_session(connector)
+        self._write_session = (
+            self._make_session(None, fresh=True) if settings.fresh_connection_per_write else self._session
+        )
+        self.epoch = 0
+        """Counts the times that every connection made before was given up."""
+        self._born: WeakKeyDictionary[ResponseHandler, int] = WeakKeyDictionary()
+
+    def _make_session(
+        self, users_connector: aiohttp.BaseConnector | None, *, fresh: bool = False
+    ) -> aiohttp.ClientSession:
+        connector = users_connector or aiohttp.TCPConnector(
+            limit=self._settings.connections,
+            force_close=fresh,
+            **({} if fresh else {"keepalive_timeout": self._settings.keepalive}),
+        )
+        return aiohttp.ClientSession(
+            connector=connector,
+            connector_owner=users_connector is None,
+            headers=self._headers,
+            request_class=ObservedRequest,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None),
+        )
+
+    def url(self, request: Request) -> URL:
+        """The address of a request, without parsing or quoting it anew."""
+        path, _, query = request.target.partition("?")
+        return URL.build(
+            scheme=self._scheme,
+            host=self._host,
+            port=self._port,
+            path=self._path + path,
+            query_string=query,
+            encoded=True,
+        )
+
+    def send(
+        self, request: Request, observer: Any, timeout: aiohttp.ClientTimeout, *, writes: bool
+    ) -> Any:
+        """Start a request; awaiting the result gives the response, its body still unread."""
+        session = self._write_session if writes else self._session
+        return session.request(
+            request.method,
+            self.url(request),
+            data=request.body,
+            allow_redirects=False,
+            timeout=timeout,
+            middlewares=(observer,),
+        )
+
+    def check(self, connection: Connection) -> None:
+        """Refuse a kept connection on which something is wrong, before a byte is written to it.
+
+        aiohttp looks at a connection when it comes back to the pool, not when it leaves it, and would take an
+        answer that arrived on an idle connection for the answer to the next request.
+
+        Raises:
+            StaleConnectionError: the connection must not be used. Nothing was sent.
+        """
+        protocol = connection.protocol
+        if protocol is None or protocol.should_close:
+            raise StaleConnectionError("something waited on the connection before it was asked")
+        born = self._born.get(protocol)
+        if born is None:
+            self._born[protocol] = self.epoch
+        elif born != self.epoch:
+            raise StaleConnectionError("the connection was made before an answer to another question came")
+        elif _readable(connection):
+            raise StaleConnectionError("the service closed the idle connection, or spoke unasked")
+
+    def renew(self) -> None:
+        """Give up every connection made so far; those in use end their exchange first."""
+        self.epoch += 1
+
+    async def aclose(self) -> None:
+        """Close what is ours."""
+        await self._session.close()
+        if self._write_session is not self._session:
+            await self._write_session.close()
+
+
+def _readable(connection: Connection) -> bool:
+    """Whether something, an end of file included, waits in the kernel and the event loop has not seen it yet."""
+    transport = connection.transport
+    socket = transport.get_extra_info("socket") if transport is not None else None
+    if socket is None:
+        return False
+    if not hasattr(select, "poll"):
+        return bool(select.select([socket], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(socket.fileno(), select.POLLIN)
+    return bool(poll.poll(0))

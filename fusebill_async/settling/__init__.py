@@ -1,0 +1,1 @@
+"""What to do with an unknown outcome: read, compare with the goal, decide."""

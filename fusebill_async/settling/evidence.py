@@ -1,0 +1,90 @@
+"""What two readings, before and after, prove about a write. Pure: readings and times in, a decision out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import attrs
+
+from fusebill_async.operations import Operation, Safety
+from fusebill_async.outcome import Attribution
+from fusebill_async.settling.goals import Verdict, judge, same_value
+from fusebill_async.settling.intent import Reading
+
+
+@attrs.frozen(kw_only=True)
+class Before:
+    """What was known of a customer before the send.
+
+    `given` says that the caller handed it in, or that the call itself read it; otherwise it is the last answer
+    about that customer that this client saw.
+    """
+
+    status: str | None
+    modified: str | None
+    fields: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+    given: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class SendTime:
+    """When a write was sent by the service's clock, in epoch seconds: certainly not before, certainly not after."""
+
+    earliest: float
+    latest: float
+
+
+def attribute(
+    operation: Operation,
+    named: Mapping[str, Any],
+    before: Before | None,
+    after: Reading,
+    sent: SendTime | None,
+) -> Attribution:
+    """Whose work it is that the goal stands, after a write whose answer was lost."""
+    modified = _epoch(after)
+    surely_older = modified is not None and sent is not None and modified < sent.earliest
+    if before is not None and before.fields and judge(operation.goal, before.fields, named) is Verdict.MET:
+        return Attribution.ALREADY
+    # A service that does not bump the timestamp with this operation shows the one from before; that is no evidence.
+    if surely_older and not (before is not None and before.modified == after.modified):
+        return Attribution.ALREADY
+    if not operation.moves_money:
+        return Attribution.OURS
+    surely_newer = modified is not None and sent is not None and modified > sent.latest
+    return Attribution.OURS if before is not None and before.given and surely_newer else Attribution.UNPROVEN
+
+
+def untouched(
+    operation: Operation,
+    named: Mapping[str, Any],
+    before: Before | None,
+    after: Reading,
+    sent: SendTime | None,
+) -> bool:
+    """Whether a customer that misses the goal stands as it did before the send, as far as that can be proven."""
+    if after.status is None:
+        # No such customer: nothing can have happened to it.
+        return True
+    if before is not None:
+        if before.status != after.status:
+            return False
+        if operation.safety is Safety.REPLACE and not _fields_stand(named, before.fields, after.fields):
+            return False
+        if before.modified is not None and before.modified == after.modified:
+            return True
+    elif operation.allowed_from is not None and after.status not in operation.allowed_from:
+        return False
+    modified = _epoch(after)
+    return modified is not None and sent is not None and modified <= sent.earliest
+
+
+def _fields_stand(named: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    return all(same_value(before.get(key), after.get(key)) for key in named)
+
+
+def _epoch(reading: Reading) -> float | None:
+    moment = reading.customer.modified_timestamp if reading.customer is not None else None
+    return moment.timestamp() if isinstance(moment, datetime) else None

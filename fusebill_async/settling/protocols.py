@@ -1,0 +1,75 @@
+"""What a store must offer: the ledger of open intents and the lock per customer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from fusebill_async.settings import QuotaPolicy
+from fusebill_async.settling.intent import Intent
+
+
+class Ledger(Protocol):
+    """The set of open intents. An intent is open from before its first byte until its outcome is known."""
+
+    async def open(self, intent: Intent) -> None:
+        """Record an intent. When this returns, the record has outlived what the store says that it outlives."""
+        ...
+
+    async def close(self, intent: Intent) -> None:
+        """Its outcome is known: forget it."""
+        ...
+
+    def unresolved(self) -> Iterable[Intent]:
+        """Every open intent, oldest first, those that other processes left included."""
+        ...
+
+
+class CustomerLocks(Protocol):
+    """A lock for each customer; every write holds the lock of its customer until its outcome is known."""
+
+    def acquire_now(self, customer_id: int) -> bool:
+        """Take the lock if that needs no waiting."""
+        ...
+
+    async def acquire(self, customer_id: int, timeout: float | None) -> None:
+        """Take the lock, first come, first served.
+
+        Args:
+            customer_id: the customer.
+            timeout: seconds to wait at most; None waits as long as it takes.
+
+        Raises:
+            TimeoutError: it did not come free in time.
+        """
+        ...
+
+    async def release(self, customer_id: int) -> None:
+        """Give it back."""
+        ...
+
+
+class Store(Protocol):
+    """A backend for the state that outlives a call."""
+
+    @property
+    def ledger(self) -> Ledger:
+        """The open intents."""
+        ...
+
+    @property
+    def locks(self) -> CustomerLocks:
+        """The locks of the customers."""
+        ...
+
+    def open(self, account: str) -> None:
+        """Begin to serve one account, named by a hash of its key and base URL. Called once a client, before use."""
+        ...
+
+    def quota(self, policy: QuotaPolicy) -> Any | None:
+        """The budget that the processes of the account share; None keeps it inside this process."""
+        ...
+
+    async def aclose(self) -> None:
+        """A client is done with it."""
+        ...

@@ -1,0 +1,50 @@
+"""What `with_response` gives: the value, and what it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Generic, TypeVar
+
+import attrs
+
+from fusebill_async.outcome import Attempt, Attribution, ConfirmedBy, QuotaSeen
+from fusebill_async.session.call import Answer, Call
+from fusebill_async.wire.quota_headers import read_quota
+
+T = TypeVar("T")
+
+
+@attrs.define(kw_only=True)
+class Response(Generic[T]):
+    """The outcome of a call that was applied.
+
+    Attributes:
+        value: what the call returns without `with_response`.
+        status: the HTTP status of the answer that it rests on.
+        headers: the headers of that answer.
+        confirmed_by: "response", or "read" if the answer to the write was lost and a read showed its effect.
+        attribution: "ours", "already" (it was so before) or "unproven" (it is so; whose work it is cannot be told).
+    """
+
+    value: T
+    status: int
+    headers: Mapping[str, str] = attrs.field(repr=False)
+    confirmed_by: ConfirmedBy = ConfirmedBy.RESPONSE
+    attribution: Attribution = Attribution.OURS
+    _call: Call = attrs.field(repr=False, eq=False)
+    _answer: Answer = attrs.field(repr=False, eq=False)
+
+    @property
+    def attempts(self) -> tuple[Attempt, ...]:
+        """One record for each attempt, oldest first."""
+        return (*self._call.past, self._answer.attempt())
+
+    @property
+    def quota(self) -> QuotaSeen:
+        """The quota as the headers of the answer told it."""
+        return read_quota(self.headers)
+
+
+def response_of(call: Call, answer: Answer, **facts: Any) -> Response[Any]:
+    """The response that a good answer is."""
+    return Response(value=answer.value, status=answer.status, headers=answer.headers, call=call, answer=answer, **facts)

@@ -1,0 +1,68 @@
+"""One write on its way: the call, what is known around it, and the task that carries it out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias
+
+import attrs
+
+from fusebill_async.session.admission import Permit
+from fusebill_async.session.call import Call
+from fusebill_async.settling.evidence import Before
+from fusebill_async.settling.intent import Intent, Reading, UnresolvedWrite
+from fusebill_async.settling.response import Response
+
+Preparation: TypeAlias = "Callable[[Write, Permit], Awaitable[None]]"
+"""Makes the request of a write right before it is sent, and fills in `named` and `before`."""
+
+Search: TypeAlias = "Callable[[Write], Awaitable[tuple[Any, bool] | None]]"
+"""Looks for what a create would have made: (what was found or None, whether that proves anything); None failed."""
+
+
+@attrs.define(eq=False)
+class Write:
+    """A write. `resend` says whether it may be sent again after it was settled as not applied."""
+
+    call: Call
+    named: Mapping[str, Any]
+    resend: bool
+    before: Before | None = None
+    prepare: Preparation | None = None
+    search: Search | None = None
+
+    intent: Intent | None = None
+    doubtful: bool = False
+    """An earlier attempt of this write was unknown."""
+    state: str = "in flight"
+    last_reading: Reading | None = None
+    task: asyncio.Task[Response[Any]] | None = None
+    noticed: asyncio.Future[None] | None = None
+    """Resolved when the task has ended or has begun to settle: the caller waits for that."""
+
+    def notice(self) -> None:
+        """Wake the caller."""
+        if self.noticed is not None and not self.noticed.done():
+            self.noticed.set_result(None)
+
+    @property
+    def settling(self) -> bool:
+        """Whether it was sent, and is being read for now."""
+        return self.state == "settling"
+
+    def unresolved(self) -> UnresolvedWrite:
+        """As `client.unresolved()` shows it."""
+        assert self.intent is not None
+        return listed(self.intent, self.state)
+
+
+def listed(intent: Intent, state: str) -> UnresolvedWrite:
+    """An open intent as a user sees it."""
+    return UnresolvedWrite(
+        id=intent.id,
+        operation=intent.operation,
+        customer_id=intent.customer_id,
+        state=state,
+        opened_at=intent.opened_at,
+    )

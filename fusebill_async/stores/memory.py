@@ -1,0 +1,113 @@
+"""Everything in this process. Clients of one process share it by sharing the store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Any
+
+from fusebill_async.settings import QuotaPolicy
+from fusebill_async.settling.intent import Intent
+
+
+class MemoryLedger:
+    """The open intents, as long as the process lives."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, Intent] = {}
+
+    async def open(self, intent: Intent) -> None:
+        """Record an intent."""
+        self._open[intent.id] = intent
+
+    async def close(self, intent: Intent) -> None:
+        """Forget it."""
+        self._open.pop(intent.id, None)
+
+    def unresolved(self) -> list[Intent]:
+        """Every open intent, oldest first."""
+        return list(self._open.values())
+
+
+class MemoryLocks:
+    """A lock for each customer that is being written to; first come, first served."""
+
+    def __init__(self) -> None:
+        self._held: dict[int, deque[asyncio.Future[None]] | None] = {}
+
+    def acquire_now(self, customer_id: int) -> bool:
+        """Take the lock if it is free."""
+        if customer_id in self._held:
+            return False
+        self._held[customer_id] = None
+        return True
+
+    async def acquire(self, customer_id: int, timeout: float | None) -> None:
+        """Take the lock, waiting up to `timeout` seconds.
+
+        Raises:
+            TimeoutError: it did not come free in time.
+        """
+        if self.acquire_now(customer_id):
+            return
+        waiters = self._held[customer_id]
+        if waiters is None:
+            waiters = self._held[customer_id] = deque()
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiters.append(turn)
+        try:
+            async with asyncio.timeout(timeout):
+                await turn
+        except BaseException:
+            # The lock may have been handed over in the same turn of the loop in which the wait ended.
+            if turn.done() and not turn.cancelled():
+                self.release_now(customer_id)
+            elif turn in waiters:
+                waiters.remove(turn)
+            raise
+
+    async def release(self, customer_id: int) -> None:
+        """Give it to whoever has waited longest."""
+        self.release_now(customer_id)
+
+    def release_now(self, customer_id: int) -> None:
+        """The same, without a coroutine."""
+        waiters = self._held[customer_id]
+        while waiters:
+            turn = waiters.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        del self._held[customer_id]
+
+    def __len__(self) -> int:
+        """How many customers are locked."""
+        return len(self._held)
+
+
+class MemoryStore:
+    """The default store: nothing outlives the process."""
+
+    def __init__(self) -> None:
+        self._ledger = MemoryLedger()
+        self._locks = MemoryLocks()
+
+    @property
+    def ledger(self) -> MemoryLedger:
+        """The open intents."""
+        return self._ledger
+
+    @property
+    def locks(self) -> MemoryLocks:
+        """The locks of the customers."""
+        return self._locks
+
+    def open(self, account: str) -> None:
+        """Nothing to open."""
+
+    def quota(self, policy: QuotaPolicy) -> Any | None:
+        """Each client counts for itself."""
+        return None
+
+    async def aclose(self) -> None:
+        """Nothing to close."""

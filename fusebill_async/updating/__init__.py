@@ -1,0 +1,1 @@
+"""Pure: merge changes into the wire form, show the difference, guard against erasing."""

@@ -1,0 +1,35 @@
+"""The customer that the block of `edit` works on."""
+
+from __future__ import annotations
+
+from fusebill_async.models import Customer
+from fusebill_async.models.view import revive
+
+
+class CustomerDraft(Customer):
+    """A customer to be changed by assigning its fields; `result` is the customer after the block."""
+
+    __slots__ = ("_result",)
+
+    @property
+    def result(self) -> Customer:
+        """The customer as the service answered.
+
+        Raises:
+            AttributeError: the block has not ended yet, or it ended with an error.
+        """
+        try:
+            result: Customer = self._result
+        except AttributeError:
+            raise AttributeError("the draft has no result: its block has not ended well") from None
+        return result
+
+    def finish(self, result: Customer) -> None:
+        """Set the result."""
+        object.__setattr__(self, "_result", result)
+
+
+def draft_of(customer: Customer) -> CustomerDraft:
+    """A draft over what a customer came with."""
+    wire, reader, _ = customer.__wire_origin__()
+    return revive(CustomerDraft, wire, reader, {}, set())

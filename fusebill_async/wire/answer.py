@@ -1,0 +1,116 @@
+"""From an answer's status and bytes to a value, or to the error that the service meant.
+
+The one place that knows the service's texts.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from fusebill_async.converting import (
+    UnreadableAnswer,
+    decode_activation,
+    decode_customer,
+    decode_customers,
+    decode_error,
+    decode_json,
+    decode_overview,
+)
+from fusebill_async.errors import (
+    APIError,
+    AuthenticationError,
+    BadRequestError,
+    ConflictError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+    ServerError,
+)
+from fusebill_async.operations import Operation
+
+BODY_KEPT = 65_536
+"""Bytes of an answer that an error keeps: enough to see what it was, not enough to fill a log."""
+
+_MALFORMED_KEY = re.compile(r"authorization key is not in the correct format", re.IGNORECASE)
+_STATE_CONFLICT = re.compile(r"service status is (\w+)", re.IGNORECASE)
+
+_BY_STATUS: dict[int, type[APIError]] = {
+    400: BadRequestError,
+    401: AuthenticationError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    409: ConflictError,
+    422: BadRequestError,
+    429: RateLimitError,
+}
+
+
+def read_value(operation: Operation, customer_id: int | None, body: bytes) -> Any:
+    """The value that a good answer holds.
+
+    Raises:
+        UnreadableAnswer: the body is not what this operation answers with, or is about another customer.
+    """
+    match operation.answer:
+        case "customer":
+            value = decode_customer(body)
+            about = value.id
+        case "activation":
+            value = decode_activation(body)
+            about = value.customer.id
+        case "overview":
+            return decode_overview(body)
+        case "customers":
+            return decode_customers(body)
+        case "json":
+            return decode_json(body) if body else None
+    if customer_id is not None and about != customer_id:
+        raise UnrelatedAnswer(f"the answer is about customer {about}, the question was about customer {customer_id}")
+    return value
+
+
+class UnrelatedAnswer(UnreadableAnswer):
+    """An answer to somebody else's question."""
+
+
+def read_refusal(status: int, body: bytes, key: str) -> APIError:
+    """The error that an answer with a status of 400 or above means."""
+    told = decode_error(body)
+    pairs = tuple((redact_pair(name, key), redact_pair(text, key)) for name, text in told.errors) if told else ()
+    texts = ", ".join(text for _, text in pairs)
+    kind = _kind(status, texts)
+    hidden = key.encode()
+    kept = body.replace(hidden, b"***")[:BODY_KEPT]
+    return kind(
+        f"{status}: {texts}" if texts else f"{status} without a reason that could be read",
+        status=status,
+        error_id=told.error_id if told else None,
+        errors=pairs,
+        body=kept,
+    )
+
+
+def redact_pair(text: str, key: str) -> str:
+    """A text of the service without the key that it may echo."""
+    return text.replace(key, "***")
+
+
+def _kind(status: int, texts: str) -> type[APIError]:
+    if status == 400:
+        # The pages give a 400 for what the errors page calls a 401 and a 409.
+        if _MALFORMED_KEY.search(texts):
+            return AuthenticationError
+        if _STATE_CONFLICT.search(texts):
+            return ConflictError
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    return ServerError if status >= 500 else BadRequestError
+
+
+def conflicting_status(error: APIError) -> str | None:
+    """The service status that a refusal names, None if it names none."""
+    for _, text in error.errors:
+        if found := _STATE_CONFLICT.search(text):
+            return found[1]
+    return None

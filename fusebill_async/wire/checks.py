@@ -1,0 +1,86 @@
+"""What is checked of an argument before anything is sent."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+from fusebill_async.errors import ConfigurationError, ValidationError
+
+LARGEST_ID = 2**63 - 1
+"""Ids are 64-bit integers at the service."""
+
+_LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+_KEY_TEXT = re.compile(r"[\x21-\x7e]+")
+
+
+def check_id(value: Any, *, field: str = "customer_id") -> int:
+    """An id as the service takes it: an int from 1 to 2**63 - 1, and nothing that merely looks like one."""
+    if type(value) is int and 1 <= value <= LARGEST_ID:
+        return value
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValidationError(f"{field} must be an int, not {type(value).__name__} {value!r}", field=field)
+    raise ValidationError(f"{field} must be from 1 to 2**63 - 1, not {value}", field=field)
+
+
+def check_flag(value: Any, *, field: str) -> bool:
+    """True or False."""
+    if value is True or value is False:
+        return value
+    raise ValidationError(f"{field} must be True or False, not {value!r}", field=field)
+
+
+def check_choice(value: Any, choices: tuple[str, ...], *, field: str) -> str:
+    """One of the texts that the API page lists."""
+    if isinstance(value, str) and value in choices:
+        return str(value)
+    raise ValidationError(f"{field} must be one of {', '.join(choices)}, not {value!r}", field=field)
+
+
+def check_text(value: Any, *, field: str) -> str:
+    """A text that is not empty."""
+    if isinstance(value, str) and value:
+        return value
+    raise ValidationError(f"{field} must be a text that is not empty, not {value!r}", field=field)
+
+
+def check_key(key: Any) -> str:
+    """An API key that can stand in a header. The error never shows the key."""
+    if not isinstance(key, str):
+        raise ConfigurationError(f"the API key must be a str, not {type(key).__name__}")
+    if not key:
+        raise ConfigurationError(
+            "the API key is empty: make one in Stax Bill under Settings > Integrations > API Key, "
+            "and pass it to FusebillClient or set FUSEBILL_API_KEY"
+        )
+    if not _KEY_TEXT.fullmatch(key):
+        raise ConfigurationError(
+            "the API key holds a space, a line break or another character that cannot stand in a header: "
+            "copy it again, without what surrounds it"
+        )
+    if key.lower().startswith("basic"):
+        raise ConfigurationError('the API key begins with "Basic": give the key alone, the client adds the scheme')
+    return key
+
+
+def check_base_url(base_url: Any) -> str:
+    """A base URL that ends in `/v1`, with https unless the host is a loopback host. No slash at its end."""
+    if not isinstance(base_url, str):
+        raise ConfigurationError(f"base_url must be a str, not {type(base_url).__name__}")
+    try:
+        parts = urlsplit(base_url.rstrip("/"))
+        port = parts.port
+    except ValueError as error:
+        raise ConfigurationError(f"base_url {base_url!r} is not a URL: {error}") from None
+    if parts.username or parts.password:
+        raise ConfigurationError("base_url holds a user or a password: give the API key as the first argument")
+    if not parts.hostname or parts.scheme not in {"http", "https"} or port == 0:
+        raise ConfigurationError(f"base_url must be like https://secure.fusebill.com/v1, not {base_url!r}")
+    if parts.scheme == "http" and parts.hostname not in _LOOPBACK_HOSTS:
+        raise ConfigurationError(
+            f"base_url {base_url!r} would send the API key unencrypted: use https (http is for a loopback host only)"
+        )
+    if parts.query or parts.fragment or not parts.path.endswith("/v1"):
+        raise ConfigurationError(f"base_url must end in /v1, as in https://secure.fusebill.com/v1, not {base_url!r}")
+    return base_url.rstrip("/")

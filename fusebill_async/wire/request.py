@@ -1,0 +1,101 @@
+"""From an operation and its arguments to what goes over the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from fusebill_async.converting import encode
+from fusebill_async.errors import ValidationError
+from fusebill_async.operations import Operation, Parameter
+from fusebill_async.wire.checks import check_choice, check_flag, check_id, check_text
+
+
+@attrs.define
+class Request:
+    """One HTTP request, without host and key. `target` is the encoded path and query under the base URL."""
+
+    method: str
+    target: str
+    body: bytes | None = None
+
+
+def build_request(operation: Operation, customer_id: int | None = None, **arguments: Any) -> Request:
+    """Build the request of an operation.
+
+    Args:
+        operation: the row of the table.
+        customer_id: 1 to 2**63 - 1; it goes where the row says.
+        arguments: the other parameters under their Python names; None leaves one out.
+
+    Raises:
+        ValidationError: an argument that cannot be sent.
+    """
+    target = operation.path
+    query: list[str] = []
+    body: dict[str, Any] = {}
+    for place, key, value in operation.fixed:
+        if place == "body":
+            body[key] = value
+        else:
+            query.append(f"{key}={_query_text(value)}")
+    for parameter in operation.parameters:
+        if parameter.name == "customer_id":
+            number = str(check_id(customer_id))
+            if parameter.place == "path":
+                target = target.replace("{id}", number)
+            else:
+                body = {parameter.key: customer_id, **body}
+            continue
+        value = arguments.get(parameter.name)
+        if value is None:
+            if parameter.required:
+                raise ValidationError(
+                    f"{operation.title} needs {parameter.name}{_choices(parameter)}", field=parameter.name
+                )
+            continue
+        value = _checked(parameter, value)
+        if parameter.place == "body":
+            body[parameter.key] = value
+        elif parameter.key == "view":
+            # `view` takes one word; False leaves the parameter out.
+            if value:
+                query.append("view=sideeffects")
+        else:
+            query.append(f"{parameter.key}={_query_text(value)}")
+    if query:
+        target += "?" + "&".join(query)
+    return Request(operation.method, target, encode(body) if body else None)
+
+
+def _checked(parameter: Parameter, value: Any) -> Any:
+    match parameter.kind:
+        case "bool":
+            return check_flag(value, field=parameter.name)
+        case "id":
+            return check_id(value, field=parameter.name)
+        case "ids":
+            return [check_id(item, field=parameter.name) for item in value]
+        case _ if parameter.choices:
+            return check_choice(value, parameter.choices, field=parameter.name)
+        case _:
+            return check_text(value, field=parameter.name)
+
+
+def _query_text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _choices(parameter: Parameter) -> str:
+    return f": one of {', '.join(parameter.choices)}" if parameter.choices else ""
+
+
+def named_in_body(operation: Operation, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The body keys that the caller gave, for comparing a later read with what was sent."""
+    return {
+        parameter.key: arguments[parameter.name]
+        for parameter in operation.parameters
+        if parameter.place == "body" and arguments.get(parameter.name) is not None
+    }
