@@ -15,19 +15,26 @@ import argparse
 import asyncio
 import random
 import selectors
+import socket as socket_module
+import subprocess
 import sys
+import tempfile
 import time
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+
 from fusebill_async.policy.clock import ServiceClock
 from fusebill_async.policy.priority import Priority
-from fusebill_async.session.admission import Admission
+from fusebill_async.session.admission import Admission, QueueTimeout
 from fusebill_async.session.effects import Effects
 from fusebill_async.settings import QuotaPolicy
+from fusebill_async.stores.redis import RedisQuota
 
 EPOCH = datetime(2026, 11, 21, 12, 0, 17, 300_000, tzinfo=UTC).timestamp()
 
@@ -324,14 +331,158 @@ def svg(results: list[Result]) -> str:
     return "\n".join([head, *parts, "</svg>"])
 
 
+class Socket:
+    """The same service behind a real socket. An answer takes 5 to 50 ms; the call is counted somewhere within."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.by_client: dict[str, int] = {}
+        self._chance = random.Random(5)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer the calls of one connection."""
+        try:
+            while request := await reader.readuntil(b"\r\n\r\n"):
+                takes = self._chance.uniform(0.005, 0.05)
+                before = takes * self._chance.random()
+                await asyncio.sleep(before)
+                status, headers = self.service.count(time.time())
+                if status == 200:
+                    client = request.split(b" ", 2)[1].decode()
+                    self.by_client[client] = self.by_client.get(client, 0) + 1
+                await asyncio.sleep(takes - before)
+                lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+                writer.write(f"HTTP/1.1 {status} OK\r\n{lines}Content-Length: 2\r\n\r\n{{}}".encode())
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+
+async def call_for(seconds: float, url: str, name: str, redis_url: str | None, workers: int) -> None:
+    """One process that calls as much as it may for so many seconds."""
+    effects = Effects()
+    policy = QuotaPolicy(workers=workers)
+    shared = redis = None
+    if redis_url is not None:
+        from redis.asyncio import Redis  # noqa: PLC0415 - most scenarios need no Redis
+
+        redis = Redis.from_url(redis_url)
+        shared = RedisQuota(redis, "MDpzZWNyZXQ=", policy)
+    admission = Admission(places=40, policy=policy, effects=effects, clock=ServiceClock(), shared=shared)
+    end = effects.now() + seconds
+
+    async def worker(session: aiohttp.ClientSession) -> None:
+        while effects.now() < end:
+            try:
+                permit = await admission.enter(Priority.BULK, until=end)
+            except QueueTimeout:
+                return
+            sent_at = effects.now()
+            admission.sent(permit)
+            async with session.get(f"{url}/{name}") as answer:
+                received_at = effects.now()
+                admission.answered(permit, answer.status, answer.headers, sent_at, received_at)
+                await answer.read()
+            admission.leave(permit)
+
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=40)) as session:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(40):
+                group.create_task(worker(session))
+        await admission.aclose()
+    if redis is not None:
+        await redis.aclose()
+
+
+async def over_sockets(seconds: float, others: float = 0.0) -> Result:
+    """300 calls per 3 s, one process."""
+    service = Service(limit=300, length=3.0, others=(0.0, others))
+    socket = Socket(service)
+    server = await asyncio.start_server(socket.serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    started = time.perf_counter()
+    await call_for(seconds, f"http://127.0.0.1:{port}", "one", None, 1)
+    server.close()
+    return _counted("one process over sockets", service, time.perf_counter() - started, (0.95, 0.0))
+
+
+async def over_redis(seconds: float, others: float = 0.0) -> Result:
+    """The same, 4 processes on one Redis; one is killed after a third, another starts at two thirds."""
+    from redis.asyncio import Redis  # noqa: PLC0415 - most scenarios need no Redis
+    from redis.exceptions import RedisError  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory() as folder:
+        with closing(socket_module.create_server(("127.0.0.1", 0))) as probe:
+            redis_port = probe.getsockname()[1]
+        arguments = ("--port", str(redis_port), "--bind", "127.0.0.1", "--save", "", "--dir", folder)
+        redis = await asyncio.create_subprocess_exec("redis-server", *arguments, stdout=subprocess.DEVNULL)
+        try:
+            async with Redis(port=redis_port) as client:
+                for _ in range(100):
+                    with suppress(RedisError):
+                        await client.ping()
+                        break
+                    await asyncio.sleep(0.05)
+            return await _workers(seconds, f"redis://127.0.0.1:{redis_port}/0", others)
+        finally:
+            redis.terminate()
+            await redis.wait()
+
+
+async def _workers(seconds: float, redis_url: str, others: float) -> Result:
+    service = Service(limit=300, length=3.0, others=(0.0, others))
+    socket = Socket(service)
+    server = await asyncio.start_server(socket.serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+    async def start(name: str, lasts: float) -> asyncio.subprocess.Process:
+        arguments = ("--worker", name, "--seconds", str(lasts), "--url", url, "--redis-url", redis_url)
+        return await asyncio.create_subprocess_exec(sys.executable, __file__, *arguments)
+
+    started = time.perf_counter()
+    processes = [await start(f"p{number}", seconds) for number in range(4)]
+    await asyncio.sleep(seconds / 3)
+    processes[0].kill()
+    await asyncio.sleep(seconds / 3)
+    processes.append(await start("p4", seconds / 3))
+    for process in processes:
+        await process.wait()
+    server.close()
+    print("calls by process:", dict(sorted(socket.by_client.items())))
+    return _counted("4 processes on one Redis", service, time.perf_counter() - started, (0.93, 0.001))
+
+
+def _counted(name: str, service: Service, seconds: float, bar: tuple[float, float]) -> Result:
+    calls = sum(window.ours for window in service.windows.values())
+    refused = sum(window.refused for window in service.windows.values())
+    return Result(name, service, calls, refused, calls, seconds, bar)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--calls", type=int, default=100_000, help="calls in each virtual scenario")
     parser.add_argument("--svg", type=Path, help="draw the windows into this file")
+    parser.add_argument("--sockets", action="store_true", help="one process over real sockets")
+    parser.add_argument("--redis", action="store_true", help="4 processes on one Redis")
+    parser.add_argument(
+        "--others", type=float, default=0.0, help="largest part another program takes (sockets)"
+    )
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long the sockets are used")
+    for hidden in ("--worker", "--url", "--redis-url"):
+        parser.add_argument(hidden, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    results = scenarios(options.calls)
+    if options.worker:
+        asyncio.run(call_for(options.seconds, options.url, options.worker, options.redis_url, 4))
+        return 0
+    if options.sockets:
+        results = [asyncio.run(over_sockets(options.seconds, options.others))]
+    elif options.redis:
+        results = [asyncio.run(over_redis(options.seconds, options.others))]
+    else:
+        results = scenarios(options.calls)
     print(table(results))
     for result in results:
         print(f"\n{result.name}: one block for each window")

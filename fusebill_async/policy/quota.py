@@ -15,6 +15,7 @@ import attrs
 from fusebill_async.outcome import Window
 from fusebill_async.policy.clock import ServiceClock
 from fusebill_async.policy.priority import Priority
+from fusebill_async.policy.shared import Claim, Lease
 from fusebill_async.policy.window import FixedWindow, Neighbours
 from fusebill_async.settings import QuotaPolicy
 from fusebill_async.wire.quota_headers import QuotaReading, moment
@@ -82,8 +83,10 @@ class Quota:
         self._credit = 0  # ... what is left of them; it may be below 0 after a call that takes several
         self._look_at = -inf  # when to look again
         self._paused_until = -inf
-        self._heard_minute = False
-        self._heard_day = False
+        self._lent: int | None = None  # what a shared budget lent us; None: the budget is ours alone
+        self._lent_until = -inf
+        self._elsewhere = 0
+        self._day_told = 0
         self._minute_marks: list[int] = []
         self._day_marks: list[int] = []
         self.crossed: list[tuple[str, float]] = []
@@ -113,7 +116,7 @@ class Quota:
             if self._free_of_day(priority) < calls and not self._outsized_day(calls, priority):
                 return False
             tokens = self._tokens or 0.0
-            if free < self._need(calls) or tokens < min(calls, self._burst()) - 1e-9:
+            if free < self._need(calls) or (tokens < min(calls, self._burst()) - 1e-9 and self._lent is None):
                 return False
             self._credit -= calls
         self._held += calls
@@ -189,7 +192,6 @@ class Quota:
                 window.settle(reset)
                 self._look_at = -inf
         window.counted += 1
-        self._heard_minute = True
         used = limit - remaining
         if limit != window.limit:
             window.limit = limit
@@ -217,7 +219,6 @@ class Quota:
                 window.settle(reset)
                 self._look_at = -inf
         window.counted += 1
-        self._heard_day = True
         used = limit - remaining
         if limit != window.limit:
             window.limit = limit
@@ -284,13 +285,15 @@ class Quota:
         window.roll(began if whole else now, whole=whole)
         self._neighbours.roll(window.began or now, length, whole=whole)
         self._look_at = -inf
-        self._heard_minute = False
+        if self._lent is not None:
+            # What was lent was of the window that is over.
+            self._lent = self._granted = self._credit = 0
         self._minute_marks = self._marks(window)
 
     def _roll_day(self, now: float) -> None:
         self._day.roll(now, whole=self._day.reset is not None)
         self._look_at = -inf
-        self._heard_day = False
+        self._day_told = 0
         self._day_marks = self._marks(self._day)
 
     def _marks(self, window: FixedWindow) -> list[int]:
@@ -334,6 +337,9 @@ class Quota:
             self._minute_marks = self._marks(minute)
         if not self._day_marks and not day.used:
             self._day_marks = self._marks(day)
+        self._look_at = min(turn, day_turn, now + (minute.length or MINUTE) / 240)
+        if self._lent is not None:
+            return self._look_at_lease(now)
         free = self._free_of_minute(now)
         rate = self._rate(now, free)
         burst = self._burst()
@@ -345,8 +351,18 @@ class Quota:
         self._tokens_at = max(now, self._tokens_at)
         usable = min(self._tokens, free, self._free_of_day(Priority.BULK))
         self._granted = self._credit = max(0, int(usable))
-        self._look_at = min(turn, day_turn, now + (minute.length or MINUTE) / 240)
         return free
+
+    def _look_at_lease(self, now: float) -> float:
+        """Pace and others are reckoned where the budget lies; here only what was lent counts."""
+        left = (self._lent or 0) - (self._granted - self._credit)
+        if now >= self._lent_until or self._minute.used >= self._minute.limit:
+            left = 0
+        self._lent = left
+        self._tokens, self._tokens_at = float(max(left, 0)), now
+        self._granted = self._credit = max(0, int(min(left, self._free_of_day(Priority.BULK))))
+        self._look_at = min(self._look_at, self._lent_until) if left > 0 else self._look_at
+        return left
 
     def _free_of_minute(self, now: float) -> float:
         window = self._minute
@@ -373,12 +389,12 @@ class Quota:
     def _free_of_day(self, priority: Priority) -> float:
         window = self._day
         reserve = 0.0 if priority is Priority.SETTLING else self._policy.day_reserve * window.limit
-        free = window.limit - reserve - max(window.used, window.counted) - self._held
+        free = window.limit - reserve - max(window.used, window.counted) - self._held - self._elsewhere
         mine = self._share * window.limit - reserve * self._share - window.counted - self._held
         rate = self._neighbours.rate(self._minute.length or MINUTE)
         # What the others count while our calls are under way.
         others = rate * self._lead + 1.0 if rate * MINUTE >= 1.0 else 0.0
-        return min(free - others, mine)
+        return min(free, mine) if self._lent is not None else min(free - others, mine)
 
     def _outsized_day(self, calls: int, priority: Priority) -> bool:
         return calls > self._share * self._day.limit and self._free_of_day(priority) >= 1
@@ -394,6 +410,8 @@ class Quota:
         free = self._look(now)
         if self._free_of_day(priority) < calls and not self._outsized_day(calls, priority):
             return max(0.0, self._day.turn() - now)
+        if self._lent is not None:
+            return inf
         need = self._need(calls)
         rate = self._rate(now, free)
         if free < need or rate <= 0.0:
@@ -420,6 +438,101 @@ class Quota:
             return None if time is None else time[1]
         window = self._day if day else self._minute
         return window.reset
+
+    # -- sharing ---------------------------------------------------------------------------------------------
+
+    @property
+    def shared(self) -> bool:
+        """Whether calls go on what a shared budget lends."""
+        return self._lent is not None
+
+    @property
+    def lent_until(self) -> float:
+        """Local time until which something is lent to us; infinitely long ago if nothing is."""
+        if self._lent is None or self._lent - (self._granted - self._credit) <= 0:
+            return -inf
+        return self._lent_until
+
+    def spare(self) -> int:
+        """How many calls to be lent beyond those that wait, so that the budget is not asked for each call."""
+        return max(1, int(self._policy.burst * self._share * self._minute.limit / 8))
+
+    def alone(self, share: float) -> None:
+        """The shared budget is away: keep to this part of the account's quota."""
+        self._share = share
+        self._elsewhere = 0
+        if self._lent is not None:
+            self._lent = None
+            self._tokens = 0.0
+            self._granted = self._credit = 0
+            self._look_at = -inf
+
+    def together(self, share: float) -> None:
+        """The shared budget is there: use nothing but what it lends."""
+        self._share = share
+        if self._lent is None:
+            self._lent = self._granted = self._credit = 0
+            self._look_at = -inf
+
+    def claim(self, now: float, want: int) -> Claim:
+        """What to tell the shared budget."""
+        self._look(now)
+        minute, day = self._minute, self._day
+        told = self._day_told
+        self._day_told = day.counted
+        return Claim(
+            want=want,
+            keep=max(0, (self._lent or 0) - (self._granted - self._credit)),
+            held=self._held,
+            counted=minute.counted,
+            after=minute.ended or 0.0,
+            reset=minute.reset or 0.0,
+            limit=minute.limit if minute.last_reset is not None else 0,
+            used=minute.used,
+            length=minute.length or 0.0,
+            day_after=day.ended or 0.0,
+            day_reset=day.reset or 0.0,
+            day_limit=day.limit if day.last_reset is not None else 0,
+            day_used=day.used,
+            day_counted=max(0, day.counted - told),
+            service_time=self._clock.service_time(now),
+            lead=self._lead,
+            pause=max(0.0, self._paused_until - now),
+        )
+
+    def leased(self, lease: Lease, asked: float, now: float) -> None:
+        """Take in what the shared budget said.
+
+        Args:
+            lease: its answer.
+            asked: local time at which it was asked, from which what it lent lasts.
+            now: local time.
+        """
+        if not self.shared:
+            self.together(self._policy.share)
+        minute, day = self._minute, self._day
+        if lease.after and minute.over(lease.after):
+            self._roll_minute(now)
+        if lease.reset and minute.reset is None and minute.place(lease.reset) >= 0:
+            minute.settle(lease.reset)
+        if lease.length and minute.length is None:
+            minute.length = lease.length
+        if lease.limit and (not lease.reset or minute.reset is None or minute.place(lease.reset) == 0):
+            minute.limit = lease.limit
+            minute.used = max(minute.used, lease.used)
+        if lease.day_after and day.over(lease.day_after):
+            self._roll_day(now)
+        if lease.day_reset and day.reset is None and day.place(lease.day_reset) >= 0:
+            day.settle(lease.day_reset)
+        if lease.day_limit and (not lease.day_reset or day.reset is None or day.place(lease.day_reset) == 0):
+            day.limit = lease.day_limit
+            day.used = max(day.used, lease.day_used)
+        self._elsewhere = lease.elsewhere
+        if lease.pause > 0:
+            self._paused_until = max(self._paused_until, asked + lease.pause)
+        self._lent = (self._lent or 0) + lease.granted
+        self._lent_until = asked + lease.seconds
+        self._look_at = -inf
 
     def view(self, now: float, waiting: dict[Priority, int], *, shared: bool = False) -> QuotaView:
         """What a user sees."""

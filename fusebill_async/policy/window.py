@@ -48,6 +48,20 @@ class FixedWindow:
         """The service's time at which the latest known window ends or ended."""
         return self._last_reset if self.reset is None else self.reset
 
+    @property
+    def ended(self) -> float | None:
+        """The service's time at which the window before this one ended."""
+        return self._last_reset
+
+    def over(self, ended: float) -> bool:
+        """Whether somebody who knows that a window ended at `ended` knows of a later window than this one."""
+        mine = self.reset if self.reset is not None else self._last_reset
+        if mine is None:
+            return False
+        if self.reset is None:
+            return ended > mine + self._tolerance
+        return ended >= mine - self._tolerance
+
     def start(self, now: float) -> None:
         """Note the first use: from here on a window without a known end may last `longest` at most."""
         if self.began is None:

@@ -14,18 +14,35 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from itertools import count
+from logging import getLogger
 from math import inf
 from typing import Literal
 
 from fusebill_async.policy.clock import ServiceClock
 from fusebill_async.policy.priority import Priority
 from fusebill_async.policy.quota import Quota, QuotaView
+from fusebill_async.policy.shared import SharedQuota
 from fusebill_async.session.effects import Effects
 from fusebill_async.settings import QuotaPolicy
 from fusebill_async.wire.quota_headers import moment, read, retry_after
 
+__all__ = [
+    "Admission",
+    "AdmissionClosed",
+    "AdmissionError",
+    "Permit",
+    "QueueTimeout",
+    "QuotaExhausted",
+    "SharedQuota",
+]
+
+_logger = getLogger("fusebill_async.quota")
+
 _PATIENCE = 15
 """How often a waiting class is passed over by a higher one before one call of it goes."""
+
+_ASK_AGAIN = 1.0
+"""Seconds between two attempts to reach a shared budget that is away."""
 
 _TICK = 0.0005
 """Seconds; no wait is shorter, since clocks and timers disagree by that much."""
@@ -98,6 +115,7 @@ class Admission:
         policy: how the quota is used.
         effects: clock, sleep and chance.
         clock: the service's clock; each answer makes it more exact.
+        shared: the budget of all processes of the account; None keeps it in this process.
         on_threshold: called with "minute" or "day" and the part used, once a window for each of the policy's
             thresholds. Its errors are ignored.
     """
@@ -109,13 +127,23 @@ class Admission:
         policy: QuotaPolicy,
         effects: Effects,
         clock: ServiceClock,
+        shared: SharedQuota | None = None,
         on_threshold: Callable[[str, float], None] | None = None,
     ) -> None:
         self._places = places
         self._effects = effects
         self._now = effects.now
         self._clock = clock
+        self._policy = policy
         self._quota = Quota(policy, clock)
+        self._shared = shared if policy.enabled else None
+        self._sharing: asyncio.Task[None] | None = None
+        self._asking = False
+        self._ask_at = -inf
+        self._share_wakes_at = inf
+        self._shared_is_away = False
+        if self._shared is not None:
+            self._quota.together(policy.share)
         self._on_threshold = on_threshold
         self._queues: tuple[deque[_Waiter], ...] = tuple(deque() for _ in Priority)
         self._lengths = [0] * len(Priority)
@@ -138,6 +166,8 @@ class Admission:
         """
         if self._waiting or self._places <= 0 or self._closed:
             return None
+        if self._shared_is_away:
+            self._ask(self._now())
         if not self._quota.take(self._now(), calls, priority):
             return None
         self._places -= 1
@@ -252,7 +282,7 @@ class Admission:
     def quota(self) -> QuotaView:
         """The quota as the headers last said, and who waits for it."""
         waiting = {priority: self._lengths[priority] for priority in Priority}
-        return self._quota.view(self._now(), waiting)
+        return self._quota.view(self._now(), waiting, shared=self._quota.shared)
 
     def close(self) -> None:
         """Wake every waiter with `AdmissionClosed`, and let nobody in any more."""
@@ -260,6 +290,17 @@ class Admission:
         for waiter in self._drain(None):
             waiter.door.set_exception(AdmissionClosed())
         self._stand_down()
+        if self._sharing is not None:
+            self._sharing.cancel()
+            self._sharing = None
+
+    async def aclose(self) -> None:
+        """Close, and give back what a shared budget lent."""
+        self.close()
+        if self._shared is not None and not self._shared_is_away and self._quota.lent_until > -inf:
+            self._quota.alone(self._alone_share())
+            with suppress(Exception):
+                await self._shared.exchange(self._quota.claim(self._now(), 0))
 
     # -- opening ---------------------------------------------------------------------------------------------
 
@@ -270,6 +311,8 @@ class Admission:
         if not self._waiting:
             self._stand_down()
             return
+        if self._shared is not None and self._places > 0:
+            self._ask(now)
         while self._deadlines and self._deadlines[0][2].door.done():
             heapq.heappop(self._deadlines)
         if self._deadlines:
@@ -372,6 +415,77 @@ class Admission:
             self._pump = None
         self._wakes_at = inf
         self._deadlines.clear()
+
+    # -- the shared budget -----------------------------------------------------------------------------------
+
+    def _alone_share(self) -> float:
+        return self._policy.share / self._policy.workers
+
+    def _ask(self, now: float) -> None:
+        """See to it that the shared budget is asked, now or as soon as that is of use."""
+        if self._closed or self._asking or (self._shared_is_away and now < self._ask_at):
+            return
+        if self._sharing is not None:
+            if self._share_wakes_at <= max(now, self._ask_at) + _TICK:
+                return
+            self._sharing.cancel()
+        self._share_wakes_at = max(now, self._ask_at)
+        assert self._shared is not None  # noqa: S101 - the callers have looked
+        self._sharing = asyncio.get_running_loop().create_task(self._share(self._shared))
+
+    async def _share(self, shared: SharedQuota) -> None:
+        """Runs while somebody waits for the shared budget, or something lent is to be given back."""
+        while True:
+            now = self._now()
+            if self._share_wakes_at > now:
+                await self._effects.sleep(self._share_wakes_at - now)
+            asked = self._now()
+            want = 0
+            if self._waiting:
+                want = min(self._wanted(), max(self._places, 1)) + self._quota.spare()
+            self._asking = True
+            try:
+                lease = await shared.exchange(self._quota.claim(asked, want))
+            except Exception as error:  # noqa: BLE001 - whatever keeps it away, calls go on in our part
+                self._lose_shared(error)
+                self._ask_at = self._now() + _ASK_AGAIN
+            else:
+                self._find_shared()
+                now = self._now()
+                self._quota.leased(lease, asked, now)
+                self._ask_at = now + max(lease.wait, _TICK)
+            finally:
+                self._asking = False
+            if self._waiting:
+                # Set first: `_open` leaves a task alone that wakes soon enough, and this one is it.
+                self._share_wakes_at = self._ask_at
+                self._open()
+            if self._waiting:
+                self._share_wakes_at = self._ask_at
+            elif self._quota.lent_until > -inf:
+                self._share_wakes_at = max(self._quota.lent_until, self._now()) + _TICK
+            else:
+                self._sharing = None
+                return
+
+    def _wanted(self) -> int:
+        return sum(self._lengths)
+
+    def _lose_shared(self, error: Exception) -> None:
+        self._quota.alone(self._alone_share())
+        if not self._shared_is_away:
+            self._shared_is_away = True
+            _logger.warning(
+                "The shared quota is away (%s); this process keeps to 1/%d of it",
+                type(error).__name__,
+                self._policy.workers,
+            )
+
+    def _find_shared(self) -> None:
+        if self._shared_is_away:
+            self._shared_is_away = False
+            self._quota.together(self._policy.share)
+            _logger.warning("The shared quota is back")
 
     def _opens_at(self, now: float, *, day: bool) -> datetime | None:
         return moment(self._quota.opens_at(now, day=day))

@@ -1,4 +1,4 @@
-"""The virtual clock and the counting service are those of the benchmark, so that both speak of the same thing."""
+"""The virtual clock and the counting service are those of the benchmark."""
 
 from __future__ import annotations
 
