@@ -9,8 +9,9 @@ matching
 
 from __future__ import annotations
 
+import inspect
 import random
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple, Self, TypeAlias, TypedDict, Unpack
 
 import attrs
@@ -85,7 +86,8 @@ class Fault:
         return dict(self.options)[option]
 
     def __repr__(self) -> str:
-        given = [f"{name}={value!r}" for name, value in self.options]
+        parameters = inspect.signature(getattr(type(self), self.kind)).parameters
+        given = [f"{name}={value!r}" for name, value in self.options if value != parameters[name].default]
         for name, usual in (
             ("operation", None),
             ("customer_id", None),
@@ -215,7 +217,7 @@ class Fault:
         cls,
         code: int,
         *,
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
         body: bytes | str | None = None,
         retry_after: str | float | None = None,
         quota_headers: QuotaHeaders = "with",
@@ -223,8 +225,8 @@ class Fault:
     ) -> Self:
         """A status and no effect by default; `body` None is the service's error shape."""
         options = (
-            ("code", code), ("headers", dict(headers or {})), ("body", body), ("retry_after", retry_after),
-            ("quota_headers", quota_headers),
+            ("code", code), ("headers", tuple(dict(headers).items())), ("body", body),
+            ("retry_after", retry_after), ("quota_headers", quota_headers),
         )  # fmt: skip
         return cls("status", options, **_no_effect(scope))
 
@@ -334,6 +336,7 @@ class Fault:
 
 
 _ANSWERS = frozenset({
+    "reset_in_headers", "close_in_headers", "reset_in_body", "close_in_body",
     "status", "redirect", "html", "empty", "no_content", "null_body", "bad_json", "wrong_types", "other_id",
     "unsolicited_answer", "duplicate_content_length", "cut_body", "slow_body", "gzip_bomb", "gzip_answer",
     "broken_gzip", "deep_json", "header_flood", "oversized_body", "delay", "close_after_answer",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 import attrs
 import msgspec
@@ -193,12 +193,14 @@ def _value(document: Mapping[str, Any], path: tuple[str, ...]) -> Any:
     return value
 
 
-def _inside(value: Any, step: str) -> Any:
-    if not isinstance(value, list):
-        return getattr(value, "get", lambda _: None)(step)
-    # salesTrackingCodes: the one of the type with this number.
-    codes: Iterable[Any] = iter(value)  # pyright: ignore[reportUnknownArgumentType,reportUnknownVariableType]  # any JSON list
-    return next((code for code in codes if str(code.get("type", "")).endswith(step)), None)
+def _inside(value: object, step: str) -> Any:
+    if isinstance(value, dict):
+        return cast("dict[str, Any]", value).get(step)
+    if isinstance(value, list):
+        # salesTrackingCodes: the one of the type with this number.
+        codes = cast("list[dict[str, Any]]", value)
+        return next((code for code in codes if str(code.get("type", "")).endswith(step)), None)
+    return None
 
 
 def _tests(query: str) -> list[Test]:

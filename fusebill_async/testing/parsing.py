@@ -113,7 +113,7 @@ def _parse_head(block: bytes) -> _Head:
         pairs.append((name, value.strip()))
     headers = Headers(pairs)
     lengths = set(headers.all("content-length"))
-    if len(lengths) > 1 or any(not length.isdigit() for length in lengths):
+    if len(lengths) > 1 or any(not (length.isascii() and length.isdigit()) for length in lengths):
         raise BadRequestError(400, "Bad Request - Invalid Content-Length")
     return _Head(
         headers=headers,
@@ -133,8 +133,10 @@ def _chunked(data: bytes, start: int) -> tuple[bytes | None, int]:
             return None, start
         try:
             size = int(data[start:line_end].partition(b";")[0], 16)
-        except ValueError as error:
-            raise BadRequestError(400, "Bad Request - Invalid Chunk") from error
+        except ValueError:
+            size = -1
+        if size < 0:
+            raise BadRequestError(400, "Bad Request - Invalid Chunk")
         chunk_end = line_end + 2 + size
         if len(data) < chunk_end + 2:
             return None, start

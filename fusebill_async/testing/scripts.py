@@ -37,6 +37,11 @@ class Exchange(Protocol):
         """The request."""
         ...
 
+    @property
+    def reads(self) -> bool:
+        """Whether it has no effect anyway."""
+        ...
+
     def perform(self) -> Reply:
         """Let it have its effect, and return the right answer."""
         ...
@@ -68,7 +73,7 @@ _GARBAGE_QUOTA = (
 
 def _settle_effect(fault: Fault, exchange: Exchange) -> Reply:
     """Let the effect happen now, later or never, and return the answer to begin with."""
-    if fault.effect == "before":
+    if fault.effect == "before" or exchange.reads:
         return exchange.perform()
     if fault.effect == "late":
         exchange.perform_later(fault.late_by)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import Callable
 from typing import Protocol, cast
 
 from fusebill_async.testing.messages import Request, render
@@ -162,10 +161,6 @@ class Connection(asyncio.Protocol):
         """Give the answer that was not ready when the request was read."""
         self.play(iter((answer,)) if isinstance(answer, bytes) else answer)
 
-    def after(self, seconds: float, give: Callable[[], bytes | Script]) -> None:
-        """Give the answer after some seconds."""
-        self._timer = asyncio.get_running_loop().call_later(seconds, lambda: self.resume(give()))
-
     def _end(self, end: End) -> None:
         if end is End.CLOSE:
             self.close()
@@ -181,6 +176,13 @@ class Connection(asyncio.Protocol):
         self._deaf = True
         if self._transport is not None:
             self._transport.close()
+
+    def leave(self) -> None:
+        """End at once, in peace where that does not depend on the other side."""
+        if self.idle and self._transport is not None and not self._transport.get_write_buffer_size():
+            self.close()
+        else:
+            self.reset()
 
     def reset(self) -> None:
         """Send RST."""
@@ -223,6 +225,7 @@ class Server:
         self._fillers: list[socket.socket] = []
         self._empty: asyncio.Event | None = None
         self._opening: asyncio.Task[None] | None = None
+        self._started = False
 
     @property
     def port(self) -> int:
@@ -235,16 +238,19 @@ class Server:
         listening = self._bind(_BACKLOG)
         self._address = (host, listening.getsockname()[1])
         await self._accept(listening)
+        self._started = True
 
     async def stop(self) -> None:
         """Stop listening and end every connection; return when all are gone."""
+        self._started = False
         self.stop_listening()
         if self._opening is not None:
             await self._opening
             self.stop_listening()
         if self.connections:
             self._empty = asyncio.Event()
-            self.reset_connections()
+            for connection in list(self.connections.values()):
+                connection.leave()
             await self._empty.wait()
 
     def stop_listening(self) -> None:
@@ -269,7 +275,7 @@ class Server:
 
     def listen_again(self) -> None:
         """Undo `stop_listening` and `fill_backlog`: from here on a connect is queued, and accepted soon."""
-        if self._server is not None or self._opening is not None:
+        if not self._started or self._server is not None or self._opening is not None:
             return
         self.stop_listening()
         self._opening = asyncio.get_running_loop().create_task(self._accept(self._bind(_BACKLOG)))

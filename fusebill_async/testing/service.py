@@ -10,6 +10,7 @@ import attrs
 import msgspec
 
 from fusebill_async import operations as table
+from fusebill_async.models.enums import ServiceStartOption
 from fusebill_async.operations import FieldIs, FieldsAre, FieldsAreNull, Operation
 from fusebill_async.testing.clock import Clock
 from fusebill_async.testing.customers import (
@@ -43,6 +44,15 @@ from fusebill_async.testing.store import CustomerStore
 PREFIX: Final = "/v1"
 
 _KEY = re.compile(r"Basic +([A-Za-z0-9+/=_\-.~:{} ]+)", re.IGNORECASE)
+# Two reads that are not in the table: enough to show that any endpoint can be asked for.
+_RELATED = re.compile(
+    r"/v1/(?:customers/(\d{1,18})/subscriptions|customerbillingsetting/(\d{1,18}))", re.ASCII
+)
+_SUBSCRIPTIONS = (
+    b'[{"id":%d,"customerId":%d,"planCode":"monthly","status":"Active","quantity":1.000000,"amount":25.980000,'
+    b'"createdTimestamp":"2018-01-01T03:33:33.02"}]'
+)
+_BILLING = b'{"id":%d,"customerId":%d,"invoiceDay":1,"term":"Net0","interval":"Monthly","autoCollect":true}'
 _OVERVIEW = ("title", "firstName", "middleName", "lastName", "suffix", "primaryEmail", "primaryPhone",
              "companyName", "reference", "createdTimestamp", "status")  # fmt: skip
 
@@ -199,10 +209,20 @@ class Service:
         reply = self.extra_routes.get((request.method, path))
         if reply is not None:
             return reply
+        related = _RELATED.fullmatch(path)
+        if related is not None and request.method == "GET":
+            return self._related(related[1] or related[2], billing=related[2] is not None)
         if _find_any(path):
             text = f"The requested resource does not support http method '{request.method}'."
             raise message(405, text)
         raise message(404, _NO_OPERATION.format(path=request.path))
+
+    def _related(self, identifier: str, *, billing: bool) -> Reply:
+        """Answer a read beyond the table, for `client.request`."""
+        customer = self.store.get(int(identifier))
+        if customer is None:
+            raise refuse(404, NOT_FOUND.format(id=identifier))
+        return Reply(200, (_BILLING if billing else _SUBSCRIPTIONS) % (customer.id, customer.id))
 
     # -- customers -----------------------------------------------------------------------------------------
 
@@ -264,6 +284,9 @@ class Service:
         touch = self.behaviour.bump_modified_on_status
         reply = self._changed(operation, customer, request, changes, touch=touch)
         if operation not in {table.ACTIVATE, table.RELEASE_HOLD}:
+            return reply
+        option = text_of(request.fields.get("servicestartoption", NULL))
+        if option.lower() == ServiceStartOption.NO_CHARGES_FOR_MISSED_PERIODS.lower():
             return reply
         self.invoices[customer.id] += 1
         if request.options.get("view", "").lower() != "sideeffects":

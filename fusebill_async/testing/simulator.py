@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
+from itertools import chain
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +18,7 @@ from typing import Any, Self
 import attrs
 
 from fusebill_async.models.enums import Status
+from fusebill_async.operations import BY_TITLE
 from fusebill_async.testing.clock import Clock
 from fusebill_async.testing.customers import StoredCustomer, Template, literal, wire_key
 from fusebill_async.testing.faults import Fault, FaultScript, Fired
@@ -24,7 +26,7 @@ from fusebill_async.testing.ledger import Effect, Ledger, title_of
 from fusebill_async.testing.listing import Paging
 from fusebill_async.testing.messages import Reply, Request, render
 from fusebill_async.testing.quota import SimulatorQuota, WindowName
-from fusebill_async.testing.refusals import API_ERROR, api_error, encode
+from fusebill_async.testing.refusals import API_ERROR, api_error
 from fusebill_async.testing.scripts import SCRIPTS, Script, connection_script
 from fusebill_async.testing.server import Connection, Server
 from fusebill_async.testing.service import PREFIX, Behaviour, Service
@@ -44,6 +46,11 @@ class _Exchange:
 
     simulator: FusebillSimulator
     request: Request
+
+    @property
+    def reads(self) -> bool:
+        operation = BY_TITLE.get(self.request.operation)
+        return operation is None or not operation.writes
 
     def perform(self) -> Reply:
         return self.simulator.service.answer(self.request)
@@ -245,7 +252,7 @@ class FusebillSimulator:
 
     def add_route(self, method: str, path: str, answer: Any, *, status: int = 200) -> None:
         """Answer another endpoint, such as "/customers/1/subscriptions"; bytes go as they are."""
-        body = answer if isinstance(answer, bytes) else literal_or_json(answer)
+        body = answer if isinstance(answer, bytes) else literal(answer)
         self.service.extra_routes[method.upper(), (PREFIX + path).lower().rstrip("/")] = Reply(status, body)
 
     def _stored(self, customer_id: int) -> StoredCustomer:
@@ -408,11 +415,14 @@ class FusebillSimulator:
         if self._gate is not None and self._gate in {"", request.operation}:
             self._gated.append(lambda: connection.resume(self._answer(request, fault)))
             return None
-        if self.latency <= 0:
-            return self._answer(request, fault)
         answer = self._answer(request, fault)
-        connection.after(self.latency, lambda: answer)
-        return None
+        return answer if self.latency <= 0 else self._delayed(answer)
+
+    def _delayed(self, answer: bytes | Script) -> Script:
+        steps = iter((answer,)) if isinstance(answer, bytes) else answer
+        # The first step is taken at once, since the effect comes with it: only the answer is late.
+        first = next(steps, b"")
+        return chain((self.latency, first), steps)
 
     def _answer(self, request: Request, fault: Fault | None) -> bytes | Script:
         refusal = self.service.admit(request)
@@ -434,11 +444,3 @@ class FusebillSimulator:
             self._ledger.receive(request.operation, request.customer_id)
         if self._record_requests:
             self.requests.append(request)
-
-
-def literal_or_json(answer: Any) -> bytes:
-    """Return JSON; Decimals keep their digits."""
-    try:
-        return encode(answer) if not isinstance(answer, Decimal | dict | list) else literal(answer)
-    except TypeError:
-        return literal(answer)

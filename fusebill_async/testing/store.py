@@ -47,8 +47,12 @@ class CustomerStore:
         rows = self._connection.execute("SELECT id, body FROM customers ORDER BY id").fetchall()
         if rows:
             self._generated = 0
+            self._next_id = max(self._customers, default=0) + 1
             for customer_id, body in rows:
-                self._keep(StoredCustomer(customer_id, raw_fields(body)))
+                # A customer that was added before the start is newer than the file.
+                if customer_id not in self._dirty:
+                    self._keep(StoredCustomer(customer_id, raw_fields(body)))
+            self.save()
         else:
             self._dirty.update(self.ids())
             self.save()
