@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import attrs
 
@@ -41,6 +41,8 @@ from fusebill_async.wire.checks import check_base_url, check_key
 if TYPE_CHECKING:
     import aiohttp
 
+S = TypeVar("S")
+
 PRODUCTION = "https://secure.fusebill.com/v1"
 """The base URL of production and of new sandboxes."""
 
@@ -69,9 +71,7 @@ class _Handle:
         self.customers = Customers(self.with_response.customers)
         self.hubspot = Hubspot(self.with_response.hubspot)
 
-    async def request(
-        self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Any = None
-    ) -> Any:
+    async def request(self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Any = None) -> Any:
         """Send a request to any endpoint, under the same policy.
 
         Args:
@@ -185,24 +185,22 @@ class FusebillClient(_Handle):
         effects: Effects | None = None,
     ) -> None:
         key, base_url = check_key(key), check_base_url(base_url)
-        timeouts = _of(Timeouts, timeouts, "timeouts")
-        pool = _of(PoolSettings, pool, "pool")
-        retry = _of(RetryPolicy, retry, "retry")
-        settling = _of(SettlingPolicy, settling, "settling")
+        limits = _of(Timeouts, timeouts, "timeouts")
+        pooling = _of(PoolSettings, pool, "pool")
+        retrying = _of(RetryPolicy, retry, "retry")
         effects = effects or Effects()
         self._base_url = base_url
         self._store: Store = MemoryStore() if store is None else store
         self._store.open(hashlib.sha256(f"{base_url}\n{key}".encode()).hexdigest()[:32])
         clock = ServiceClock()
-        quota = _of(QuotaPolicy, quota, "quota")
         listeners = tuple(hooks)
         manager = SessionManager(
             key=key,
             base_url=base_url,
-            pool=pool,
+            pool=pooling,
             admission=Admission(
-                places=pool.connections,
-                policy=quota,
+                places=pooling.connections,
+                policy=_of(QuotaPolicy, quota, "quota"),
                 effects=effects,
                 clock=clock,
                 on_threshold=_threshold_hook(listeners),
@@ -212,9 +210,10 @@ class FusebillClient(_Handle):
             hooks=listeners,
             users_session=session,
         )
-        settler = Settler(manager, self._store, settling, timeouts=timeouts, hooks=listeners)
+        policy = _of(SettlingPolicy, settling, "settling")
+        settler = Settler(manager, self._store, policy, timeouts=limits, hooks=listeners)
         options = CallOptions(
-            timeouts=timeouts, retry=retry, budget=RetryBudget(retry), on_cancel=_checked_on_cancel(on_cancel)
+            timeouts=limits, retry=retrying, budget=RetryBudget(retrying), on_cancel=_checked_on_cancel(on_cancel)
         )
         super().__init__(
             Handle(session=manager, settler=settler, options=options, updates=_of(UpdatePolicy, updates, "updates"))
@@ -268,7 +267,7 @@ class FusebillClient(_Handle):
             await self._store.aclose()
 
 
-def _of(kind: type[Any], given: Any, name: str) -> Any:
+def _of(kind: type[S], given: Any, name: str) -> S:
     """The settings that were given, or the default ones."""
     if given is None:
         return kind()

@@ -88,6 +88,14 @@ class Parameter:
     about: str = ""
 
 
+def _writes(operation: Operation) -> bool:
+    return operation.safety is not Safety.READ
+
+
+def _moves_money(operation: Operation) -> bool:
+    return operation.safety is Safety.MONEY
+
+
 @attrs.frozen(kw_only=True)
 class Operation:
     """One endpoint.
@@ -124,20 +132,12 @@ class Operation:
     summary: str = ""
 
     # Asked on every call, so they are worked out once.
-    writes: bool = attrs.field(init=False)
-    moves_money: bool = attrs.field(init=False)
-    customer_in_path: bool = attrs.field(init=False)
+    writes: bool = attrs.field(init=False, default=attrs.Factory(_writes, takes_self=True))
+    moves_money: bool = attrs.field(init=False, default=attrs.Factory(_moves_money, takes_self=True))
 
-    @writes.default
-    def _writes(self) -> bool:
-        return self.safety is not Safety.READ
-
-    @moves_money.default
-    def _moves_money(self) -> bool:
-        return self.safety is Safety.MONEY
-
-    @customer_in_path.default
-    def _customer_in_path(self) -> bool:
+    @property
+    def customer_in_path(self) -> bool:
+        """Whether the customer stands in the path."""
         return "{id}" in self.path
 
     @property

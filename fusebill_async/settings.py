@@ -48,13 +48,23 @@ def _whole(*, at_least: int) -> Any:
 
 def _flag(settings: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
     if not isinstance(value, bool):
+        raise ConfigurationError(f"{type(settings).__name__}({attribute.name}=) must be True or False, not {value!r}")
+
+
+def _parts(settings: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+    parts: tuple[Any, ...] = value if isinstance(value, tuple) else (None,)
+    if not all(isinstance(part, (int, float)) and 0 < part <= 1 for part in parts):
         raise ConfigurationError(
-            f"{type(settings).__name__}({attribute.name}=) must be True or False, not {value!r}"
+            f"{type(settings).__name__}({attribute.name}=) must be a tuple of numbers above 0 and at most 1, "
+            f"not {value!r}"
         )
 
 
-_optional = attrs.validators.optional
-_seconds = _number(above=0, at_most=86_400, unit="seconds")
+def _optional(validator: Any) -> Any:
+    return attrs.validators.optional(validator)
+
+
+_seconds: Any = _number(above=0, at_most=86_400, unit="seconds")
 
 
 @attrs.frozen(kw_only=True)
@@ -136,14 +146,9 @@ class QuotaPolicy:
     per_day: int = attrs.field(default=180_000, validator=_whole(at_least=1))
     burst: float = attrs.field(default=0.05, validator=_number(at_least=0, at_most=1))
     day_reserve: float = attrs.field(default=0.01, validator=_number(at_least=0, at_most=0.5))
-    thresholds: tuple[float, ...] = attrs.field(default=(0.8, 0.95), converter=tuple)
+    thresholds: tuple[float, ...] = attrs.field(default=(0.8, 0.95), validator=_parts)
     workers: int = attrs.field(default=1, validator=_whole(at_least=1))
     enabled: bool = attrs.field(default=True, validator=_flag)
-
-    @thresholds.validator
-    def _check_thresholds(self, _attribute: attrs.Attribute[Any], value: tuple[Any, ...]) -> None:
-        if not all(isinstance(part, (int, float)) and 0 < part <= 1 for part in value):
-            raise ConfigurationError(f"QuotaPolicy(thresholds=) must be numbers above 0 and at most 1, not {value!r}")
 
     @classmethod
     def off(cls) -> QuotaPolicy:

@@ -167,7 +167,7 @@ class Quota:
             self._day.counted += 1
             self._day.used += 1
 
-    def _learn_minute(  # noqa: PLR0917 - the fields of a reading, on the way of every answer
+    def _learn_minute(
         self,
         limit: int,
         remaining: int,

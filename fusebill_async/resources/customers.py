@@ -108,11 +108,11 @@ class CustomersWithResponse:
     async def activate(
         self,
         customer: int | Customer,
-        activate_all_subscriptions: bool,  # noqa: FBT001 (the API's own parameters, in the page's order)
-        activate_all_draft_purchases: bool,  # noqa: FBT001
-        temporarily_disable_auto_post: bool,  # noqa: FBT001
-        show_zero_dollar_charges: bool | None = None,  # noqa: FBT001
-        side_effects: bool = False,  # noqa: FBT001, FBT002
+        activate_all_subscriptions: bool,
+        activate_all_draft_purchases: bool,
+        temporarily_disable_auto_post: bool,
+        show_zero_dollar_charges: bool | None = None,
+        side_effects: bool = False,
         *,
         resend: bool = False,
     ) -> Response[Activation]:
@@ -150,7 +150,7 @@ class CustomersWithResponse:
         activate_all_draft_purchases: bool | None = None,
         temporarily_disable_auto_post: bool | None = None,
         show_zero_dollar_charges: bool | None = None,
-        side_effects: bool = False,  # noqa: FBT001, FBT002
+        side_effects: bool = False,
     ) -> Response[Activation]:
         """Show what activating a customer would invoice. Changes nothing.
 

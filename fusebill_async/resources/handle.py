@@ -66,11 +66,14 @@ def identify(customer: int | Customer) -> tuple[int, bytes | None]:
     return check_id(customer), None
 
 
-class HasResponses(Protocol[T]):
+R_co = TypeVar("R_co", covariant=True)
+
+
+class HasResponses(Protocol[R_co]):
     """A resource of plain verbs: it holds the one whose verbs give responses."""
 
     @property
-    def with_response(self) -> T:
+    def with_response(self) -> R_co:
         """The same verbs, each giving a `Response`."""
         ...
 

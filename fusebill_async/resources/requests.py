@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlencode
 
 from fusebill_async.converting import encode
@@ -16,6 +16,12 @@ from fusebill_async.settling.response import Response, response_of
 from fusebill_async.settling.write import Write
 from fusebill_async.wire.request import Request
 
+_VERBS: Mapping[str, Literal["GET", "POST", "PUT", "DELETE"]] = {
+    "GET": "GET",
+    "POST": "POST",
+    "PUT": "PUT",
+    "DELETE": "DELETE",
+}
 _PATH = re.compile(r"(/[\w.~!$&'()*+,;=:@%-]+)+/?", re.ASCII)
 
 
@@ -23,10 +29,10 @@ async def send_request(
     handle: Handle, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Any = None
 ) -> Response[Any]:
     """Send a request to any endpoint; see `FusebillClient.request`."""
-    verb = method.upper() if isinstance(method, str) else method
-    if verb not in {"GET", "POST", "PUT", "DELETE"}:
+    verb = _VERBS.get(str(method).upper())
+    if verb is None:
         raise ValidationError(f"method must be GET, POST, PUT or DELETE, not {method!r}", field="method")
-    if not isinstance(path, str) or not _PATH.fullmatch(path) or "/../" in f"{path}/":
+    if not _PATH.fullmatch(str(path)) or "/../" in f"{path}/":
         raise ValidationError(f"path must be like /customers/42/subscriptions, not {path!r}", field="path")
     target = path + ("?" + urlencode({key: _text(value) for key, value in query.items()}) if query else "")
     operation = Operation(

@@ -13,13 +13,13 @@ from fusebill_async.converting import decode_customer, decode_json, encode
 from fusebill_async.errors import ConcurrentModificationError, FieldsNotTakenError, ValidationError
 from fusebill_async.models import Customer, named_changes
 from fusebill_async.operations import GET, REPLACE, Operation
+from fusebill_async.resources.handle import Handle, identify
 from fusebill_async.session.admission import Permit
 from fusebill_async.session.call import Answer, Call
 from fusebill_async.settling.goals import same_value
 from fusebill_async.settling.response import Response, response_of
 from fusebill_async.settling.seen import before_of_wire
 from fusebill_async.settling.write import Write
-from fusebill_async.resources.handle import Handle, identify
 from fusebill_async.updating.changes import check_status, wire_changes
 from fusebill_async.updating.draft import CustomerDraft, draft_of
 from fusebill_async.updating.guarding import changed_by_others, check_conflicts, conflict, guard, named_paths
@@ -196,6 +196,7 @@ class Replacement(Update):
         check_conflicts(base, present, self.changes, **facts)
 
     def _named(self, planned: UpdatePlan) -> Mapping[str, Any]:
+        del planned
         return self.changes
 
 
@@ -241,8 +242,9 @@ def make_replacement(
     validate: bool,
 ) -> Update:
     """The PUT of a whole customer, checked before anything is sent."""
-    if not isinstance(customer, Customer):
-        raise ValidationError(f"replace takes a Customer, not {type(customer).__name__}", field="customer")
+    given: Any = customer
+    if not isinstance(given, Customer):
+        raise ValidationError(f"replace takes a Customer, not {type(given).__name__}", field="customer")
     customer_id, wire = identify(customer)
     changes = {key: value for key, value in named_changes(customer).items() if key != "id"}
     if validate:

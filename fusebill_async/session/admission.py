@@ -98,9 +98,7 @@ class Permit:
 class _Waiter:
     __slots__ = ("calls", "door", "priority", "until")
 
-    def __init__(
-        self, door: asyncio.Future[Permit], priority: Priority, calls: int, until: float | None
-    ) -> None:
+    def __init__(self, door: asyncio.Future[Permit], priority: Priority, calls: int, until: float | None) -> None:
         self.door = door
         self.priority = priority
         self.calls = calls
@@ -430,7 +428,7 @@ class Admission:
                 return
             self._sharing.cancel()
         self._share_wakes_at = max(now, self._ask_at)
-        assert self._shared is not None  # noqa: S101 - the callers have looked
+        assert self._shared is not None
         self._sharing = asyncio.get_running_loop().create_task(self._share(self._shared))
 
     async def _share(self, shared: SharedQuota) -> None:

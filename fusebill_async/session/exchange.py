@@ -40,11 +40,13 @@ class Exchange:
         "body",
         "expired",
         "headers",
+        "oversized",
         "phase",
         "read_limit",
         "reason",
         "received_at",
         "silent_since",
+        "stale",
         "started_at",
         "status",
         "until",
@@ -81,6 +83,8 @@ class Exchange:
         self.body = b""
         self.reason = ""
         self.expired = False
+        self.oversized = False
+        self.stale = False
 
     async def __call__(self, request: aiohttp.ClientRequest, handler: ClientHandlerType) -> aiohttp.ClientResponse:
         """As a client middleware: watch the request, and keep aiohttp from sending it a second time."""
@@ -114,13 +118,15 @@ class Exchange:
         response: aiohttp.ClientResponse | None = None
         try:
             response = await self._pool.send(request, self, timeout, writes=self._call.operation.writes)
+            assert response is not None
             self.phase = Phase.HEADERS
             self.status = response.status
             self.headers = response.headers
             self.silent_since = self._now()
             await self._read_body(response)
-        except StaleConnectionError:
-            raise
+        except StaleConnectionError as error:
+            self.stale = True
+            self.reason = str(error)
         except Exception as error:  # noqa: BLE001 (the phase decides what follows, never the type of an exception)
             if not self.expired:
                 self.expired = isinstance(error, TimeoutError)
@@ -147,6 +153,7 @@ class Exchange:
         self.body = chunk
         if len(chunk) > self._cap:
             self.body = b""
+            self.oversized = True
             self.reason = f"the answer is larger than {self._cap} bytes"
             return
         self.phase = Phase.ANSWERED

@@ -32,7 +32,6 @@ from fusebill_async.session.call import Answer, Call, UnsettledError
 from fusebill_async.session.effects import Effects
 from fusebill_async.session.exchange import Exchange
 from fusebill_async.session.hooks import Hooks
-from fusebill_async.session.observed import StaleConnectionError
 from fusebill_async.session.pool import Pool
 from fusebill_async.session.sweeper import DeadlineSweeper
 from fusebill_async.settings import PoolSettings
@@ -155,17 +154,16 @@ class SessionManager:
         """One attempt in a place of the pool: the facts, and the answer if it is a good one."""
         exchange = await self._exchange(call, permit)
         number = len(call.past) + 1
-        if exchange.phase is Phase.ANSWERED and 200 <= exchange.status < 300:  # type: ignore[operator]
-            value = self._read(call, exchange)
-            if not exchange.reason:
-                call.at_risk = False
-                if self._hooks:
-                    self._tell(call, exchange, number, "returned")
-                assert exchange.status is not None
-                return exchange, Answer(
-                    value, exchange.status, exchange.headers, call.sent_at, exchange.received_at, number
-                )
-        return exchange, None
+        status = exchange.status
+        if exchange.phase is not Phase.ANSWERED or status is None or not 200 <= status < 300:
+            return exchange, None
+        value = self._read(call, exchange)
+        if exchange.reason:
+            return exchange, None
+        call.at_risk = False
+        if self._hooks:
+            self._tell(call, exchange, number, "returned")
+        return exchange, Answer(value, status, exchange.headers, call.sent_at, exchange.received_at, number)
 
     async def _admit(self, call: Call) -> Permit:
         """Wait for a place in the pool and for quota, as long as the call may."""
@@ -212,40 +210,32 @@ class SessionManager:
     async def _exchange(self, call: Call, permit: Permit) -> Exchange:
         pool = self.open()
         assert call.request is not None
+        exchange = self._new_exchange(call, permit, pool)
+        await exchange.perform(call.request, self._timeout(call, exchange))
         # Every kept connection may turn out to be stale; a fresh one that is stale says that the peer is broken.
-        for _ in range(self._pool_settings.connections + 2):
-            exchange = Exchange(
-                call,
-                permit,
-                pool=pool,
-                admission=self.admission,
-                sweeper=self._sweeper,
-                now=self.effects.now,
-                cap=RESPONSE_CAP,
-            )
-            stale = ""
-            try:
-                await exchange.perform(call.request, self._timeout(call, exchange))
-            except StaleConnectionError as error:
-                stale = str(error)
-                exchange.reason = stale
-                exchange.received_at = self.effects.now()
-            except BaseException:
-                # Cancelled. The facts stand on the call; the place is given back by the caller.
-                if exchange.phase is not Phase.CONNECTING:
-                    self.admission.lost(permit)
-                raise
-            if not stale:
-                break
+        stale = 0
+        while exchange.stale and stale <= self._pool_settings.connections:
+            stale += 1
+            exchange = self._new_exchange(call, permit, pool)
+            await exchange.perform(call.request, self._timeout(call, exchange))
         call.spent += exchange.received_at - exchange.started_at
         if exchange.status is not None:
-            self._learn(permit, call, exchange)
-        elif exchange.phase is not Phase.CONNECTING:
-            self.admission.lost(permit)
+            self.admission.answered(permit, exchange.status, exchange.headers, call.sent_at, exchange.received_at)
         return exchange
 
+    def _new_exchange(self, call: Call, permit: Permit, pool: Pool) -> Exchange:
+        return Exchange(
+            call,
+            permit,
+            pool=pool,
+            admission=self.admission,
+            sweeper=self._sweeper,
+            now=self.effects.now,
+            cap=RESPONSE_CAP,
+        )
+
     def _timeout(self, call: Call, exchange: Exchange) -> aiohttp.ClientTimeout:
-        """aiohttp times the connecting only; the sweeper times the rest."""
+        """Aiohttp times the connecting only; the sweeper times the rest."""
         timeouts = call.options.timeouts
         connect = min(timeouts.connect, exchange.until - exchange.started_at)
         # A user's pool may make us wait inside aiohttp, where that counts as connecting.
@@ -259,10 +249,6 @@ class SessionManager:
             known = aiohttp.ClientTimeout(total=None, connect=waiting, sock_connect=connect)
             self._timeouts[connect, waiting] = known
         return known
-
-    def _learn(self, permit: Permit, call: Call, exchange: Exchange) -> None:
-        assert exchange.status is not None
-        self.admission.answered(permit, exchange.status, exchange.headers, call.sent_at, exchange.received_at)
 
     def _read(self, call: Call, exchange: Exchange) -> Any:
         """The value of an answer; what is wrong with it is told by `exchange.reason`."""
@@ -327,13 +313,14 @@ class SessionManager:
     def _refusal(self, call: Call, exchange: Exchange) -> APIError:
         assert exchange.status is not None
         error = read_refusal(exchange.status, exchange.body, self._key)
-        facts = self._facts(call, exchange, "raised")
+        error.attempts = self._facts(call, exchange, "raised")["attempts"]
         error.operation, error.customer_id = call.operation.name, call.customer_id
-        error.attempts = facts["attempts"]
         return error
 
     def _failure(self, call: Call, exchange: Exchange) -> FusebillError:
         """The error of a call that ended without effect, or of a read that failed."""
+        if exchange.phase is Phase.ANSWERED and exchange.status is not None and exchange.status >= 400:
+            return self._refusal(call, exchange)
         facts = self._facts(call, exchange, "raised")
         tries = f"after {call.tries} attempts" if call.tries > 1 else "in one attempt"
         if exchange.phase.nothing_sent:
@@ -345,12 +332,7 @@ class SessionManager:
             return RequestTimeoutError(
                 f"{call.about} failed {tries}: {exchange.reason}", outcome=Outcome.UNKNOWN, **facts
             )
-        if exchange.phase is Phase.ANSWERED and exchange.status is not None and exchange.status >= 400:
-            error = read_refusal(exchange.status, exchange.body, self._key)
-            error.operation, error.customer_id = call.operation.name, call.customer_id
-            error.attempts = facts["attempts"]
-            return error
-        if exchange.status is not None and (exchange.phase is Phase.ANSWERED or "larger" in exchange.reason):
+        if exchange.status is not None and (exchange.phase is Phase.ANSWERED or exchange.oversized):
             redirected = 300 <= exchange.status < 400
             reason = "a redirect, which is never followed: check base_url" if redirected else exchange.reason
             return InvalidResponseError(

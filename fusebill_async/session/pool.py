@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import select
-from typing import Any
+from collections.abc import Awaitable
 from weakref import WeakKeyDictionary
 
 import aiohttp
+from aiohttp.client_middlewares import ClientMiddlewareType
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from yarl import URL
@@ -25,9 +26,7 @@ class Pool:
         self, *, key: str, base_url: str, settings: PoolSettings, users_session: aiohttp.ClientSession | None
     ) -> None:
         if users_session is not None and settings.fresh_connection_per_write:
-            raise ConfigurationError(
-                "fresh_connection_per_write needs a pool of the client's own: leave session= out"
-            )
+            raise ConfigurationError("fresh_connection_per_write needs a pool of the client's own: leave session= out")
         if users_session is not None and users_session.closed:
             raise ClientStateError("the aiohttp session that was handed in is closed")
         self._settings = settings
@@ -56,7 +55,7 @@ class Pool:
         connector = users_connector or aiohttp.TCPConnector(
             limit=self._settings.connections,
             force_close=fresh,
-            **({} if fresh else {"keepalive_timeout": self._settings.keepalive}),
+            keepalive_timeout=None if fresh else self._settings.keepalive,
         )
         return aiohttp.ClientSession(
             connector=connector,
@@ -80,8 +79,8 @@ class Pool:
         )
 
     def send(
-        self, request: Request, observer: Any, timeout: aiohttp.ClientTimeout, *, writes: bool
-    ) -> Any:
+        self, request: Request, observer: ClientMiddlewareType, timeout: aiohttp.ClientTimeout, *, writes: bool
+    ) -> Awaitable[aiohttp.ClientResponse]:
         """Start a request; awaiting the result gives the response, its body still unread."""
         session = self._write_session if writes else self._session
         return session.request(

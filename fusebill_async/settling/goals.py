@@ -8,6 +8,7 @@ from enum import Enum, auto
 from typing import Any
 
 from fusebill_async.operations import FieldIs, FieldsAre, FieldsAreNull, FieldsAsNamed, Goal, StatusIs
+from fusebill_async.wire.shapes import is_array, is_object
 
 _ABSENT: Any = object()
 
@@ -73,13 +74,11 @@ def same_value(sent: Any, shown: Any) -> bool:
         return True
     if isinstance(sent, bool) or isinstance(shown, bool):
         return sent is shown
-    if isinstance(sent, Mapping):
-        return isinstance(shown, Mapping) and all(
-            same_value(value, shown.get(key)) for key, value in sent.items()
-        )
-    if isinstance(sent, (list, tuple)):
+    if is_object(sent):
+        return is_object(shown) and all(same_value(value, shown.get(key)) for key, value in sent.items())
+    if is_array(sent):
         return (
-            isinstance(shown, (list, tuple))
+            is_array(shown)
             and len(sent) == len(shown)
             and all(_same_item(one, other) for one, other in zip(_in_order(sent), _in_order(shown), strict=True))
         )
@@ -96,14 +95,14 @@ def _is_empty(value: Any) -> bool:
 
 
 def _same_item(sent: Any, shown: Any) -> bool:
-    if isinstance(sent, Mapping) and isinstance(shown, Mapping) and "code" in sent:
+    if is_object(sent) and is_object(shown) and "code" in sent:
         return all(same_value(sent.get(key), shown.get(key)) for key in ("type", "code"))
     return same_value(sent, shown)
 
 
 def _in_order(items: Sequence[Any]) -> list[Any]:
     """Sales tracking codes come back in the service's order, not in ours."""
-    if all(isinstance(item, Mapping) for item in items):
+    if all(is_object(item) for item in items):
         return sorted(items, key=lambda item: (str(item.get("type")), str(item.get("code"))))
     return list(items)
 

@@ -31,8 +31,8 @@ class Response(Generic[T]):
     headers: Mapping[str, str] = attrs.field(repr=False)
     confirmed_by: ConfirmedBy = ConfirmedBy.RESPONSE
     attribution: Attribution = Attribution.OURS
-    _call: Call = attrs.field(repr=False, eq=False)
-    _answer: Answer = attrs.field(repr=False, eq=False)
+    _call: Call = attrs.field(repr=False, eq=False, alias="call")
+    _answer: Answer = attrs.field(repr=False, eq=False, alias="answer")
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
@@ -45,6 +45,20 @@ class Response(Generic[T]):
         return read_quota(self.headers)
 
 
-def response_of(call: Call, answer: Answer, **facts: Any) -> Response[Any]:
+def response_of(
+    call: Call,
+    answer: Answer,
+    *,
+    confirmed_by: ConfirmedBy = ConfirmedBy.RESPONSE,
+    attribution: Attribution = Attribution.OURS,
+) -> Response[Any]:
     """The response that a good answer is."""
-    return Response(value=answer.value, status=answer.status, headers=answer.headers, call=call, answer=answer, **facts)
+    return Response[Any](
+        value=answer.value,
+        status=answer.status,
+        headers=answer.headers,
+        confirmed_by=confirmed_by,
+        attribution=attribution,
+        call=call,
+        answer=answer,
+    )

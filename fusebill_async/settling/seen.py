@@ -18,7 +18,11 @@ class LastSeen:
 
     def remember(self, answered: Customer | Activation, now: float) -> None:
         """Remember a customer that has come from the service at the time `now` (seconds)."""
-        customer = answered.customer if isinstance(answered, Activation) else answered
+        if isinstance(answered, Activation):
+            # It may hold keys that belong to the activation, such as the invoice: never the base of a PUT.
+            customer, now = answered.customer, float("-inf")
+        else:
+            customer = answered
         wire = customer.wire
         if wire is None:
             return
@@ -46,6 +50,4 @@ class LastSeen:
 def before_of_wire(wire: bytes, *, given: bool) -> Before:
     """The state from before that the bytes of a customer are."""
     fields = decode_json(wire)
-    return Before(
-        status=fields.get("status"), modified=fields.get("modifiedTimestamp"), fields=fields, given=given
-    )
+    return Before(status=fields.get("status"), modified=fields.get("modifiedTimestamp"), fields=fields, given=given)

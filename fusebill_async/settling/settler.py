@@ -420,9 +420,7 @@ class Settler:
     def unresolved(self) -> list[UnresolvedWrite]:
         """Every write whose outcome is not known, oldest first."""
         states = {write.intent.id: write.state for write in self._under_way if write.intent is not None}
-        return [
-            listed(intent, states.get(intent.id, "unknown")) for intent in self.store.ledger.unresolved()
-        ]
+        return [listed(intent, states.get(intent.id, "unknown")) for intent in self.store.ledger.unresolved()]
 
     async def resolve(self, intent_id: str) -> Resolution:
         """Settle one unresolved write by reading; never sends it again.
@@ -511,9 +509,7 @@ def _ended_well(write: Write) -> Resolution:
     shown = listed(write.intent, "settled")
     error = None if write.task.cancelled() else write.task.exception()
     if isinstance(error, FusebillError):
-        return Resolution(
-            write=shown, outcome=error.outcome, attribution=None, customer=None, reason=str(error)
-        )
+        return Resolution(write=shown, outcome=error.outcome, attribution=None, customer=None, reason=str(error))
     response = write.task.result()
     value = response.value
     return Resolution(

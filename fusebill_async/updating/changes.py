@@ -11,6 +11,7 @@ from fusebill_async.models import Customer, CustomerAcquisition, CustomerReferen
 from fusebill_async.models.naming import wire_keys
 from fusebill_async.models.view import WireView
 from fusebill_async.updating.rules import READ_ONLY
+from fusebill_async.wire.shapes import is_array, is_object
 
 _NESTED: Mapping[str, type[WireView]] = {
     "customer_reference": CustomerReference,
@@ -49,14 +50,16 @@ def _translated(name: str, given: Any) -> tuple[str, Any]:
 def _nested_changes(model: type[WireView], name: str, given: Any) -> dict[str, Any]:
     if isinstance(given, model):
         return named_changes(given)
-    if not isinstance(given, Mapping):
+    if not is_object(given):
         raise ValidationError(f"{name} must be a dict or a {model.__name__}, not {given!r}", field=name)
     found: dict[str, Any] = {}
     for inner, value in given.items():
         key = _key(model, inner, within=f"{name}.")
         if key in READ_ONLY:
-            raise ValidationError(f"{name}.{inner} is set by the service and cannot be changed", field=f"{name}.{inner}")
-        found[key] = _codes(value) if key == "salesTrackingCodes" and isinstance(value, (list, tuple)) else value
+            raise ValidationError(
+                f"{name}.{inner} is set by the service and cannot be changed", field=f"{name}.{inner}"
+            )
+        found[key] = _codes(value) if key == "salesTrackingCodes" and is_array(value) else value
     return found
 
 

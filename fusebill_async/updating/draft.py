@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fusebill_async.models import Customer
 from fusebill_async.models.view import revive
 
@@ -19,14 +21,19 @@ class CustomerDraft(Customer):
             AttributeError: the block has not ended yet, or it ended with an error.
         """
         try:
-            result: Customer = self._result
+            result: Customer = _result_of(self)
         except AttributeError:
             raise AttributeError("the draft has no result: its block has not ended well") from None
         return result
 
     def finish(self, result: Customer) -> None:
         """Set the result."""
-        object.__setattr__(self, "_result", result)
+        _set_result(self, result)
+
+
+# The slot's own ways in and out, past the bookkeeping of named fields.
+_result_of: Any = CustomerDraft.__dict__["_result"].__get__
+_set_result: Any = CustomerDraft.__dict__["_result"].__set__
 
 
 def draft_of(customer: Customer) -> CustomerDraft:

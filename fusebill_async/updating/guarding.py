@@ -9,13 +9,14 @@ from fusebill_async.converting import decode_json
 from fusebill_async.errors import ConcurrentModificationError, WouldEraseError
 from fusebill_async.updating.merging import Change, differences
 from fusebill_async.updating.rules import READ_ONLY, python_name
+from fusebill_async.wire.shapes import is_object
 
 
 def named_paths(changes: Mapping[str, Any], within: str = "") -> Iterator[str]:
     """The Python names of what was named, such as "company_name" and "customer_reference.reference1"."""
     for key, value in changes.items():
         name = within + python_name(key)
-        if isinstance(value, Mapping):
+        if is_object(value):
             yield from named_paths(value, f"{name}.")
         else:
             yield name
@@ -31,8 +32,8 @@ def _erased(before: Mapping[str, Any], after: Mapping[str, Any], within: str) ->
     for key, value in before.items():
         name = within + python_name(key)
         now = after.get(key)
-        if isinstance(value, Mapping):
-            yield from _erased(value, now if isinstance(now, Mapping) else {}, f"{name}.")
+        if is_object(value):
+            yield from _erased(value, now if is_object(now) else {}, f"{name}.")
         elif _holds_something(value) and not _holds_something(now) and not _kept_by_service(key):
             yield name
 
@@ -94,7 +95,7 @@ def changed_by_others(read: bytes, present: bytes) -> tuple[Change, ...]:
 def _leaves(changes: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in changes.items():
         name = within + python_name(key)
-        if isinstance(value, Mapping):
+        if is_object(value):
             yield from _leaves(value, f"{name}.")
         else:
             yield name, value

@@ -9,6 +9,7 @@ import attrs
 
 from fusebill_async.converting import decode_json, encode, wire_fields
 from fusebill_async.updating.rules import python_name
+from fusebill_async.wire.shapes import is_object
 
 
 @attrs.frozen
@@ -73,7 +74,7 @@ def merge(wire: bytes, changes: Mapping[str, Any]) -> bytes:
 def _lay_over(fields: dict[str, Any], changes: Mapping[str, Any]) -> None:
     for name, value in changes.items():
         key = _present_key(fields, name)
-        if isinstance(value, Mapping) and _is_object(fields.get(key)):
+        if is_object(value) and _holds_object(fields.get(key)):
             inner = dict(wire_fields(fields[key]))
             _lay_over(inner, value)
             fields[key] = inner
@@ -89,7 +90,7 @@ def _present_key(fields: Mapping[str, Any], name: str) -> str:
     return next((key for key in fields if key.lower() == lowered), name)
 
 
-def _is_object(raw: Any) -> bool:
+def _holds_object(raw: Any) -> bool:
     return raw is not None and bytes(raw)[:1] == b"{"
 
 
@@ -104,7 +105,7 @@ def _differences(before: Mapping[str, Any], after: Mapping[str, Any], within: st
         if old is not None and new is not None and bytes(old).strip() == bytes(new).strip():
             continue
         name = within + python_name(key)
-        if _is_object(old) and _is_object(new):
+        if old is not None and new is not None and _holds_object(old) and _holds_object(new):
             yield from _differences(wire_fields(old), wire_fields(new), f"{name}.")
             continue
         one, other = _decoded(old), _decoded(new)

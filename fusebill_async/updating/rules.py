@@ -11,6 +11,7 @@ import attrs
 from fusebill_async.errors import ValidationError
 from fusebill_async.models.enums import QuickbooksLatchType, Title
 from fusebill_async.wire.checks import LARGEST_ID
+from fusebill_async.wire.shapes import is_array, is_object
 
 MOST_TRACKING_CODES = 5
 
@@ -43,9 +44,9 @@ REFERENCE_RULES: Mapping[str, Rule] = {
     "reference3": _LONG,
     "salesTrackingCodes": Rule(kind="codes"),
 }
-ACQUISITION_RULES: Mapping[str, Rule] = {
-    key: _LONG for key in ("adContent", "campaign", "keyword", "landingPage", "medium", "source")
-}
+ACQUISITION_RULES: Mapping[str, Rule] = dict.fromkeys(
+    ("adContent", "campaign", "keyword", "landingPage", "medium", "source"), _LONG
+)
 CODE_RULES: Mapping[str, Rule] = {"type": _LONG, "code": _LONG, "name": _LONG}
 
 CUSTOMER_RULES: Mapping[str, Rule] = {
@@ -95,7 +96,7 @@ def check_changes(changes: Mapping[str, Any]) -> None:
         nested = NESTED_RULES.get(key)
         if nested is None:
             _check(key, value, CUSTOMER_RULES.get(key))
-        elif isinstance(value, Mapping):
+        elif is_object(value):
             for inner, item in value.items():
                 _check(f"{key}.{inner}", item, nested.get(inner))
         elif value is not None:
@@ -133,12 +134,12 @@ def _check_addresses(key: str, value: str) -> None:
 
 
 def _check_codes(key: str, value: Any) -> None:
-    if not isinstance(value, (list, tuple)):
+    if not is_array(value):
         _refuse(key, f"must be a list, not {type(value).__name__}")
     if len(value) > MOST_TRACKING_CODES:
         _refuse(key, f"holds {MOST_TRACKING_CODES} codes at most, and was given {len(value)}")
     for number, code in enumerate(value):
-        if not isinstance(code, Mapping):
+        if not is_object(code):
             _refuse(f"{key}[{number}]", f"must be a dict with type and code, not {code!r}")
         for inner, item in code.items():
             if not isinstance(item, (str, type(None))):

@@ -28,6 +28,7 @@ from fusebill_async.errors import (
     ServerError,
 )
 from fusebill_async.operations import Operation
+from fusebill_async.wire.redact import redact, redact_bytes
 
 BODY_KEPT = 65_536
 """Bytes of an answer that an error keeps: enough to see what it was, not enough to fill a log."""
@@ -54,20 +55,24 @@ def read_value(operation: Operation, customer_id: int | None, body: bytes) -> An
     """
     match operation.answer:
         case "customer":
-            value = decode_customer(body)
-            about = value.id
+            customer = decode_customer(body)
+            _check_about(customer.id, customer_id)
+            return customer
         case "activation":
-            value = decode_activation(body)
-            about = value.customer.id
+            activation = decode_activation(body)
+            _check_about(activation.customer.id, customer_id)
+            return activation
         case "overview":
             return decode_overview(body)
         case "customers":
             return decode_customers(body)
         case "json":
             return decode_json(body) if body else None
-    if customer_id is not None and about != customer_id:
-        raise UnrelatedAnswer(f"the answer is about customer {about}, the question was about customer {customer_id}")
-    return value
+
+
+def _check_about(shown: int, asked: int | None) -> None:
+    if asked is not None and shown != asked:
+        raise UnrelatedAnswer(f"the answer is about customer {shown}, the question was about customer {asked}")
 
 
 class UnrelatedAnswer(UnreadableAnswer):
@@ -77,23 +82,16 @@ class UnrelatedAnswer(UnreadableAnswer):
 def read_refusal(status: int, body: bytes, key: str) -> APIError:
     """The error that an answer with a status of 400 or above means."""
     told = decode_error(body)
-    pairs = tuple((redact_pair(name, key), redact_pair(text, key)) for name, text in told.errors) if told else ()
+    pairs = tuple((redact(name, key), redact(text, key)) for name, text in told.errors) if told else ()
     texts = ", ".join(text for _, text in pairs)
     kind = _kind(status, texts)
-    hidden = key.encode()
-    kept = body.replace(hidden, b"***")[:BODY_KEPT]
     return kind(
         f"{status}: {texts}" if texts else f"{status} without a reason that could be read",
         status=status,
         error_id=told.error_id if told else None,
         errors=pairs,
-        body=kept,
+        body=redact_bytes(body, key)[:BODY_KEPT],
     )
-
-
-def redact_pair(text: str, key: str) -> str:
-    """A text of the service without the key that it may echo."""
-    return text.replace(key, "***")
 
 
 def _kind(status: int, texts: str) -> type[APIError]:

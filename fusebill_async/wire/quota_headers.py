@@ -162,9 +162,7 @@ def read_quota(headers: Mapping[str, str]) -> QuotaSeen:
         )
         if reading.minute_limit
         else None,
-        day=Window(
-            limit=reading.day_limit, remaining=reading.day_remaining, resets_at=moment(reading.day_reset)
-        )
+        day=Window(limit=reading.day_limit, remaining=reading.day_remaining, resets_at=moment(reading.day_reset))
         if reading.day_limit
         else None,
         date=moment(reading.date),
