@@ -258,7 +258,8 @@ class SessionManager:
         except UnrelatedAnswer as error:
             exchange.reason = str(error)
             self.open().renew()
-            logger.error("%s: %s; every pooled connection is given up", call.about, error)
+            # No fault of ours to trace.
+            logger.error("%s: %s; every pooled connection is given up", call.about, error)  # noqa: TRY400
             return None
         except UnreadableAnswer as error:
             exchange.reason = str(error)

@@ -107,7 +107,7 @@ class MemoryStore:
 
     def quota(self, policy: QuotaPolicy) -> Any | None:
         """Each client counts for itself."""
-        return None
+        del policy
 
     async def aclose(self) -> None:
         """Nothing to close."""
