@@ -46,9 +46,7 @@ _LENGTHS: Final = {**dict.fromkeys(_SHORT, 50), **dict.fromkeys(_LONG, 255)}
 
 _KNOWN: Final = {key.lower(): key for key in (*ORDER, *REFERENCE_ORDER, *ACQUISITION_ORDER)}
 _PLACES: Final = {key: place for place, key in enumerate(ORDER)}
-_QUOTED: Final = {
-    key: msgspec.json.encode(key) + b":" for key in (*ORDER, *REFERENCE_ORDER, *ACQUISITION_ORDER)
-}
+_QUOTED: Final = {key: msgspec.json.encode(key) + b":" for key in (*ORDER, *REFERENCE_ORDER, *ACQUISITION_ORDER)}
 
 _FIRST = ("Avery", "Blake", "Casey", "Devon", "Ellis", "Finley", "Harper", "Jordan", "Morgan", "Quinn")
 _LAST = ("Ashdown", "Birchfield", "Cloverley", "Dunmore", "Elmhurst", "Fernwick", "Glenrose", "Hazelby")

@@ -120,9 +120,7 @@ class Fault:
         return cls("refuse", (("seconds", seconds),), **_for_ever(scope), level=level)
 
     @classmethod
-    def stall_connect(
-        cls, *, backlog: bool = False, seconds: float | None = None, **scope: Unpack[Scope]
-    ) -> Self:
+    def stall_connect(cls, *, backlog: bool = False, seconds: float | None = None, **scope: Unpack[Scope]) -> Self:
         """The connection is accepted and then nothing is read, for `seconds` or for ever.
 
         With `backlog` the queue of the listening socket is full, so that the connect itself hangs until
@@ -271,9 +269,7 @@ class Fault:
         return cls("other_id", (("other", other),), **scope)
 
     @classmethod
-    def unsolicited_answer(
-        cls, *, after: float = 0.0, other: int | None = None, **scope: Unpack[AnswerScope]
-    ) -> Self:
+    def unsolicited_answer(cls, *, after: float = 0.0, other: int | None = None, **scope: Unpack[AnswerScope]) -> Self:
         """A second answer, `after` seconds, about customer `other`; it waits on the idle connection."""
         return cls("unsolicited_answer", (("after", after), ("other", other)), **scope)
 
@@ -328,9 +324,7 @@ class Fault:
         return cls("delay", (("seconds", seconds),), **scope)
 
     @classmethod
-    def close_after_answer(
-        cls, *, then: Cut = "close", after: float = 0.0, **scope: Unpack[AnswerScope]
-    ) -> Self:
+    def close_after_answer(cls, *, then: Cut = "close", after: float = 0.0, **scope: Unpack[AnswerScope]) -> Self:
         """The right answer, then FIN or RST although the connection was said to stay open."""
         return cls("close_after_answer", (("then", then), ("after", after)), **scope)
 

@@ -106,9 +106,7 @@ class Listing:
 
     def _headers(self, count: int, page: int, size: int, order: str, expression: str) -> bytes:
         last = max(0, (count - 1) // size)
-        following = (
-            str(page + 1) if page < last else self._paging.last_next_page.replace("next", str(page + 1))
-        )
+        following = str(page + 1) if page < last else self._paging.last_next_page.replace("next", str(page + 1))
         headers = {
             "X-Count": count,
             "X-MaxCount": count,
@@ -215,7 +213,7 @@ def _tests(query: str) -> list[Test]:
 
 def _test(by: _Filter, wanted: str) -> Test:
     if wanted.lower() == "[empty]":
-        return lambda document: _value(document, by.path) in {None, ""}
+        return lambda document: _value(document, by.path) in (None, "")
     if by.kind in {"date", "decimal"}:
         return _range_test(by, wanted)
     if by.kind == "set":
@@ -266,7 +264,8 @@ def _sort_key(value: Any, kind: Kind) -> tuple[int, Any]:
     if value is None:
         return (0, 0)
     if kind in {"date", "decimal"}:
-        return (1, _comparable(value, kind))
+        comparable = _comparable(value, kind)
+        return (0, 0) if comparable is None else (1, comparable)
     return (1, value) if isinstance(value, int) else (2, _text(value).lower())
 
 

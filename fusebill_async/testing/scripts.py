@@ -106,11 +106,7 @@ def _in_the_middle(fault: Fault, exchange: Exchange) -> Script:
         return
     reply = _settle_effect(fault, exchange)
     head = render_head(reply, exchange.standing())
-    yield (
-        head[: len(head) // 2]
-        if fault.kind.endswith("headers")
-        else head + reply.body[: len(reply.body) // 2]
-    )
+    yield (head[: len(head) // 2] if fault.kind.endswith("headers") else head + reply.body[: len(reply.body) // 2])
     yield _BREATH
     yield end
 

@@ -48,8 +48,8 @@ class Connection(asyncio.Protocol):
     """One connection: one request at a time, then the next."""
 
     __slots__ = (
-        "_application", "_busy", "_data", "_deaf", "_fresh", "_keep_alive", "_parser", "_server", "_timer",
-        "_transport", "number",
+        "_application", "_busy", "_continued", "_data", "_deaf", "_fresh", "_keep_alive", "_parser", "_server",
+        "_timer", "_transport", "number",
     )  # fmt: skip
 
     def __init__(self, server: Server, application: Application, parser: Parser) -> None:
@@ -63,6 +63,7 @@ class Connection(asyncio.Protocol):
         self._deaf = False
         self._fresh = True
         self._keep_alive = True
+        self._continued = False
         self._timer: asyncio.TimerHandle | None = None
 
     # -- what asyncio calls --------------------------------------------------------------------------------
@@ -111,10 +112,12 @@ class Connection(asyncio.Protocol):
                 self._refuse(error)
                 return
             if parsed is None:
-                if self._parser.expects_continue(self._data):
+                if not self._continued and self._parser.expects_continue(self._data):
+                    self._continued = True
                     self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
                 return
             self._data = parsed.rest
+            self._continued = False
             self._keep_alive = parsed.keep_alive
             answer = self._application.respond(parsed.request, self)
             if isinstance(answer, bytes):
@@ -127,9 +130,7 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, error: BadRequestError) -> None:
         if self._transport is not None:
-            self._transport.write(
-                render(error.reply, self._application.standing() + b"Connection: close\r\n")
-            )
+            self._transport.write(render(error.reply, self._application.standing() + b"Connection: close\r\n"))
             self._transport.close()
 
     def _finish(self) -> None:
@@ -189,9 +190,7 @@ class Connection(asyncio.Protocol):
         self._stop_timer()
         self._deaf = True
         if self._transport is not None:
-            self._transport.get_extra_info("socket").setsockopt(
-                socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO
-            )
+            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
             self._transport.abort()
 
     @property

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import Final
 
 import attrs
 import msgspec
@@ -21,7 +20,7 @@ from fusebill_async.testing.customers import (
     check_put,
     splice,
     text_of,
-)  # fmt: skip
+)
 from fusebill_async.testing.invoices import invoice_preview, posted_invoice
 from fusebill_async.testing.ledger import Effect, Ledger
 from fusebill_async.testing.listing import Listing, Paging
@@ -38,16 +37,13 @@ from fusebill_async.testing.refusals import (
     api_error,
     message,
     refuse,
-)  # fmt: skip
+)
+from fusebill_async.testing.routing import ID_KEYS, body_flag, check_parameters, is_known
 from fusebill_async.testing.store import CustomerStore
-
-PREFIX: Final = "/v1"
 
 _KEY = re.compile(r"Basic +([A-Za-z0-9+/=_\-.~:{} ]+)", re.IGNORECASE)
 # Two reads that are not in the table: enough to show that any endpoint can be asked for.
-_RELATED = re.compile(
-    r"/v1/(?:customers/(\d{1,18})/subscriptions|customerbillingsetting/(\d{1,18}))", re.ASCII
-)
+_RELATED = re.compile(r"/v1/(?:customers/(\d{1,18})/subscriptions|customerbillingsetting/(\d{1,18}))", re.ASCII)
 _SUBSCRIPTIONS = (
     b'[{"id":%d,"customerId":%d,"planCode":"monthly","status":"Active","quantity":1.000000,"amount":25.980000,'
     b'"createdTimestamp":"2018-01-01T03:33:33.02"}]'
@@ -82,43 +78,11 @@ class Behaviour:
     paging: Paging = attrs.field(factory=Paging)
 
 
-@attrs.frozen
-class Route:
-    """The operations that share a method and a path; previews differ by a fixed parameter only."""
-
-    operation: Operation
-    preview: Operation | None = None
-
-
-def _routes() -> dict[tuple[str, str], Route]:
-    routes: dict[tuple[str, str], Route] = {}
-    for operation in table.OPERATIONS:
-        key = (operation.method, operation.path.lower())
-        first = routes.get(key)
-        if first is None:
-            routes[key] = Route(operation)
-        elif operation.fixed:
-            routes[key] = Route(first.operation, operation)
-    return routes
-
-
-_ROUTES: Final = _routes()
-_PATHS: Final = {path for _, path in _ROUTES}
-
-
-def _id_key(operation: Operation) -> str | None:
-    for parameter in operation.parameters:
-        if parameter.kind == "id" and parameter.name == "customer_id" and parameter.place == "body":
-            return parameter.key.lower()
-    return None
-
-
-_ID_KEYS: Final = {operation.title: _id_key(operation) for operation in table.OPERATIONS}
 _NO_OPERATION = "No HTTP resource was found that matches the request URI '{path}'."
 
 
 class Service:
-    """The behaviour, without a socket: `identify` a request, then `answer` it."""
+    """The behaviour, without a socket: `admit` a request that was identified, then `answer` it."""
 
     def __init__(self, behaviour: Behaviour, store: CustomerStore, ledger: Ledger, clock: Clock) -> None:
         self.behaviour = behaviour
@@ -129,19 +93,6 @@ class Service:
         self.invoices: Counter[int] = Counter()
         self._listing = Listing(store, behaviour.paging)
         self._admitted: set[str] = set()
-
-    # -- what a request is about ---------------------------------------------------------------------------
-
-    def identify(self, request: Request) -> None:
-        """Note on the request which operation it asks for, and for which customer."""
-        route, in_path = _find(request.method, request.path.lower())
-        if route is None:
-            return
-        operation = route.operation
-        if route.preview is not None and _asks(request, route.preview):
-            operation = route.preview
-        request.operation = operation.title
-        request.customer_id = _whole(in_path) if in_path else _id_in_body(request, _ID_KEYS[operation.title])
 
     def admit(self, request: Request) -> Reply | None:
         """Return the refusal of a request without a good key, None if it may come in."""
@@ -196,9 +147,9 @@ class Service:
 
     def _customer(self, operation: Operation, request: Request) -> StoredCustomer:
         if request.customer_id is None:
-            if operation.customer_in_path:
+            if "{id}" in operation.path:
                 raise message(404, _NO_OPERATION.format(path=request.path))
-            raise refuse(400, f"{_ID_KEYS[operation.title]} is required.")
+            raise refuse(400, f"{ID_KEYS[operation.title]} is required.")
         customer = self.store.get(request.customer_id)
         if customer is None:
             raise refuse(404, NOT_FOUND.format(id=request.customer_id))
@@ -212,7 +163,7 @@ class Service:
         related = _RELATED.fullmatch(path)
         if related is not None and request.method == "GET":
             return self._related(related[1] or related[2], billing=related[2] is not None)
-        if _find_any(path):
+        if is_known(path):
             text = f"The requested resource does not support http method '{request.method}'."
             raise message(405, text)
         raise message(404, _NO_OPERATION.format(path=request.path))
@@ -239,8 +190,8 @@ class Service:
         customer.replace(
             {key: value for key, value in sent.items() if key != "status"}, self.behaviour.default_currency
         )
-        if sent.get("title", NULL) == NULL:
-            customer.set({"title": b'""', "netsuiteCustomerType": sent.get("netsuitecustomertype", b'""')})
+        unset = [key for key in ("title", "netsuiteCustomerType") if sent.get(key.lower(), NULL) == NULL]
+        customer.set(dict.fromkeys(unset, b'""'))
         stamp = self.clock.stamp()
         # Z right after create, no zone on every later read (FACTS 6).
         customer.set({"modifiedTimestamp": stamp, "createdTimestamp": stamp})
@@ -259,10 +210,8 @@ class Service:
     # -- verbs ---------------------------------------------------------------------------------------------
 
     def _verb(self, operation: Operation, customer: StoredCustomer, request: Request) -> Reply:
-        preview = bool(operation.fixed) or (
-            operation is table.ACTIVATE_ITEMS and _body_flag(request, "preview")
-        )
-        _check_parameters(operation, request, preview=preview)
+        preview = bool(operation.fixed) or (operation is table.ACTIVATE_ITEMS and body_flag(request, "preview"))
+        check_parameters(operation, request, preview=preview)
         self._check_status(operation, customer)
         if preview:
             return self._preview(operation, customer, request)
@@ -297,7 +246,7 @@ class Service:
     def _preview(self, operation: Operation, customer: StoredCustomer, request: Request) -> Reply:
         if operation is table.ACTIVATE_ITEMS:
             return Reply(200, customer.body)
-        zero_dollar = request.options.get("showzerodollarcharges", "").lower() == "true" or _body_flag(
+        zero_dollar = request.options.get("showzerodollarcharges", "").lower() == "true" or body_flag(
             request, "showZeroDollarCharges"
         )
         invoice = invoice_preview(customer.id, self.clock, zero_dollar=zero_dollar)
@@ -307,7 +256,7 @@ class Service:
     def _latch(self, operation: Operation, customer: StoredCustomer, request: Request) -> dict[str, bytes]:
         if operation is table.SALESFORCE_LATCH:
             latched = customer.fields.get("salesforceId", NULL) != NULL
-            if latched and not _body_flag(request, "forceLatch"):
+            if latched and not body_flag(request, "forceLatch"):
                 raise refuse(400, ALREADY_LATCHED)
         if operation is table.NETSUITE_UNLATCH:
             given = text_of(request.fields.get("netsuiteid", NULL))
@@ -343,81 +292,3 @@ class Service:
 
     def _record(self, operation: Operation, customer: StoredCustomer, request: Request) -> None:
         self.ledger.record(Effect(operation.title, customer.id, self.clock.seconds(), request.connection))
-
-
-# -- reading a request -------------------------------------------------------------------------------------
-
-
-def _find(method: str, path: str) -> tuple[Route | None, str]:
-    """Return the route of a path in lower case, and the id that stands in it."""
-    if not path.startswith(PREFIX + "/"):
-        return None, ""
-    path = path[len(PREFIX) :].rstrip("/")
-    route = _ROUTES.get((method, path))
-    if route is not None:
-        return route, ""
-    before, _, last = path.rpartition("/")
-    route = _ROUTES.get((method, before + "/{id}"))
-    if route is not None:
-        return route, last
-    before, _, identifier = before.rpartition("/")
-    route = _ROUTES.get((method, f"{before}/{{id}}/{last}"))
-    return route, identifier if route else ""
-
-
-def _find_any(path: str) -> bool:
-    return any(_find(method, path)[0] for method in ("GET", "POST", "PUT"))
-
-
-def _whole(text: str) -> int | None:
-    # int() takes "1_0", " 1 " and digits of other scripts too; a path does not. The service's ids are int64.
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
-
-
-def _id_in_body(request: Request, key: str | None) -> int | None:
-    if key is None:
-        return None
-    try:
-        return _whole(text_of(request.fields.get(key, NULL)))
-    except NotAnObjectError:
-        # The answer will say so; here it only means that nobody is named.
-        return None
-
-
-def _asks(request: Request, preview: Operation) -> bool:
-    """Say whether the fixed parameters that make a request a preview are there."""
-    for place, key, _ in preview.fixed:
-        if place == "query":
-            if request.options.get(key.lower(), "").lower() != "true":
-                return False
-        elif not _body_flag(request, key):
-            return False
-    return True
-
-
-def _body_flag(request: Request, key: str) -> bool:
-    if not request.body:
-        return False
-    try:
-        return text_of(request.fields.get(key.lower(), NULL)).lower() == "true"
-    except NotAnObjectError:
-        return False
-
-
-def _check_parameters(operation: Operation, request: Request, *, preview: bool) -> None:
-    """Refuse a body in which something required is missing, or a choice that the page does not offer."""
-    errors: list[tuple[str, str]] = []
-    for parameter in operation.parameters:
-        if parameter.place != "body" or parameter.name == "customer_id":
-            continue
-        given = text_of(request.fields.get(parameter.key.lower(), NULL))
-        if parameter.required and not given and not (preview and parameter.kind == "bool"):
-            errors.append((parameter.key, f"{parameter.key} is required."))
-        elif (
-            given
-            and parameter.choices
-            and given.lower() not in {choice.lower() for choice in parameter.choices}
-        ):
-            errors.append((parameter.key, f"{given} is not valid for {parameter.key}."))
-    if errors:
-        raise RefusedError(api_error(400, *errors))

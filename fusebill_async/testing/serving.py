@@ -66,9 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=0, help="0 is any free one")
     parser.add_argument("--customers", type=int, default=100, help="how many are generated, with ids from 1")
     parser.add_argument("--status", default=None, help="one status for all generated customers, not a mix")
-    parser.add_argument(
-        "--quota", type=parse_quota, default=None, help="live, sandbox, testdrive or MINUTE/DAY"
-    )
+    parser.add_argument("--quota", type=parse_quota, default=None, help="live, sandbox, testdrive or MINUTE/DAY")
     parser.add_argument("--state", type=Path, default=None, help="a SQLite file that keeps the customers")
     parser.add_argument("--api-key", default=None, help="the only key that is let in")
     parser.add_argument("--latency", type=float, default=0.0, help="seconds that every answer takes")

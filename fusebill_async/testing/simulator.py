@@ -27,9 +27,10 @@ from fusebill_async.testing.listing import Paging
 from fusebill_async.testing.messages import Reply, Request, render
 from fusebill_async.testing.quota import SimulatorQuota, WindowName
 from fusebill_async.testing.refusals import API_ERROR, api_error
+from fusebill_async.testing.routing import PREFIX, identify
 from fusebill_async.testing.scripts import SCRIPTS, Script, connection_script
 from fusebill_async.testing.server import Connection, Server
-from fusebill_async.testing.service import PREFIX, Behaviour, Service
+from fusebill_async.testing.service import Behaviour, Service
 from fusebill_async.testing.store import CustomerStore
 
 _GENEROUS = 1_000_000
@@ -127,9 +128,7 @@ class FusebillSimulator:
         self._clock = Clock(clock)
         self._ledger = Ledger(log_size)
         self._faults = FaultScript(seed)
-        self._store = CustomerStore(
-            self._template, customers, customers_status, Path(state) if state else None
-        )
+        self._store = CustomerStore(self._template, customers, customers_status, Path(state) if state else None)
         behaviour = Behaviour(
             api_key=api_key,
             conflict_status=conflict_status,
@@ -234,9 +233,7 @@ class FusebillSimulator:
             KeyError: there is none.
         """
         customer = self._stored(customer_id)
-        touched = (
-            {} if "modifiedTimestamp" in map(wire_key, fields) else {"modifiedTimestamp": self._clock.stamp()}
-        )
+        touched = {} if "modifiedTimestamp" in map(wire_key, fields) else {"modifiedTimestamp": self._clock.stamp()}
         customer.change(fields)
         customer.set(touched | dict(raw or {}))
         self._store.changed(customer)
@@ -406,7 +403,7 @@ class FusebillSimulator:
 
     def respond(self, request: Request, connection: Connection) -> bytes | Script | None:
         """Answer a request, or say what befalls it."""
-        self.service.identify(request)
+        identify(request)
         fault = self._strike(request) if self._faults else None
         if fault is not None and fault.options[:1] == (("of", "request"),):
             # It was cut before its end, so it never reached the service.

@@ -152,3 +152,25 @@ async def test_the_plugin(tmp_path, mode):
     output, _ = await process.communicate()
     assert process.returncode == 0, output.decode()
     assert b"1 passed" in output
+
+
+async def test_a_killed_process_loses_no_more_than_a_moment(tmp_path):
+    state = str(tmp_path / "state.sqlite")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "fusebill_async.testing",
+        "--customers",
+        "2",
+        "--state",
+        state,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    url = (await process.stdout.readline()).decode().strip()
+    async with Wire(int(url.split(":")[2].removesuffix("/v1"))) as wire:
+        assert (await wire.ask(*HOLD)).status == 200
+    await asyncio.sleep(0.6)
+    process.kill()
+    await process.wait()
+    async with FusebillSimulator(state=state) as fusebill:
+        assert fusebill.customer(1)["status"] == "Hold"

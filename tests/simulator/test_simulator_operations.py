@@ -1,5 +1,6 @@
 """The operations of the table: states, refusals with the documented texts, effects, latches."""
 
+import asyncio
 import json
 
 import pytest
@@ -201,3 +202,37 @@ async def test_requests_are_recorded(fusebill):
     assert "secret" not in repr(request)
     assert fusebill.connections == 1
     assert fusebill.bytes_received > 100
+
+
+async def test_a_client_may_wait_for_100_continue(fusebill):
+    fusebill.add_customer(id=1)
+    async with Wire(fusebill.port) as wire:
+        wire.writer.write(
+            b"POST /v1/HubSpot/latchCustomer HTTP/1.1\r\nAuthorization: Basic k\r\nExpect: 100-continue\r\n"
+            b"Content-Length: 16\r\n\r\n"
+        )
+        assert (await wire.receive()).status == 100
+        wire.writer.write(b'{"fusebillId"')
+        await asyncio.sleep(0.05)
+        wire.writer.write(b":1}")
+        assert (await wire.receive()).status == 200
+
+
+async def test_activating_chosen_items(fusebill):
+    fusebill.add_customer(id=1)
+    path = "/v1/customers/purchase/1"
+    assert (await ask(fusebill, "POST", path, {"preview": True})).status == 200
+    assert fusebill.effects("activate_items", 1) == 0
+    assert (await ask(fusebill, "POST", path)).status == 200
+    assert (await ask(fusebill, "POST", path, {"specificSubscriptionIds": [1]})).status == 200
+    assert fusebill.effects("activate_items", 1) == 2
+
+
+async def test_the_end_of_a_hold_may_make_an_invoice(fusebill):
+    for customer_id, option in ((1, "ChargeForAllMissedPeriods"), (2, "NoChargesForMissedPeriods")):
+        fusebill.add_customer(id=customer_id, status="Hold")
+        body = {"customerId": customer_id, "serviceStartOption": option}
+        assert (await ask(fusebill, "POST", "/v1/customers/unhold", body)).json["status"] == "Active"
+    assert [fusebill.invoices(customer_id) for customer_id in (1, 2)] == [1, 0]
+    refused = await ask(fusebill, "POST", "/v1/customers/unhold", {"customerId": 1, "serviceStartOption": "Maybe"})
+    assert (refused.status, refused.text) == (400, "Maybe is not valid for serviceStartOption.")
