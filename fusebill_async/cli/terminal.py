@@ -1,0 +1,49 @@
+"""Where output goes: what was asked for to stdout, everything about it to stderr."""
+
+from __future__ import annotations
+
+import sys
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+STATUS_STYLES = {
+    "Draft": "cyan",
+    "Active": "green",
+    "Hold": "yellow",
+    "Suspended": "magenta",
+    "Cancelled": "red",
+}
+ARROW = "\u2192"
+
+
+def output() -> Console:
+    """The console of stdout. Colours go away by themselves in a pipe and with NO_COLOR."""
+    return Console(file=sys.stdout, highlight=False, soft_wrap=False)
+
+
+def messages() -> Console:
+    """The console of stderr."""
+    return Console(file=sys.stderr, highlight=False, soft_wrap=False)
+
+
+def write_json(text: bytes) -> None:
+    """Write JSON to stdout as the bytes that it is, with a line end."""
+    sys.stdout.flush()
+    binary = getattr(sys.stdout, "buffer", None)
+    if binary is None:
+        sys.stdout.write(text.decode() + "\n")
+    else:
+        binary.write(text + b"\n")
+        binary.flush()
+
+
+def status_text(status: str) -> Text:
+    """A service status in its colour."""
+    return Text(status, style=STATUS_STYLES.get(status, ""))
+
+
+def columns() -> Table:
+    """A table without lines, for names beside values."""
+    return Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
