@@ -33,6 +33,7 @@ class Exchange:
         "_call",
         "_cap",
         "_now",
+        "_observing",
         "_permit",
         "_pool",
         "_sweeper",
@@ -70,6 +71,7 @@ class Exchange:
         self._sweeper = sweeper
         self._now = now
         self._cap = cap
+        self._observing = False
         self._transport: asyncio.BaseTransport | None = None
         timeouts = call.options.timeouts
         self.started_at: float = now()
@@ -89,22 +91,31 @@ class Exchange:
     async def __call__(self, request: aiohttp.ClientRequest, handler: ClientHandlerType) -> aiohttp.ClientResponse:
         """As a client middleware: watch the request, and keep aiohttp from sending it a second time."""
         assert isinstance(request, ObservedRequest)
+        self._observing = True
         request.observer = self
         try:
             return await handler(request)
         except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
             raise _DroppedError(describe(error)) from None
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Exchange:
+        # Mocking libraries copy the arguments of a request, and through this one they would copy the event loop.
+        return self
+
     def handed_out(self, connection: Connection) -> None:
         """A connection is there, and the first byte is about to be written."""
         self._pool.check(connection)
-        call, now = self._call, self._now()
         self._transport = connection.transport
-        self.silent_since = call.sent_at = now
+        self._sending()
+        self._sweeper.watch(self, min(self.read_limit, self.until - self.silent_since))
+
+    def _sending(self) -> None:
+        """From here on the service may act."""
+        call = self._call
+        self.silent_since = call.sent_at = self._now()
         self.phase = Phase.SENT
         call.at_risk = True
         self._admission.sent(self._permit)
-        self._sweeper.watch(self, min(self.read_limit, self.until - now))
 
     def expire(self, reason: str) -> None:
         """End it by dropping its connection: whoever waits for the answer wakes up with an error."""
@@ -119,6 +130,8 @@ class Exchange:
         try:
             response = await self._pool.send(request, self, timeout, writes=self._call.operation.writes)
             assert response is not None
+            if not self._observing:
+                self._sending()
             self.phase = Phase.HEADERS
             self.status = response.status
             self.headers = response.headers
@@ -128,6 +141,9 @@ class Exchange:
             self.stale = True
             self.reason = str(error)
         except Exception as error:  # noqa: BLE001 (the phase decides what follows, never the type of an exception)
+            if not self._observing:
+                # A stand-in for aiohttp, as in a user's tests, shows nobody a connection: nothing is proven.
+                self._sending()
             if not self.expired:
                 self.expired = isinstance(error, TimeoutError)
                 self.reason = describe(error)
