@@ -20,6 +20,7 @@
     ├── ConcurrentModificationError      somebody else changed the same field
     ├── FieldsNotTakenError              a PUT was applied, but the answer shows other values than it sent
     ├── QuotaExhaustedError              the quota is used up; nothing was sent
+    ├── StoreUnavailableError            the store cannot keep the record of a write; nothing was sent
     ├── ClientStateError                 closed, or another event loop; also RuntimeError
     ├── ValidationError                  an argument that cannot be sent; also ValueError
     └── ConfigurationError               key, base URL or settings; also ValueError
@@ -267,6 +268,13 @@ class QuotaExhaustedError(FusebillError):
     def __init__(self, message: str, *, opens_at: datetime | None = None, **facts: Any) -> None:
         super().__init__(message, **facts)
         self.opens_at = opens_at
+
+
+class StoreUnavailableError(FusebillError):
+    """The store cannot be reached, written to or held a lease in, so a write could not be recorded.
+
+    Nothing was sent: a write whose record does not outlive the process is not sent without it.
+    """
 
 
 class ClientStateError(FusebillError, RuntimeError):

@@ -48,6 +48,14 @@ class CustomerLocks(Protocol):
         """Give it back."""
         ...
 
+    def still_held(self, customer_id: int) -> bool:
+        """Whether a lock that was taken is certainly still ours: ask right before a write is sent.
+
+        A lock between processes is a lease. It is lost when it could not be renewed in time, because the process
+        was stopped or the store was away, and somebody else may be writing by now.
+        """
+        ...
+
 
 class Store(Protocol):
     """A backend for the state that outlives a call."""

@@ -2,6 +2,21 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from fusebill_async.stores.memory import MemoryStore
 
-__all__ = ["MemoryStore"]
+if TYPE_CHECKING:
+    from fusebill_async.stores.sqlite import SQLiteStore
+
+__all__ = ["MemoryStore", "SQLiteStore"]
+
+_ON_DEMAND = {"SQLiteStore": "fusebill_async.stores.sqlite"}
+"""What needs a module that most programs have no use for."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ON_DEMAND:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_ON_DEMAND[name]), name)

@@ -1,0 +1,212 @@
+"""Leases in a SQLite file: the customer locks of all processes that share it.
+
+An owner is one store in one process. It has one expiry for all its leases, so that renewing a thousand of them
+writes one row, and whoever finds it dead takes all of them away at once.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from fusebill_async.stores.processes import Process
+
+if TYPE_CHECKING:
+    import sqlite3
+
+TABLES = (
+    """CREATE TABLE owners (
+        id TEXT PRIMARY KEY, host TEXT NOT NULL, pid INTEGER NOT NULL, started TEXT NOT NULL,
+        ttl REAL NOT NULL, expires_at REAL NOT NULL
+    ) WITHOUT ROWID""",
+    """CREATE TABLE leases (
+        account TEXT NOT NULL, customer_id INTEGER NOT NULL, owner TEXT, next_owner TEXT, next_until REAL,
+        PRIMARY KEY (account, customer_id)
+    ) WITHOUT ROWID""",
+    "CREATE INDEX leases_of_owner ON leases (owner)",
+)
+
+_RESERVED = 0.5
+"""Seconds for which a lease that comes free is kept for whoever has waited long."""
+_FORGOTTEN = 3600.0
+"""Seconds after which an expired owner without leases is swept away."""
+_MARGIN = 0.2
+"""The part of a lease's time that is left to a request that has just been let go."""
+
+
+@attrs.define(eq=False)
+class Owner:
+    """This store as a holder of leases, until it is found dead; then it goes on under another name."""
+
+    id: str = attrs.field(factory=lambda: uuid.uuid4().hex)
+    committed: bool = False
+    lost: bool = False
+    valid_until: float = 0.0
+    """On the monotonic clock."""
+    expires_at: float = 0.0
+    """On the system's clock: if that is set forward, others take the leases although no time has passed."""
+
+    def is_valid(self) -> bool:
+        """Whether its leases are certainly its own for a moment yet."""
+        return not self.lost and time.monotonic() < self.valid_until and time.time() < self.expires_at
+
+
+@attrs.frozen
+class Refusal:
+    """A lease that is somebody else's: whose, when it was last renewed to, and how long a lease of theirs lasts."""
+
+    owner: str | None = None
+    expires_at: float = 0.0
+    ttl: float = 0.0
+
+
+class Leases:
+    """The leases of one account, as seen by one store. All but `due` and `in_use` belongs to the writer's thread.
+
+    Args:
+        ttl: seconds after which a lease that was not renewed may be taken over.
+        renew: seconds between renewals.
+    """
+
+    def __init__(self, ttl: float, renew: float) -> None:
+        self.account = ""
+        self.in_use = 0
+        """How many leases are held or waited for."""
+        self._ttl = ttl
+        self._renew = renew
+        self._process: Process | None = None
+        self._owner = Owner()
+        self._renewed_at = 0.0
+        self._renewing: tuple[float, float] | None = None
+
+    # --- renewing: the timer of the writer's thread
+
+    def due(self) -> float | None:
+        """When the owner is to be renewed next, on the monotonic clock."""
+        return self._renewed_at + self._renew if self.in_use and self._owner.committed else None
+
+    def run(self, connection: sqlite3.Connection) -> None:
+        """Renew."""
+        self._present(connection)
+
+    def ended(self, *, committed: bool) -> None:
+        """A transaction has ended: what it wrote of the owner is true, or never was."""
+        renewing, self._renewing = self._renewing, None
+        if renewing is None:
+            return
+        # A renewal that failed is tried again after a while, not at once; `is_valid` knows that it failed.
+        self._renewed_at = time.monotonic()
+        if committed:
+            owner = self._owner
+            owner.committed = True
+            owner.valid_until = renewing[0] + self._ttl * (1 - _MARGIN)
+            owner.expires_at = renewing[1] + self._ttl * (1 - _MARGIN)
+
+    def _present(self, connection: sqlite3.Connection) -> Owner:
+        """The owner, present in the file and renewed lately."""
+        if self._renewing is not None or self._was_renewed(connection):
+            return self._owner
+        now, wall = time.monotonic(), time.time()
+        expires_at = wall + self._ttl
+        known = connection.execute(
+            "UPDATE owners SET expires_at = ? WHERE id = ?", (expires_at, self._owner.id)
+        ).rowcount
+        if not known:
+            if self._owner.committed:
+                # Somebody took us for dead, and our leases with it.
+                self._owner.lost = True
+                self._owner = Owner()
+            self._process = self._process or Process.this()
+            connection.execute(
+                "DELETE FROM owners WHERE expires_at < ? AND id NOT IN "
+                "(SELECT owner FROM leases WHERE owner IS NOT NULL)",
+                (wall - _FORGOTTEN,),
+            )
+            connection.execute(
+                "INSERT INTO owners VALUES (?, ?, ?, ?, ?, ?)",
+                (self._owner.id, *attrs.astuple(self._process), self._ttl, expires_at),
+            )
+        self._renewing = (now, wall)
+        return self._owner
+
+    def _was_renewed(self, connection: sqlite3.Connection) -> bool:
+        owner = self._owner
+        if not owner.committed or time.monotonic() > self._renewed_at + self._renew / 2 or not owner.is_valid():
+            return False
+        return connection.execute("SELECT 1 FROM owners WHERE id = ?", (owner.id,)).fetchone() is not None
+
+    # --- taking and giving back
+
+    def take(
+        self, connection: sqlite3.Connection, customer_id: int, *, impatient: bool, stale: Refusal | None
+    ) -> Owner | Refusal:
+        """Take a lease if it is free.
+
+        Args:
+            connection: in a transaction.
+            customer_id: of the lease.
+            impatient: it was waited for so long that it shall be kept for us when it comes free.
+            stale: the holder whose lease was seen not to be renewed for its whole time.
+        """
+        me = self._present(connection)
+        key = (self.account, customer_id)
+        row: Any = connection.execute(
+            "SELECT owner, next_owner, next_until FROM leases WHERE account = ? AND customer_id = ?", key
+        ).fetchone()
+        holder, next_owner, next_until = row or (None, None, 0.0)
+        refusal = None
+        if holder is not None and holder != me.id:
+            refusal = self._refusal(connection, holder, stale)
+        wall = time.time()
+        reserved = next_owner not in {None, me.id} and bool(wall < next_until < wall + 2 * _RESERVED)
+        if refusal is None and not reserved:
+            connection.execute("INSERT OR REPLACE INTO leases VALUES (?, ?, ?, NULL, NULL)", (*key, me.id))
+            return me
+        if impatient and not reserved:
+            connection.execute(
+                "UPDATE leases SET next_owner = ?, next_until = ? WHERE account = ? AND customer_id = ?",
+                (me.id, wall + _RESERVED, *key),
+            )
+        return refusal or Refusal()
+
+    def _refusal(self, connection: sqlite3.Connection, holder: str, stale: Refusal | None) -> Refusal | None:
+        """Why the holder keeps its lease; None if it is dead, and then its leases are gone."""
+        row: Any = connection.execute(
+            "SELECT host, pid, started, ttl, expires_at FROM owners WHERE id = ?", (holder,)
+        ).fetchone()
+        if row is not None:
+            *process, ttl, expires_at = row
+            refusal = Refusal(holder, expires_at, ttl)
+            if time.time() < expires_at and refusal != stale and not Process(*process).is_gone():
+                return refusal
+        self._bury(connection, holder)
+        return None
+
+    def give_back(self, connection: sqlite3.Connection, customer_id: int, owner: Owner | None) -> None:
+        """Give a lease back, and end waiting for it."""
+        name = (owner or self._owner).id
+        key = (self.account, customer_id)
+        connection.execute(
+            "UPDATE leases SET next_owner = NULL WHERE account = ? AND customer_id = ? AND next_owner = ?",
+            (*key, name),
+        )
+        freed = connection.execute(
+            "DELETE FROM leases WHERE account = ? AND customer_id = ? AND owner = ? AND next_owner IS NULL",
+            (*key, name),
+        ).rowcount
+        if not freed:
+            connection.execute(
+                "UPDATE leases SET owner = NULL WHERE account = ? AND customer_id = ? AND owner = ?", (*key, name)
+            )
+
+    def retire(self, connection: sqlite3.Connection) -> None:
+        """Give everything back: the store is closed."""
+        self._bury(connection, self._owner.id)
+        self._owner = Owner()
+
+    def _bury(self, connection: sqlite3.Connection, owner: str) -> None:
+        connection.execute("DELETE FROM owners WHERE id = ?", (owner,))
+        connection.execute("DELETE FROM leases WHERE owner = ?", (owner,))

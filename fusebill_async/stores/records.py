@@ -1,0 +1,65 @@
+"""Intents as text, for stores that write them down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, cast
+
+import msgspec
+
+from fusebill_async.converting import decode_json, encode
+from fusebill_async.settling.intent import Intent
+
+
+def encode_value(value: Any) -> bytes:
+    """Write what a caller named as JSON that `decode_json` turns back into equal values of the same types.
+
+    Raises:
+        ValidationError: it holds what JSON does not have.
+    """
+    return encode(_exact(value))
+
+
+def encode_intent(intent: Intent) -> bytes:
+    """Write a whole intent as JSON."""
+    return encode(
+        {
+            "id": intent.id,
+            "operation": intent.operation,
+            "customer_id": intent.customer_id,
+            "named": _exact(intent.named),
+            "opened_at": intent.opened_at,
+            "before": intent.before,
+        }
+    )
+
+
+def decode_intent(text: bytes) -> Intent:
+    """Read what `encode_intent` wrote."""
+    fields = decode_json(text)
+    return Intent(
+        id=fields["id"],
+        operation=fields["operation"],
+        customer_id=fields["customer_id"],
+        named=fields["named"],
+        opened_at=float(fields["opened_at"]),
+        before=decode_before(fields["before"]),
+    )
+
+
+def decode_before(fields: list[Any] | None) -> tuple[str | None, str | None] | None:
+    """Turn (status, modifiedTimestamp) back into the tuple that it was before JSON made a list of it."""
+    return None if fields is None else (fields[0], fields[1])
+
+
+def _exact(value: Any) -> Any:
+    if isinstance(value, Decimal) and value.is_finite() and not set(str(value)) & set(".E"):
+        # `5` would come back as an int; this comes back as a Decimal with the same digits and exponent.
+        return msgspec.Raw(f"{value}E0".encode())
+    if isinstance(value, Mapping):
+        fields = cast("Mapping[Any, Any]", value)  # type: ignore[redundant-cast]
+        return {key: _exact(inner) for key, inner in fields.items()}
+    if isinstance(value, (list, tuple)):
+        return [_exact(item) for item in cast("list[Any]", value)]
+    return value
