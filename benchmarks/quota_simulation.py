@@ -231,9 +231,7 @@ async def job(
     chance = random.Random(seed)
     shift = EPOCH - loop.time()
     effects = Effects(now=loop.time, sleep=asyncio.sleep, random=chance.random)
-    admission = Admission(
-        places=places, policy=policy or QuotaPolicy(), effects=effects, clock=ServiceClock()
-    )
+    admission = Admission(places=places, policy=policy or QuotaPolicy(), effects=effects, clock=ServiceClock())
     left = calls
     done = refused = 0
 
@@ -278,12 +276,8 @@ def scenarios(calls: int) -> list[Result]:
         simulate("alone", Service(), calls, (0.98, 0.0)),
         simulate("day boundary", Service(day_limit=day), calls, (0.98, 0.0)),
         simulate("another program, 0-60 %", Service(others=(0.0, 0.6)), calls, (0.95, 0.001)),
-        simulate(
-            "another, counted early", Service(others=(0.0, 0.6)), calls, (0.95, 0.001), counted=(0.05, 0.1)
-        ),
-        simulate(
-            "another, counted late", Service(others=(0.0, 0.6)), calls, (0.95, 0.001), counted=(0.9, 0.95)
-        ),
+        simulate("another, counted early", Service(others=(0.0, 0.6)), calls, (0.95, 0.001), counted=(0.05, 0.1)),
+        simulate("another, counted late", Service(others=(0.0, 0.6)), calls, (0.95, 0.001), counted=(0.9, 0.95)),
         simulate("another, at random", Service(others=(0.0, 0.6), poisson=True), calls, (0.95, 0.001)),
     ]
 
@@ -318,9 +312,7 @@ def svg(results: list[Result]) -> str:
             ours, others = 60 * window.ours / window.limit, 60 * window.others / window.limit
             x = 4 + 5 * i
             base = top + 84
-            parts.append(
-                f'<rect x="{x}" y="{base - others:.1f}" width="4" height="{others:.1f}" fill="#bbb"/>'
-            )
+            parts.append(f'<rect x="{x}" y="{base - others:.1f}" width="4" height="{others:.1f}" fill="#bbb"/>')
             y = base - others - ours
             parts.append(f'<rect x="{x}" y="{y:.1f}" width="4" height="{ours:.1f}" fill="#27c"/>')
             if window.refused:
@@ -332,7 +324,7 @@ def svg(results: list[Result]) -> str:
 
 
 class Socket:
-    """The same service behind a real socket. An answer takes 5 to 50 ms; the call is counted somewhere within."""
+    """The same service behind a real socket. An answer takes 5 to 50 ms; the call is counted within them."""
 
     def __init__(self, service: Service) -> None:
         self.service = service
@@ -460,16 +452,12 @@ def _counted(name: str, service: Service, seconds: float, bar: tuple[float, floa
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calls", type=int, default=100_000, help="calls in each virtual scenario")
     parser.add_argument("--svg", type=Path, help="draw the windows into this file")
     parser.add_argument("--sockets", action="store_true", help="one process over real sockets")
     parser.add_argument("--redis", action="store_true", help="4 processes on one Redis")
-    parser.add_argument(
-        "--others", type=float, default=0.0, help="largest part another program takes (sockets)"
-    )
+    parser.add_argument("--others", type=float, default=0.0, help="largest part another program takes (sockets)")
     parser.add_argument("--seconds", type=float, default=60.0, help="how long the sockets are used")
     for hidden in ("--worker", "--url", "--redis-url"):
         parser.add_argument(hidden, help=argparse.SUPPRESS)

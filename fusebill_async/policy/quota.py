@@ -204,9 +204,7 @@ class Quota:
             self._look_at = -inf
         self._neighbours.answered(used, window.counted, self._under_way, sent, received)
 
-    def _learn_day(
-        self, limit: int, remaining: int, reset: float | None, date: float | None, received: float
-    ) -> None:
+    def _learn_day(self, limit: int, remaining: int, reset: float | None, date: float | None, received: float) -> None:
         window = self._day
         reset = _plausible(reset, date, DAY, _RESET_AHEAD["day"])
         if reset is not None and reset != window.reset:
@@ -230,9 +228,7 @@ class Quota:
         if remaining < self._credit + self._held:
             self._look_at = -inf
 
-    def refused(
-        self, reading: QuotaReading, retry_after: float | None, received: float, chance: float = 0.0
-    ) -> None:
+    def refused(self, reading: QuotaReading, retry_after: float | None, received: float, chance: float = 0.0) -> None:
         """The service answered 429: nobody goes until the window turns.
 
         Args:
@@ -283,7 +279,7 @@ class Quota:
             # Long idle: the window that runs now began at some later turn, which nobody has seen.
             began, whole = now, False
         window.roll(began if whole else now, whole=whole)
-        self._neighbours.roll(window.began or now, length, whole=whole)
+        self._neighbours.roll(window.began or now, length, window.limit, whole=whole)
         self._look_at = -inf
         if self._lent is not None:
             # What was lent was of the window that is over.
@@ -383,7 +379,8 @@ class Quota:
         rate = max(free, 0.0) / left
         if window.reset is None:
             # Its end is a guess, so no faster than keeps to the limit wherever the end may be.
-            rate = min(rate, max(0.0, self._share * window.limit - self._burst()) / (length - lead))
+            mine = self._share * window.limit
+            rate = min(rate, max(mine / 10, mine - self._burst()) / (length - lead))
         return rate
 
     def _free_of_day(self, priority: Priority) -> float:
@@ -415,7 +412,8 @@ class Quota:
         need = self._need(calls)
         rate = self._rate(now, free)
         if free < need or rate <= 0.0:
-            return max(0.0, self._minute.turn() - now)
+            # What is left for others is a guess that fades, so it is worth another look before the turn.
+            return max(0.0, min(self._minute.turn() - now, (self._minute.length or MINUTE) / 20))
         missing = min(calls, self._burst()) - (self._tokens or 0.0)
         return max(0.0, min(missing / rate, self._minute.turn() - now))
 
@@ -556,9 +554,7 @@ class Quota:
 def _shown(window: FixedWindow) -> Window | None:
     if window.last_reset is None and not window.used:
         return None
-    return Window(
-        limit=window.limit, remaining=max(0, window.limit - window.used), resets_at=moment(window.reset)
-    )
+    return Window(limit=window.limit, remaining=max(0, window.limit - window.used), resets_at=moment(window.reset))
 
 
 def _plausible(reset: float | None, date: float | None, length: float, ahead: float) -> float | None:

@@ -151,9 +151,14 @@ class Neighbours:
         self._mark_early = 0.0
         self._mark_late = 0.0
 
-    def roll(self, now: float, length: float, *, whole: bool) -> None:
-        """A new window began: nothing of it is taken yet, and last window's rate is a first guess."""
-        self._prior = self.rate(length)
+    def roll(self, now: float, length: float, limit: int, *, whole: bool) -> None:
+        """A new window began: nothing of it is taken yet, and last window's rate is a first guess.
+
+        A guess must not keep us out of a whole window, or nothing would ever correct it: it takes half of the
+        limit at most, and fades from window to window in which nothing was learnt.
+        """
+        learnt = self._base is not None and self._at > self._base_at
+        self._prior = min(self.rate(length), limit / length / 2) if learnt else self._prior / 2
         self.taken = 0
         self._top = 0
         self._base = 0 if whole else None
@@ -212,16 +217,18 @@ class Neighbours:
         self.taken = max(self.taken, taken)
         self._at = max(self._at, at)
 
-    def rate(self, length: float) -> float:
+    def rate(self, length: float, now: float = -inf) -> float:
         """Calls per second that the others make.
 
         Args:
             length: of the window in seconds; last window's rate counts like a twentieth of it.
+            now: local time. When nothing was learnt for a tenth of the window, the others are taken to be silent
+                since; else a burst of theirs, taken for a rate, could keep us from ever learning better.
         """
         weight = length / 20
         if self._base is None:
             return self._prior
-        seen = max(self._at - self._base_at, 0.0)
+        seen = max(self._at - self._base_at, now - length / 10 - self._base_at, 0.0)
         return (self.taken - self._base + self._prior * weight) / (seen + weight)
 
     def by(self, when: float, length: float, at_least: int, now: float) -> tuple[float, float]:
@@ -233,7 +240,7 @@ class Neighbours:
             at_least: what they are known to have taken by now.
             now: local time.
         """
-        rate = self.rate(length)
+        rate = self.rate(length, now)
         expected = self.taken + rate * max(0.0, when - self._at)
         floor = at_least + rate * max(0.0, when - now)
         expected = max(expected, floor)

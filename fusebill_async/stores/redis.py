@@ -129,7 +129,7 @@ local coming = 0
 if others > 0 then
   coming = math.max(0, others - math.max(m.base, 0)) / (now - m.began + length / 20) * math.max(0, ends - now)
 end
-local doubt = others > 0 and 1 + math.sqrt(coming) or 0
+local doubt = others > 0 and 2 + 1.5 * math.sqrt(coming) or 0
 local free = math.min(
   m.limit - claimed - others - coming - doubt, m.limit - m.used, a.share * m.limit - claimed)
 local burst = a.burst * a.share * m.limit
@@ -137,7 +137,10 @@ if m.reset == 0 and m.after == 0 then burst = burst / 5 end
 burst = math.max(1, burst)
 local lead = math.min(a.lead, length / 10)
 local pace = math.max(0, free) / math.max(ends - lead - now, length / 50)
-if m.reset == 0 then pace = math.min(pace, math.max(0, a.share * m.limit - burst) / (length - lead)) end
+if m.reset == 0 then
+  local mine = a.share * m.limit
+  pace = math.min(pace, math.max(mine / 10, mine - burst) / (length - lead))
+end
 if st.tokens < 0 then
   st.tokens = burst
 else

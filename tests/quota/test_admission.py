@@ -1,0 +1,459 @@
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from functools import wraps
+
+import pytest
+from conftest import load_simulation
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fusebill_async.policy.clock import ServiceClock
+from fusebill_async.policy.priority import Priority
+from fusebill_async.session.admission import Admission, AdmissionClosed, QueueTimeout, QuotaExhausted
+from fusebill_async.session.effects import Effects
+from fusebill_async.settings import QuotaPolicy
+
+SETTLING, INTERACTIVE, BULK = Priority
+NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC).timestamp()
+TOMORROW = datetime(2026, 11, 22, tzinfo=UTC)
+
+
+class Account:
+    """A door and the headers of an account, on a virtual clock that shows 12:00:10 at the start."""
+
+    def __init__(self, places=100, limit=10, day_limit=1000, policy=None, **options):
+        self.loop = asyncio.get_running_loop()
+        self.shift = NOON + 10 - self.loop.time()
+        effects = Effects(now=self.loop.time, sleep=asyncio.sleep, random=lambda: 0.0)
+        self.door = Admission(
+            places=places,
+            policy=policy or QuotaPolicy(per_minute=limit, per_day=day_limit, burst=1.0),
+            effects=effects,
+            clock=ServiceClock(),
+            **options,
+        )
+        self.limit, self.day_limit = limit, day_limit
+
+    @property
+    def time(self):
+        return self.loop.time() + self.shift
+
+    def headers(self, remaining, day_remaining=None, at=None, **changes):
+        at = self.time if at is None else at
+        headers = {
+            "Date": datetime.fromtimestamp(at, UTC).strftime("%a, %d %b %Y %H:%M:%S GMT"),
+            "X-Rate-Limit-Limit-Minute": str(self.limit),
+            "X-Rate-Limit-Remaining-Minute": str(remaining),
+            "X-Rate-Limit-Reset-Minute": str((at // 60 + 1) * 60),
+            "X-Rate-Limit-Limit-Day": str(self.day_limit),
+            "X-Rate-Limit-Remaining-Day": str(self.day_limit - 1 if day_remaining is None else day_remaining),
+            "X-Rate-Limit-Reset-Day": TOMORROW.isoformat(),
+        }
+        headers.update({name.replace("_", "-"): value for name, value in changes.items()})
+        return {name: value for name, value in headers.items() if value is not None}
+
+    async def call(self, status=200, headers=None, priority=BULK, takes=0.0, remaining=None):
+        permit = await self.door.enter(priority)
+        sent = self.loop.time()
+        self.door.sent(permit)
+        await asyncio.sleep(takes)
+        if headers is None:
+            headers = self.headers(self.limit - 1 if remaining is None else remaining)
+        self.door.answered(permit, status, headers, sent, self.loop.time())
+        self.door.leave(permit)
+
+    async def know_the_clock(self):
+        """Dates seen at many fractions of a second: the turn of the minute is known to 0.1 s."""
+        for number in range(12):
+            now = self.loop.time() + number * 0.0917
+            date = datetime.fromtimestamp(int(now + self.shift), UTC)
+            self.door._clock.observe(date, now, now)
+        await asyncio.sleep(1.1)
+        await self.call(remaining=self.limit - 1)
+
+
+def virtually(test):
+    """Run a test on a virtual clock."""
+
+    @wraps(test)
+    def run(*args, **kwargs):
+        return load_simulation().run_virtual(test(*args, **kwargs))
+
+    return run
+
+
+async def settle():
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+@virtually
+async def test_first_come_first_served_and_the_more_urgent_first():
+    account = Account(places=1, limit=1000)
+    first = await account.door.enter(BULK)
+    order = []
+
+    async def go(name, priority):
+        permit = await account.door.enter(priority)
+        order.append(name)
+        account.door.leave(permit)
+
+    tasks = []
+    for name, priority in [("b1", BULK), ("i1", INTERACTIVE), ("b2", BULK), ("s1", SETTLING), ("i2", INTERACTIVE)]:
+        tasks.append(asyncio.create_task(go(name, priority)))
+        await asyncio.sleep(0)
+    account.door.leave(first)
+    await asyncio.gather(*tasks)
+    assert order == ["s1", "i1", "i2", "b1", "b2"]
+
+
+@virtually
+async def test_nobody_starves():
+    account = Account(places=1, limit=100_000)
+    held = await account.door.enter(INTERACTIVE)
+    order = []
+
+    async def go(priority):
+        permit = await account.door.enter(priority)
+        order.append(priority)
+        await asyncio.sleep(0.001)
+        account.door.leave(permit)
+
+    tasks = [asyncio.create_task(go(BULK)) for _ in range(3)]
+    tasks += [asyncio.create_task(go(INTERACTIVE)) for _ in range(100)]
+    await settle()
+    account.door.leave(held)
+    await asyncio.gather(*tasks)
+    assert [i for i, priority in enumerate(order) if priority is BULK] == [15, 31, 47]
+
+
+@virtually
+async def test_a_call_that_waits_for_a_place_holds_no_quota():
+    account = Account(places=1, limit=1000)
+    first = await account.door.enter(BULK)
+    waiting = asyncio.create_task(account.door.enter(BULK))
+    await settle()
+    assert account.door.quota.used_minute == 1
+    assert account.door.quota.waiting == {SETTLING: 0, INTERACTIVE: 0, BULK: 1}
+    account.door.leave(first)
+    account.door.leave(await waiting)
+    assert account.door.quota.used_minute == 0
+
+
+@pytest.mark.parametrize("when", ["waiting", "let in", "both in one step"])
+@virtually
+async def test_cancelling_leaves_nothing_behind(when):
+    account = Account(places=1, limit=1000)
+    first = await account.door.enter(BULK)
+    waiting = asyncio.create_task(account.door.enter(BULK, until=account.loop.time() + 5))
+    behind = asyncio.create_task(account.door.enter(BULK))
+    await settle()
+    if when == "waiting":
+        waiting.cancel()
+        await settle()
+        account.door.leave(first)
+    elif when == "let in":
+        account.door.leave(first)  # hands the place on; the waiter has not run yet
+        waiting.cancel()
+    else:
+        waiting.cancel()
+        account.door.leave(first)
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    permit = await asyncio.wait_for(behind, 1)
+    account.door.leave(permit)
+    view = account.door.quota
+    assert (view.used_minute, view.waiting[BULK]) == (0, 0)
+    assert account.door.enter_now(BULK) is not None
+
+
+@virtually
+async def test_leaving_twice_and_leaving_with_a_call_under_way():
+    account = Account(places=1, limit=1000)
+    permit = await account.door.enter(BULK, calls=3)
+    account.door.sent(permit)
+    account.door.leave(permit)
+    account.door.leave(permit)
+    assert account.door.quota.used_minute == 1  # the one that was sent; the other two went back
+    assert account.door.quota.under_way == 0
+    assert account.door.enter_now(BULK) is not None
+    assert account.door.enter_now(BULK) is None
+
+
+@virtually
+async def test_queue_timeout_says_what_it_waited_for():
+    account = Account(places=1, limit=10)
+    await account.know_the_clock()
+    await account.call(remaining=0)
+    with pytest.raises(QueueTimeout) as caught:
+        await account.door.enter(BULK, until=account.loop.time() + 3)
+    assert caught.value.waited_for == "quota"
+    assert caught.value.opens_at == datetime(2026, 11, 21, 12, 1, tzinfo=UTC)
+    await asyncio.sleep(60)
+    permit = await account.door.enter(BULK)
+    started = account.loop.time()
+    with pytest.raises(QueueTimeout) as caught:
+        await account.door.enter(BULK, until=started + 3)
+    assert (caught.value.waited_for, caught.value.opens_at) == ("pool", None)
+    assert account.loop.time() - started == pytest.approx(3, abs=0.01)
+    account.door.leave(permit)
+
+
+@virtually
+async def test_an_exhausted_day():
+    account = Account(limit=1000, day_limit=1000)
+    await account.know_the_clock()
+    parked = [asyncio.create_task(account.door.enter(BULK)) for _ in range(2)]
+    for task in parked:
+        account.door.leave(await task)
+    await account.call(headers=account.headers(500, day_remaining=10))  # a hundredth is the reserve
+    with pytest.raises(QuotaExhausted) as caught:
+        await account.door.enter(INTERACTIVE)
+    assert caught.value.opens_at == TOMORROW
+    bulk = asyncio.create_task(account.call())
+    for _ in range(10):
+        permit = await account.door.enter(SETTLING)
+        account.door.sent(permit)
+        account.door.lost(permit)
+        account.door.leave(permit)
+    await asyncio.sleep(3600)
+    assert not bulk.done()
+    with pytest.raises(QueueTimeout) as timeout:
+        await account.door.enter(SETTLING, until=account.loop.time() + 1)
+    assert timeout.value.opens_at == TOMORROW
+    await bulk
+    assert account.time == pytest.approx(TOMORROW.timestamp(), abs=15)
+
+
+@virtually
+async def test_interactive_calls_in_line_are_told_when_the_day_ends():
+    account = Account(places=1, limit=1000)
+    held = await account.door.enter(BULK)
+    account.door.sent(held)
+    sent = account.loop.time()
+    waiting = asyncio.create_task(account.door.enter(INTERACTIVE))
+    await settle()
+    account.door.answered(held, 200, account.headers(900, day_remaining=0), sent, account.loop.time())
+    account.door.leave(held)
+    with pytest.raises(QuotaExhausted):
+        await waiting
+
+
+@pytest.mark.parametrize(
+    ("changes", "seconds"),
+    [
+        ({}, 50.0),
+        ({"Retry_After": "7"}, 7.0),
+        ({"Retry_After": "Sat, 21 Nov 2026 12:00:15 GMT"}, 5.0),
+        ({"Retry_After": "soon"}, 50.0),
+        ({"X_Rate_Limit_Reset_Minute": "garbage"}, 50.0),
+        ({"X_Rate_Limit_Reset_Minute": "2001-01-01T00:00:00Z"}, 50.0),
+        ({"X_Rate_Limit_Limit_Minute": None, "X_Rate_Limit_Remaining_Minute": "x"}, 50.0),
+        ({"X_Rate_Limit_Reset_Minute": None, "Date": None}, 60.0),
+        ({"X_Rate_Limit_Remaining_Day": "0"}, 12 * 3600 - 10.0),
+    ],
+)
+@virtually
+async def test_a_refusal_pauses_everybody(changes, seconds):
+    account = Account(limit=1000)
+    await account.call(429, account.headers(0, **changes))
+    # Two clocks may part by 2e-4 in the meantime.
+    assert account.door.quota.paused_for == pytest.approx(seconds, abs=1.01, rel=3e-4)
+    assert account.door.enter_now(SETTLING) is None
+
+
+@virtually
+async def test_a_refusal_without_any_header_pauses_for_a_minute():
+    account = Account()
+    await account.call(429, {})
+    assert account.door.quota.paused_for == 60.0
+
+
+@virtually
+async def test_a_refusal_of_a_window_that_is_over_pauses_nobody():
+    account = Account(limit=1000)
+    await account.know_the_clock()
+    late = account.headers(0)
+    await asyncio.sleep(60)
+    await account.call()
+    await account.call(429, late)
+    assert account.door.quota.paused_for == 0.0
+
+
+@virtually
+async def test_waiters_are_spread_behind_a_pause():
+    account = Account(limit=600, policy=QuotaPolicy(per_minute=600, burst=0.05))
+    await account.know_the_clock()
+    await account.call(429, account.headers(0))
+    opened = account.loop.time() + account.door.quota.paused_for
+    times = []
+
+    async def go():
+        await account.call(remaining=599 - len(times))
+        times.append(account.loop.time())
+
+    await asyncio.gather(*(go() for _ in range(50)))
+    assert times[0] >= opened
+    # 600 a minute are 10 a second.
+    assert sum(time < opened + 1 for time in times) <= 15
+    assert times[-1] == pytest.approx(opened + 5, abs=1.5)
+
+
+@virtually
+async def test_off_still_waits_out_a_refusal():
+    account = Account(policy=QuotaPolicy.off())
+    for _ in range(5000):
+        account.door.leave(account.door.enter_now(BULK))
+    await account.call(429, account.headers(0, Retry_After="4"))
+    started = account.loop.time()
+    await account.call()
+    assert account.loop.time() - started == pytest.approx(4, abs=0.1)
+
+
+@virtually
+async def test_thresholds_once_a_window():
+    heard = []
+    account = Account(limit=100, on_threshold=lambda window, part: heard.append((window, part)))
+    now = account.loop.time()
+
+    def answer(remaining, **more):
+        permit = permits.pop()
+        account.door.sent(permit)
+        account.door.answered(permit, 200, account.headers(remaining, **more), now, account.loop.time())
+        account.door.leave(permit)
+
+    permits = [account.door.enter_now(BULK) for _ in range(9)]
+    for remaining in (50, 21, 20, 19, 4, 3):
+        answer(remaining)
+    assert heard == [("minute", 0.8), ("minute", 0.95)]
+    answer(2, day_remaining=1)
+    assert heard[2:] == [("day", 0.8), ("day", 0.95)]
+    await asyncio.sleep(61)
+    answer(90, day_remaining=1)
+    answer(15, day_remaining=1)
+    assert heard[4:] == [("minute", 0.8)]
+
+
+@virtually
+async def test_a_hook_that_fails_harms_nobody():
+    def hook(window, part):
+        raise ZeroDivisionError
+
+    account = Account(limit=100, on_threshold=hook)
+    await account.call(remaining=1)
+
+
+@pytest.mark.parametrize("counted_in", ["old", "new"])
+@virtually
+async def test_calls_under_way_over_a_turn_count_until_their_answers_tell(counted_in):
+    account = Account(limit=10, policy=QuotaPolicy(per_minute=10, burst=0.1))
+    await account.know_the_clock()
+    sent = []
+
+    async def go():
+        permit = await account.door.enter(BULK)
+        account.door.sent(permit)
+        sent.append((permit, account.loop.time()))
+
+    tasks = [asyncio.create_task(go()) for _ in range(30)]
+    await asyncio.sleep(NOON + 64 - account.time)
+    before = list(sent)
+    assert len(before) in {8, 9}  # one more was used to know the clock
+    at = NOON + 59 if counted_in == "old" else account.time
+    for number, (permit, when) in enumerate(before):
+        account.door.answered(permit, 200, account.headers(9 - number, at=at), when, account.loop.time())
+    await asyncio.sleep(NOON + 119 - account.time)
+    if counted_in == "new":
+        assert len(sent) <= 10
+    else:
+        assert 8 <= len(sent) - len(before) <= 10
+    account.door.close()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@virtually
+async def test_what_others_use_is_ours_no_more():
+    account = Account(limit=100)
+    await account.call(remaining=3)  # somebody else has used 96
+    let_in = 0
+    while account.door.enter_now(BULK) is not None:
+        let_in += 1
+    assert let_in <= 3
+
+
+@virtually
+async def test_before_the_first_answer_few_go():
+    account = Account(policy=QuotaPolicy())
+    let_in = 0
+    while account.door.enter_now(BULK) is not None:
+        let_in += 1
+    assert let_in == 10
+
+
+@virtually
+async def test_a_service_without_headers_is_paced_by_the_defaults():
+    account = Account(policy=QuotaPolicy(per_minute=60))
+    started = account.loop.time()
+    times = []
+
+    async def go():
+        await account.call(headers={})
+        times.append(account.loop.time() - started)
+
+    await asyncio.gather(*(go() for _ in range(200)))
+    for start in range(0, 140, 5):
+        assert sum(start <= time < start + 60 for time in times) <= 60
+    assert times[-1] < 260
+
+
+@virtually
+async def test_a_call_larger_than_the_limit_goes_all_the_same():
+    account = Account(limit=2)
+    permit = await asyncio.wait_for(account.door.enter(BULK, calls=5), 200)
+    account.door.leave(permit)
+    assert account.door.quota.used_minute == 0
+
+
+@virtually
+async def test_closing_wakes_everybody():
+    account = Account(places=1)
+    await account.door.enter(BULK)
+    waiting = [asyncio.create_task(account.door.enter(priority)) for priority in Priority]
+    await settle()
+    account.door.close()
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(result) for result in results] == [AdmissionClosed] * 3
+    with pytest.raises(AdmissionClosed):
+        await account.door.enter(BULK)
+    assert len(asyncio.all_tasks()) == 1
+
+
+@virtually
+async def test_no_task_runs_when_nobody_waits():
+    account = Account(limit=10)
+    await asyncio.gather(*(account.call(remaining=5) for _ in range(20)))
+    await settle()
+    assert len(asyncio.all_tasks()) == 1
+
+
+@given(
+    limit=st.integers(5, 60),
+    places=st.integers(1, 40),
+    latency=st.tuples(st.floats(0.0, 2.0), st.floats(0.0, 4.0)),
+    counted=st.tuples(st.floats(0, 1), st.floats(0, 1)),
+    seed=st.integers(0, 1000),
+    burst=st.sampled_from([0.0, 0.05, 1.0]),
+)
+@settings(max_examples=40, deadline=None)
+def test_never_more_than_the_limit_in_a_window(limit, places, latency, counted, seed, burst):
+    simulation = load_simulation()
+    service = simulation.Service(limit=limit, length=20.0)
+    low, extra = latency
+    job = simulation.job(
+        service, 4 * limit, policy=QuotaPolicy(per_minute=limit, burst=burst), places=places,
+        latency=(low, low + extra), counted=tuple(sorted(counted)), seed=seed,
+    )  # fmt: skip
+    done, refused = simulation.run_virtual(job)
+    assert (done, refused) == (4 * limit, 0)
