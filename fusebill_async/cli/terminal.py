@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 STATUS_STYLES = {
@@ -15,7 +14,7 @@ STATUS_STYLES = {
     "Suspended": "magenta",
     "Cancelled": "red",
 }
-ARROW = "\u2192"
+ARROW = "->"
 
 
 def output() -> Console:
@@ -24,8 +23,8 @@ def output() -> Console:
 
 
 def messages() -> Console:
-    """The console of stderr."""
-    return Console(file=sys.stderr, highlight=False, soft_wrap=False)
+    """The console of stderr. A message is one line, however narrow the terminal is."""
+    return Console(file=sys.stderr, highlight=False, soft_wrap=True)
 
 
 def write_json(text: bytes) -> None:
@@ -42,8 +41,3 @@ def write_json(text: bytes) -> None:
 def status_text(status: str) -> Text:
     """A service status in its colour."""
     return Text(status, style=STATUS_STYLES.get(status, ""))
-
-
-def columns() -> Table:
-    """A table without lines, for names beside values."""
-    return Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))

@@ -1,0 +1,66 @@
+"""A customer, as a card on a terminal and as plain lines in a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from fusebill_async.cli.terminal import status_text
+from fusebill_async.cli.wire_text import leaves, printable
+from fusebill_async.updating.rules import python_name
+
+_SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("person", ("title", "first_name", "middle_name", "last_name", "suffix")),
+    ("contact", ("primary_email", "primary_phone", "secondary_email", "secondary_phone")),
+    ("account", ("reference", "customer_account_status", "currency", "monthly_recurring_revenue",
+                 "net_monthly_recurring_revenue", "portal_user_name", "parent_id", "is_parent")),
+    ("reference", ("customer_reference",)),
+    ("acquisition", ("customer_acquisition",)),
+    ("integrations", ("hubspot", "salesforce", "netsuite", "quickbooks", "geotab", "digital_river")),
+    ("times", ("created_timestamp", "modified_timestamp")),
+)  # fmt: skip
+_IN_THE_TITLE = frozenset({"id", "status", "company_name", "uri"})
+
+
+def print_customer(wire: bytes, console: Console) -> None:
+    """Print everything that a customer holds; what is null or empty is left out."""
+    fields = {".".join(map(python_name, key.split("."))): printable(text) for key, text in leaves(wire)}
+    if not console.is_terminal:
+        for name, text in fields.items():
+            console.print(f"{name}\t{text}", markup=False, soft_wrap=True)
+        return
+    title = Text.assemble(
+        (f"customer {fields.get('id', '')}", "bold"), "  ", status_text(fields.get("status", "")), "  ",
+        fields.get("company_name", ""),
+    )  # fmt: skip
+    shown = {
+        name: text for name, text in fields.items() if name not in _IN_THE_TITLE and not name.endswith((".id", ".uri"))
+    }
+    console.print(Panel(Group(*_sections(shown)), title=title, title_align="left", border_style="dim", expand=False))
+
+
+def _sections(fields: dict[str, str]) -> Iterable[RenderableType]:
+    left = dict(fields)
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(style="bold cyan", no_wrap=True)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for heading, starts in _SECTIONS:
+        _add(table, heading, {name: left.pop(name) for name in list(left) if _belongs(name, starts)})
+    _add(table, "more", left)
+    yield table
+
+
+def _belongs(name: str, starts: tuple[str, ...]) -> bool:
+    return any(name == start or name.startswith((f"{start}.", f"{start}_")) for start in starts)
+
+
+def _add(table: Table, heading: str, fields: dict[str, str]) -> None:
+    for name, text in fields.items():
+        label = name.rpartition(".")[2]
+        table.add_row(heading, label, Text(text))
+        heading = ""

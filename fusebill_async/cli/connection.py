@@ -1,0 +1,44 @@
+"""The client that a command uses: key and base URL come from the environment, never from an option."""
+
+from __future__ import annotations
+
+from fusebill_async.cli.terminal import messages
+from fusebill_async.client import FusebillClient
+from fusebill_async.outcome import Outcome
+from fusebill_async.session.hooks import Hooks
+from fusebill_async.settings import SettlingPolicy
+
+# A program that ends cannot settle in the background: it waits for two reads a quiet period (60 s) apart.
+SETTLING = SettlingPolicy(wait=120.0)
+
+
+class Progress(Hooks):
+    """Says on stderr why a command takes its time."""
+
+    def settling_started(self, operation: str, customer_id: int | None) -> None:
+        """A write got no usable answer."""
+        self._say(
+            f"{operation} of customer {customer_id} got no usable answer: reading the customer to learn what happened"
+        )
+
+    def settling_ended(self, operation: str, customer_id: int | None, outcome: Outcome) -> None:
+        """The outcome is told by the command itself."""
+
+    def quota_threshold(self, window: str, used: float) -> None:
+        """The quota is running out."""
+        self._say(f"{used:.0%} of the quota of this {window} is used")
+
+    def _say(self, text: str) -> None:
+        messages().print(text, style="dim", markup=False)
+
+
+def open_client(*, quiet: bool) -> FusebillClient:
+    """A client from FUSEBILL_API_KEY and FUSEBILL_BASE_URL.
+
+    Args:
+        quiet: whether nothing is said on stderr meanwhile.
+
+    Raises:
+        ConfigurationError: the environment does not hold what is needed.
+    """
+    return FusebillClient.from_env(settling=SETTLING, hooks=[] if quiet else [Progress()])

@@ -1,0 +1,93 @@
+"""The options that commands share, and how rows of the table of operations become options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, TypeAlias
+
+from cyclopts import Parameter as Option
+from cyclopts import Token
+
+from fusebill_async.operations import Parameter
+from fusebill_async.wire.checks import LARGEST_ID
+
+_SHORT_NAMES = {
+    "activate_all_subscriptions": "all_subscriptions",
+    "activate_all_draft_purchases": "all_draft_purchases",
+    "temporarily_disable_auto_post": "disable_auto_post",
+}
+"""Options whose names are shorter than those of the parameters."""
+
+
+def whole_number(_kind: Any, tokens: Sequence[Token]) -> int:
+    """An id, and nothing that would have to be rounded to become one."""
+    text = tokens[0].value
+    if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= LARGEST_ID:
+        raise ValueError(f"{text!r} is no id: an id is a whole number from 1 to 2**63 - 1")
+    return int(text)
+
+
+CustomerId: TypeAlias = Annotated[int, Option(converter=whole_number, help="The customer's id at Fusebill.")]
+Json: TypeAlias = Annotated[bool, Option(name="--json", negative="", show_default=False, help="Print JSON.")]
+Resend: TypeAlias = Annotated[
+    bool,
+    Option(
+        name="--resend", negative="", show_default=False,
+        help="Send it again if it got lost, after reads have shown that it did not happen.",
+    ),
+]  # fmt: skip
+
+
+def option_type(parameter: Parameter) -> Any:
+    """The type of the option that a parameter of an operation becomes, with its help."""
+    about = parameter.about[:1].upper() + parameter.about[1:]
+    text = f"{about}." if about else None
+    name = option_name(parameter)
+    kind: Any
+    match parameter.kind:
+        case "bool":
+            return Annotated[bool if parameter.required else bool | None, Option(name=name, help=text)]
+        case "id":
+            kind = int if parameter.required else int | None
+            return Annotated[kind, Option(name=name, converter=whole_number, help=text)]
+        case "ids":
+            return Annotated[
+                tuple[int, ...],
+                Option(
+                    name=name,
+                    negative="",
+                    show_default=False,
+                    help=f"{text} Repeat it for more.",
+                    converter=whole_numbers,
+                ),
+            ]
+        case _:
+            if parameter.choices:
+                text = f"{text or ''} One of {', '.join(parameter.choices)}.".lstrip()
+            option = Option(name=name, help=text, converter=_one_of(parameter.choices))
+            return Annotated[str if parameter.required else str | None, option]
+
+
+def whole_numbers(kind: Any, tokens: Sequence[Token]) -> tuple[int, ...]:
+    """Several ids."""
+    return tuple(whole_number(kind, [token]) for token in tokens)
+
+
+def option_name(parameter: Parameter) -> str:
+    """The name of the option that a parameter of an operation becomes."""
+    return "--" + _SHORT_NAMES.get(parameter.name, parameter.name).replace("_", "-")
+
+
+def _one_of(choices: tuple[str, ...]) -> Callable[[Any, Sequence[Token]], str]:
+    """A text that is one of the API's own, in any case; any text where there are no choices."""
+
+    def convert(_kind: Any, tokens: Sequence[Token]) -> str:
+        text = tokens[0].value
+        if not choices:
+            return text
+        for choice in choices:
+            if choice.lower() == text.lower():
+                return choice
+        raise ValueError(f"{text!r} must be one of {', '.join(choices)}")
+
+    return convert

@@ -1,0 +1,55 @@
+"""A call on behalf of a command: the client's life, Ctrl-C, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from fusebill_async.cli.connection import open_client
+from fusebill_async.cli.exit_code import ExitCode
+from fusebill_async.cli.failures import Interrupted, report_failure
+from fusebill_async.cli.results import Result
+from fusebill_async.cli.terminal import messages, output, write_json
+from fusebill_async.client import FusebillClient
+from fusebill_async.errors import FusebillError
+from fusebill_async.operations import Operation
+from fusebill_async.outcome import Outcome
+
+
+async def perform(
+    operation: Operation, work: Callable[[FusebillClient], Awaitable[Result | None]], *, json: bool
+) -> ExitCode:
+    """Let a client do some work, and show its result or its error. Work without a result has shown it already."""
+    try:
+        async with open_client(quiet=json) as client:
+            try:
+                result = await work(client)
+            except asyncio.CancelledError:
+                await _tell_of_interruption(client, json=json)
+                return ExitCode.INTERRUPTED
+    except FusebillError as error:
+        return report_failure(error, operation, json=json)
+    if result is None:
+        return ExitCode.DONE
+    if json:
+        write_json(result.as_json())
+    else:
+        result.print_on(output())
+    return ExitCode.DONE
+
+
+async def _tell_of_interruption(client: FusebillClient, *, json: bool) -> None:
+    """Ctrl-C drops what was not sent yet; what was sent is seen to its end, unless Ctrl-C comes again."""
+    under_way = client.unresolved()
+    if not under_way:
+        Interrupted(Outcome.NOT_SENT, "Nothing is under way.").report(json=json)
+        return
+    for write in under_way:
+        if not json:
+            messages().print("It was sent already: waiting for what becomes of it. Ctrl-C again leaves that open.")
+        try:
+            resolution = await client.resolve(write)
+        except (KeyError, asyncio.CancelledError):
+            Interrupted(Outcome.UNKNOWN, "It was not seen to its end: read the customer.").report(json=json)
+            return
+        Interrupted(resolution.outcome, resolution.reason or "It was seen to its end.").report(json=json)

@@ -1,0 +1,173 @@
+"""What a command gives back, as JSON and for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import attrs
+import msgspec
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+from fusebill_async.cli.card import print_customer
+from fusebill_async.cli.differences import difference_objects, difference_table
+from fusebill_async.cli.invoice import invoice_table
+from fusebill_async.cli.terminal import status_text
+from fusebill_async.cli.wire_text import cell, printable, raw, wire_of
+from fusebill_async.converting import encode
+from fusebill_async.models import Activation, Customer, Overview
+from fusebill_async.operations import Operation
+from fusebill_async.outcome import Attempt, Attribution, ConfirmedBy, Outcome
+from fusebill_async.settling.response import Response
+from fusebill_async.updating.merging import UpdatePlan
+
+
+class Result(Protocol):
+    """What a command gives back when nothing was raised."""
+
+    def as_json(self) -> bytes:
+        """The result as JSON."""
+        ...
+
+    def print_on(self, console: Console) -> None:
+        """Show the result to a person."""
+        ...
+
+
+@attrs.frozen
+class Read:
+    """A customer or its overview, that was read."""
+
+    view: Customer | Overview
+
+    def as_json(self) -> bytes:
+        """The bytes that came."""
+        return wire_of(self.view)
+
+    def print_on(self, console: Console) -> None:
+        """A card."""
+        print_customer(wire_of(self.view), console)
+
+
+@attrs.frozen
+class Preview:
+    """What an operation would invoice."""
+
+    operation: Operation
+    preview: Activation
+
+    def as_json(self) -> bytes:
+        """The bytes that came."""
+        return self.preview.wire or b"null"
+
+    def print_on(self, console: Console) -> None:
+        """The invoices."""
+        customer = self.preview.customer
+        console.print(
+            Text.assemble((f"customer {customer.id}", "bold"), ": this would be invoiced. Nothing was changed.")
+        )
+        invoice = self.preview.invoice_preview
+        if invoice is None:
+            console.print("  no invoice")
+        else:
+            console.print(Padding(invoice_table(invoice, customer.currency), (0, 0, 0, 2), expand=False))
+        for further in self.preview.additional_invoices_for_preview:
+            console.print("and a further invoice:")
+            console.print(Padding(invoice_table(further, customer.currency), (0, 0, 0, 2), expand=False))
+
+
+@attrs.frozen
+class Write:
+    """A write that was applied."""
+
+    operation: Operation
+    response: Response[Any]
+    plan: UpdatePlan | None = None
+
+    def as_json(self) -> bytes:
+        """The outcome, what it rests on, and the customer as it came."""
+        response = self.response
+        value: Customer | Activation = response.value
+        shown: dict[str, Any] = {
+            "outcome": Outcome.APPLIED,
+            "operation": self.operation.title,
+            "customer_id": _customer(value).id,
+            "status": response.status,
+            "confirmed_by": response.confirmed_by,
+            "attribution": response.attribution,
+            "customer": raw(_customer(value)),
+            "attempts": attempt_objects(response.attempts),
+        }
+        if isinstance(value, Activation):
+            shown["answer"] = None if value.wire is None else msgspec.Raw(value.wire)
+        if self.plan is not None:
+            shown["changes"] = difference_objects(self.plan)
+        return encode(shown)
+
+    def print_on(self, console: Console) -> None:
+        """What happened, and to whom."""
+        customer = _customer(self.response.value)
+        console.print(
+            Text.assemble(
+                ("applied", "bold green"),
+                f"  {self.operation.title} of customer {customer.id}",
+                f" ({printable(cell(wire_of(customer), 'companyName'))})",
+                *(() if self.operation.leads_to is None else (": now ", status_text(str(customer.status)))),
+            )
+        )
+        console.print(Text(_rests_on(self.response), style="dim"))
+        if self.plan is not None:
+            print_plan(self.plan, console)
+
+
+@attrs.frozen
+class Planned:
+    """What an update would change; nothing was sent."""
+
+    plan: UpdatePlan
+
+    def as_json(self) -> bytes:
+        """The changes."""
+        return encode(
+            {
+                "outcome": Outcome.NOT_SENT,
+                "dry_run": True,
+                "customer_id": self.plan.customer_id,
+                "changes": difference_objects(self.plan),
+            }
+        )
+
+    def print_on(self, console: Console) -> None:
+        """The changes, field by field."""
+        console.print(f"customer {self.plan.customer_id}: this would be changed. Nothing was sent.")
+        print_plan(self.plan, console)
+
+
+def print_plan(plan: UpdatePlan, console: Console) -> None:
+    """Show the changes of an update."""
+    if plan:
+        console.print(Padding(difference_table(plan), (0, 0, 0, 2), expand=False))
+    else:
+        console.print("  nothing to change: the customer is already so")
+
+
+def attempt_objects(attempts: Iterable[Attempt]) -> list[dict[str, Any]]:
+    """Attempts for JSON."""
+    return [attrs.asdict(attempt) for attempt in attempts]
+
+
+def _customer(value: Customer | Activation) -> Customer:
+    return value.customer if isinstance(value, Activation) else value
+
+
+def _rests_on(response: Response[Any]) -> str:
+    sent = len({attempt.number for attempt in response.attempts})
+    how = "the service's answer" if response.confirmed_by is ConfirmedBy.RESPONSE else "reading the customer"
+    whose = {
+        Attribution.OURS: "this call's work",
+        Attribution.ALREADY: "it was so before",
+        Attribution.UNPROVEN: "whose work it is cannot be proven",
+    }[response.attribution]
+    return f"confirmed by {how}; {whose}; {sent} attempt{'s' if sent != 1 else ''}"
