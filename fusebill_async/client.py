@@ -15,9 +15,12 @@ from fusebill_async.policy.clock import ServiceClock
 from fusebill_async.policy.quota import QuotaView
 from fusebill_async.policy.retry import RetryBudget
 from fusebill_async.resources.customers import Customers, CustomersWithResponse
+from fusebill_async.resources.geotab import Geotab, GeotabWithResponse
 from fusebill_async.resources.handle import Handle
 from fusebill_async.resources.hubspot import Hubspot, HubspotWithResponse
+from fusebill_async.resources.netsuite import Netsuite, NetsuiteWithResponse
 from fusebill_async.resources.requests import send_request
+from fusebill_async.resources.salesforce import Salesforce, SalesforceWithResponse
 from fusebill_async.session.admission import Admission
 from fusebill_async.session.call import CallOptions, OnCancel
 from fusebill_async.session.effects import Effects
@@ -54,6 +57,9 @@ class WithResponse:
         self._handle = handle
         self.customers = CustomersWithResponse(handle)
         self.hubspot = HubspotWithResponse(handle)
+        self.salesforce = SalesforceWithResponse(handle)
+        self.netsuite = NetsuiteWithResponse(handle)
+        self.geotab = GeotabWithResponse(handle)
 
     async def request(
         self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Any = None
@@ -70,6 +76,9 @@ class _Handle:
         self.with_response = WithResponse(handle)
         self.customers = Customers(self.with_response.customers)
         self.hubspot = Hubspot(self.with_response.hubspot)
+        self.salesforce = Salesforce(self.with_response.salesforce)
+        self.netsuite = Netsuite(self.with_response.netsuite)
+        self.geotab = Geotab(self.with_response.geotab)
 
     async def request(self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Any = None) -> Any:
         """Send a request to any endpoint, under the same policy.

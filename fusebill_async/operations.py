@@ -5,6 +5,7 @@ The client, retrying, settling, bulk, the command line, the simulator and the RE
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
 from typing import Any, Literal, TypeAlias
 
@@ -77,7 +78,10 @@ Goal: TypeAlias = StatusIs | FieldsAreNull | FieldsAre | FieldIs | FieldsAsNamed
 
 @attrs.frozen(kw_only=True)
 class Parameter:
-    """One parameter of an operation: `name` in Python, `key` on the wire."""
+    """One parameter of an operation: `name` in Python, `key` on the wire.
+
+    None leaves a parameter out. A `nullable` one is sent as null for None, and `UNSET` leaves it out.
+    """
 
     name: str
     key: str
@@ -85,11 +89,16 @@ class Parameter:
     kind: Literal["id", "bool", "text", "fields", "ids"]
     required: bool = False
     choices: tuple[str, ...] = ()
+    nullable: bool = False
     about: str = ""
 
 
 def _writes(operation: Operation) -> bool:
     return operation.safety is not Safety.READ
+
+
+def _takes_id_alone(operation: Operation) -> bool:
+    return "{id}" in operation.path and len(operation.parameters) == 1 and not operation.fixed
 
 
 def _moves_money(operation: Operation) -> bool:
@@ -134,6 +143,7 @@ class Operation:
     # Asked on every call, so they are worked out once.
     writes: bool = attrs.field(init=False, default=attrs.Factory(_writes, takes_self=True))
     moves_money: bool = attrs.field(init=False, default=attrs.Factory(_moves_money, takes_self=True))
+    takes_id_alone: bool = attrs.field(init=False, default=attrs.Factory(_takes_id_alone, takes_self=True))
 
     @property
     def customer_in_path(self) -> bool:
@@ -186,6 +196,11 @@ _SERVICE_START = Parameter(
 _DISABLE_AUTO_POST = _flag(
     "temporarily_disable_auto_post", "temporarilyDisableAutoPost", "leave the invoice unposted", place="body"
 )
+
+_NETSUITE_ID = Parameter(
+    name="netsuite_id", key="netsuiteId", place="body", kind="text", required=True,
+    about="the customer's internal id in NetSuite",
+)  # fmt: skip
 
 _NOT_CANCELLED = frozenset({Status.DRAFT, Status.ACTIVE, Status.HOLD, Status.SUSPENDED})
 _NEVER_DRAFT_AGAIN = StatusIs(frozenset({Status.ACTIVE, Status.SUSPENDED, Status.HOLD}))
@@ -297,8 +312,14 @@ HUBSPOT_LATCH = Operation(
     name="latch", resource="hubspot", method="POST", path="/HubSpot/latchCustomer", safety=Safety.REPEATABLE,
     parameters=(
         _in_body("fusebillId"),
-        Parameter(name="hubspot_id", key="hubSpotId", place="body", kind="id", about="contact id (vid)"),
-        Parameter(name="hubspot_company_id", key="hubSpotCompanyId", place="body", kind="id", about="company id"),
+        Parameter(
+            name="hubspot_id", key="hubSpotId", place="body", kind="id", nullable=True,
+            about="contact id (vid); None clears the mapping",
+        ),
+        Parameter(
+            name="hubspot_company_id", key="hubSpotCompanyId", place="body", kind="id", nullable=True,
+            about="company id; None clears the mapping",
+        ),
     ),
     goal=FieldsAre((("hubSpotId", "hubSpotId"), ("hubSpotCompanyId", "hubSpotCompanyId"))),
     page=_PAGES + "latch-customer-1", summary="Map a customer to its HubSpot ids.",
@@ -312,7 +333,10 @@ SALESFORCE_LATCH = Operation(
     name="latch", resource="salesforce", method="POST", path="/Salesforce/Latch", safety=Safety.REPEATABLE,
     parameters=(
         _in_body("fusebillId"),
-        Parameter(name="salesforce_id", key="salesforceId", place="body", kind="text", required=True),
+        Parameter(
+            name="salesforce_id", key="salesforceId", place="body", kind="text", required=True,
+            about="the account's id in Salesforce",
+        ),
         _flag("force_latch", "forceLatch", "replace a mapping that is there", place="body"),
     ),
     goal=FieldsAre((("salesforceId", "salesforceId"),)), page=_PAGES + "latch-customer",
@@ -322,8 +346,11 @@ NETSUITE_LATCH = Operation(
     name="latch", resource="netsuite", method="POST", path="/NetSuite/LatchCustomer", safety=Safety.REPEATABLE,
     parameters=(
         _in_body("fusebillId"),
-        Parameter(name="netsuite_id", key="netsuiteId", place="body", kind="text", required=True),
-        Parameter(name="netsuite_sync_start_date", key="netsuiteSyncStartDate", place="body", kind="text"),
+        _NETSUITE_ID,
+        Parameter(
+            name="netsuite_sync_start_date", key="netsuiteSyncStartDate", place="body", kind="text",
+            about="when synchronising begins, ISO 8601 in UTC",
+        ),
     ),
     goal=FieldsAre((("netsuiteId", "netsuiteId"),)), page=_PAGES + "netsuite-latch-customer",
     summary="Map a customer to a NetSuite customer.",
@@ -332,7 +359,7 @@ NETSUITE_UNLATCH = Operation(
     name="unlatch", resource="netsuite", method="POST", path="/NetSuite/UnLatchCustomer", safety=Safety.REPEATABLE,
     parameters=(
         _in_body("fusebillId"),
-        Parameter(name="netsuite_id", key="netsuiteId", place="body", kind="text", required=True),
+        _NETSUITE_ID,
     ),
     goal=FieldsAreNull(("netsuiteId",)), page=_PAGES + "netsuite-unlatch-customer",
     summary="Remove a customer's mapping to its NetSuite customer.",
@@ -351,7 +378,10 @@ GEOTAB_LATCH = Operation(
     name="latch", resource="geotab", method="POST", path="/Geotab/LatchCustomer", safety=Safety.REPEATABLE,
     parameters=(
         _in_body("fusebillId"),
-        Parameter(name="geotab_id", key="geotabId", place="body", kind="text", required=True),
+        Parameter(
+            name="geotab_id", key="geotabId", place="body", kind="text", required=True,
+            about="the account's id in Geotab, 255 characters",
+        ),
     ),
     goal=FieldsAre((("geotabId", "geotabId"),)), page=_PAGES + "latch-customer-2",
     summary="Map a customer to a Geotab account.",
@@ -370,3 +400,56 @@ OPERATIONS: tuple[Operation, ...] = (
 )  # fmt: skip
 
 BY_TITLE: dict[str, Operation] = {operation.title: operation for operation in OPERATIONS}
+
+BY_THE_SERVICE: tuple[tuple[Status, Status], ...] = (
+    (Status.ACTIVE, Status.SUSPENDED),
+    (Status.SUSPENDED, Status.ACTIVE),
+)
+"""The changes of status that the service makes itself, with the standing of the account."""
+
+_AFTER_A_LOST_ANSWER = {
+    Safety.READ: "sent again",
+    Safety.REPEATABLE: "settled by reading; if it did not happen, sent again",
+    Safety.MONEY: "settled by reading; sent again only with `resend=True`",
+    Safety.REPLACE: "settled by reading; if it did not happen, merged anew and sent again",
+    Safety.CREATE: "settled by a search for its `reference`; sent again only with `resend=True`",
+}
+
+
+def names_of(statuses: Collection[Status]) -> str:
+    """Statuses in words, in the order of a customer's life: "Draft, Active or Hold"."""
+    names = [str(status) for status in Status if status in statuses]
+    return " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def states_diagram() -> str:
+    """The states of a customer, and the operations that lead from one to the next, as a Mermaid diagram."""
+    lines = ["stateDiagram-v2"]
+    for operation in OPERATIONS:
+        if operation.leads_to is None:
+            continue
+        sources = operation.allowed_from
+        starts = ["[*]"] if sources is None else [str(status) for status in Status if status in sources]
+        lines += [f"    {start} --> {operation.leads_to}: {operation.name}" for start in starts]
+    lines += [f"    {start} --> {end}: by the service" for start, end in BY_THE_SERVICE]
+    return "\n".join(lines)
+
+
+def operations_table() -> str:
+    """The operations as a Markdown table, one row each."""
+    rows = [
+        "| call | what it does | works from | leads to | when its answer is lost |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for operation in OPERATIONS:
+        works_from = "" if operation.allowed_from is None else names_of(operation.allowed_from)
+        if operation.allowed_from is None and any(one.name == "customer_id" for one in operation.parameters):
+            works_from = "any"
+        lost = _AFTER_A_LOST_ANSWER[operation.safety]
+        if operation.writes and operation.goal is None:
+            lost = "unknown: no read can tell"
+        rows.append(
+            f"| [`{operation.title}`]({operation.page}) | {operation.summary} | {works_from} "
+            f"| {operation.leads_to or ''} | {lost} |"
+        )
+    return "\n".join(rows)

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import builtins
+from collections.abc import Collection, Iterable
 from typing import Any
 
-from fusebill_async.models import Activation, CancellationOption, Customer, ServiceStartOption
+from fusebill_async.models import Activation, CancellationOption, Customer, Overview, ServiceStartOption
 from fusebill_async.operations import (
     ACTIVATE,
+    ACTIVATE_ITEMS,
     CANCEL,
     GET,
     HOLD,
+    OVERVIEW,
     PREVIEW_ACTIVATION,
+    PREVIEW_RELEASE_HOLD,
     RELEASE_HOLD,
+    UNCANCEL,
     UPDATE,
 )
+from fusebill_async.resources.creating import create_customer
 from fusebill_async.resources.handle import Handle, value_of
+from fusebill_async.resources.listing import CustomerList, Query, find_customers
 from fusebill_async.resources.updates import Check, Edit, make_replacement, make_update, plan_update
 from fusebill_async.settling.response import Response
 from fusebill_async.updating.merging import UpdatePlan
@@ -46,6 +53,93 @@ class CustomersWithResponse:
         API page: https://developer.staxbill.com/reference/customer-object
         """
         return await self._handle.read(GET, customer_id)
+
+    async def overview(self, customer_id: int) -> Response[Overview]:
+        """Read a customer's short form: name, address, status, and the balances (in `Overview.extra`).
+
+        Args:
+            customer_id: 1 to 2**63 - 1.
+
+        Raises:
+            NotFoundError: there is no such customer.
+
+        API page: https://developer.staxbill.com/reference/read-customer-overview-1
+        """
+        return await self._handle.read(OVERVIEW, customer_id)
+
+    def list(
+        self,
+        query: Query = None,
+        *,
+        page_size: int = 1000,
+        sort: str = "id",
+        limit: int | None = None,
+        prefetch: bool = True,
+    ) -> CustomerList:
+        """List customers: `async for customer in client.customers.list(query={"status": "Active"})`.
+
+        The list is read page by page while it is iterated, in constant memory; `.pages()` gives the pages, with
+        what their headers say. A customer that is in the list all the time is given once, also while others join
+        it. While customers leave it (a list of the active ones whose members are being held, say), the default
+        order lets the client see and mend that, at the price of more requests, unless as many join meanwhile.
+
+        Args:
+            query: names of https://developer.staxbill.com/reference/list-customers, in any case or in snake_case,
+                with values that must all hold. A list or a set means any of its values (for ids and choices such
+                as `status`), a tuple of two a range of dates or decimals whose end does not belong to it (None is
+                open), None what is empty, and `*` in a text any characters. Times are UTC. A text is sent as it is.
+            page_size: customers asked for at once, 1 to 1,000.
+            sort: one of the names, or "id"; "-" before it means descending.
+            limit: customers given at most, at least 1; None is all.
+            prefetch: ask for the next page while this one is worked on.
+
+        Raises:
+            ValidationError: an unknown name, or a value that cannot stand in a query; `.field` says which.
+            FusebillError: while it is iterated, from the request of a page.
+
+        API page: https://developer.staxbill.com/reference/list-customers
+        """
+        return CustomerList(self._handle, query=query, page_size=page_size, sort=sort, limit=limit, prefetch=prefetch)
+
+    async def find(self, *, reference: str) -> Response[builtins.list[Customer]]:
+        """Find the customers with a reference. References are not unique.
+
+        Args:
+            reference: compared exactly; 1 to 255 characters, without `: ; , | *`, which no query can hold.
+
+        Returns:
+            The customers by ascending id; an empty list if there is none.
+
+        Raises:
+            ValidationError: a reference that cannot be searched for.
+
+        API page: https://developer.staxbill.com/reference/list-customers
+        """
+        return await find_customers(self._handle, reference)
+
+    async def create(self, /, *, resend: bool = False, validate: bool = True, **fields: Any) -> Response[Customer]:
+        """Create a draft customer. It is never created twice.
+
+        If the answer is lost, the customer is searched by its `reference`: one that was made since, with every
+        field as it was sent, is the one. Without a reference, or with one that no query can hold (`: ; , | *`),
+        a lost answer leaves the outcome unknown.
+
+        Args:
+            resend: send it again after it was settled as not applied.
+            validate: check lengths, choices and forms before sending; False leaves it to the service.
+            fields: by their Python names, all optional; nested objects as dicts. The currency cannot be changed
+                later.
+
+        Raises:
+            ValidationError: a field that cannot be sent, with its limit; or `status`, which is Draft.
+            NotAppliedError: the answer was lost, and searches found no such customer.
+            OutcomeUnknownError: the answer was lost, and no search can tell: there is no usable reference, or
+                several customers match.
+            FieldsNotTakenError: it was created, and the answer shows another value than was sent.
+
+        API page: https://developer.staxbill.com/reference/customers-1
+        """
+        return await create_customer(self._handle, fields, validate=validate, resend=resend)
 
     async def hold(self, customer: int | Customer) -> Response[Customer]:
         """Put an active customer on hold; its subscriptions are suspended.
@@ -91,6 +185,35 @@ class CustomersWithResponse:
             temporarily_disable_auto_post=temporarily_disable_auto_post,
         )
 
+    async def preview_release_hold(
+        self,
+        customer_id: int,
+        service_start_option: ServiceStartOption | str,
+        show_zero_dollar_charges: bool | None = None,
+        temporarily_disable_auto_post: bool | None = None,
+    ) -> Response[Activation]:
+        """Show what taking a customer off hold would invoice. Changes nothing.
+
+        Args:
+            customer_id: 1 to 2**63 - 1.
+            service_start_option: what would be charged for the periods that were missed.
+            show_zero_dollar_charges: include zero dollar charges.
+            temporarily_disable_auto_post: as for `release_hold`.
+
+        Raises:
+            ConflictError: the customer is not on hold.
+            PreviewChangedStateError: the answer shows a customer that is not on hold: the service may have acted.
+
+        API page: https://developer.staxbill.com/reference/un-hold-customer
+        """
+        return await self._handle.read(
+            PREVIEW_RELEASE_HOLD,
+            customer_id,
+            service_start_option=service_start_option,
+            show_zero_dollar_charges=show_zero_dollar_charges,
+            temporarily_disable_auto_post=temporarily_disable_auto_post,
+        )
+
     async def cancel(
         self, customer: int | Customer, cancellation_option: CancellationOption | str, *, resend: bool = False
     ) -> Response[Customer]:
@@ -104,6 +227,20 @@ class CustomersWithResponse:
         API page: https://developer.staxbill.com/reference/delete-customer
         """
         return await self._handle.write(CANCEL, customer, resend=resend, cancellation_option=cancellation_option)
+
+    async def uncancel(self, customer: int | Customer, *, resend: bool = False) -> Response[Customer]:
+        """Undo the cancellation of a customer.
+
+        Args:
+            customer: an id, or a customer read before.
+            resend: send it again after it was settled as not applied.
+
+        Raises:
+            ConflictError: the customer is not cancelled.
+
+        API page: https://developer.staxbill.com/reference/uncancel-customer
+        """
+        return await self._handle.write(UNCANCEL, customer, resend=resend)
 
     async def activate(
         self,
@@ -175,6 +312,41 @@ class CustomersWithResponse:
             temporarily_disable_auto_post=temporarily_disable_auto_post,
             show_zero_dollar_charges=show_zero_dollar_charges,
             side_effects=side_effects,
+        )
+
+    async def activate_items(
+        self,
+        customer: int | Customer,
+        subscription_ids: Iterable[int] | None = None,
+        purchase_ids: Iterable[int] | None = None,
+        invoice_collect_options: str | None = None,
+        temporarily_disable_auto_post: bool | None = None,
+    ) -> Response[Customer]:
+        """Activate chosen draft subscriptions and purchases of an active customer. This may invoice and charge.
+
+        If neither ids of subscriptions nor of purchases are given, the service activates all of them. The customer
+        does not show what became of its items, so a lost answer leaves the outcome unknown.
+
+        Args:
+            customer: an id, or a customer read before.
+            subscription_ids: the draft subscriptions to activate, 1 to 2**63 - 1 each, at least one.
+            purchase_ids: the draft purchases to activate, 1 to 2**63 - 1 each, at least one.
+            invoice_collect_options: how the invoice is collected, in the service's words.
+            temporarily_disable_auto_post: leave the invoice unposted.
+
+        Raises:
+            ConflictError: the customer is not active.
+            OutcomeUnknownError: it was sent, and no usable answer came.
+
+        API page: https://developer.staxbill.com/reference/activate-customers-specific-subscriptions-and-purchases
+        """
+        return await self._handle.write(
+            ACTIVATE_ITEMS,
+            customer,
+            subscription_ids=None if subscription_ids is None else tuple(subscription_ids),
+            purchase_ids=None if purchase_ids is None else tuple(purchase_ids),
+            invoice_collect_options=invoice_collect_options,
+            temporarily_disable_auto_post=temporarily_disable_auto_post,
         )
 
     async def update(
@@ -296,11 +468,17 @@ class Customers:
         self.with_response = with_response
 
     get = value_of(CustomersWithResponse.get)
+    overview = value_of(CustomersWithResponse.overview)
+    find = value_of(CustomersWithResponse.find)
+    create = value_of(CustomersWithResponse.create)
     hold = value_of(CustomersWithResponse.hold)
     release_hold = value_of(CustomersWithResponse.release_hold)
+    preview_release_hold = value_of(CustomersWithResponse.preview_release_hold)
     cancel = value_of(CustomersWithResponse.cancel)
+    uncancel = value_of(CustomersWithResponse.uncancel)
     activate = value_of(CustomersWithResponse.activate)
     preview_activation = value_of(CustomersWithResponse.preview_activation)
+    activate_items = value_of(CustomersWithResponse.activate_items)
     update = value_of(CustomersWithResponse.update)
     plan_update = value_of(CustomersWithResponse.plan_update)
     replace = value_of(CustomersWithResponse.replace)
@@ -322,3 +500,15 @@ class Customers:
             allow_erase=allow_erase,
             check=check,
         )
+
+    def list(
+        self,
+        query: Query = None,
+        *,
+        page_size: int = 1000,
+        sort: str = "id",
+        limit: int | None = None,
+        prefetch: bool = True,
+    ) -> CustomerList:
+        """List customers, an async iterable of them; see `CustomersWithResponse.list`."""
+        return self.with_response.list(query, page_size=page_size, sort=sort, limit=limit, prefetch=prefetch)

@@ -12,7 +12,6 @@ from fusebill_async.converting import (
     UnreadableAnswer,
     decode_activation,
     decode_customer,
-    decode_customers,
     decode_error,
     decode_json,
     decode_overview,
@@ -27,7 +26,8 @@ from fusebill_async.errors import (
     RateLimitError,
     ServerError,
 )
-from fusebill_async.operations import Operation
+from fusebill_async.operations import Operation, names_of
+from fusebill_async.wire.paging import split_page
 from fusebill_async.wire.redact import redact, redact_bytes
 
 BODY_KEPT = 65_536
@@ -65,7 +65,8 @@ def read_value(operation: Operation, customer_id: int | None, body: bytes) -> An
         case "overview":
             return decode_overview(body)
         case "customers":
-            return decode_customers(body)
+            # A page may hold a thousand: they are decoded a few at a time, by whoever gives them on.
+            return split_page(body)
         case "json":
             return decode_json(body) if body else None
 
@@ -112,3 +113,15 @@ def conflicting_status(error: APIError) -> str | None:
         if found := _STATE_CONFLICT.search(text):
             return found[1]
     return None
+
+
+def explain_conflict(operation: Operation, customer_id: int | None, error: APIError) -> str:
+    """The second sentence of a refusal for the status: what the customer is, and where the operation works from.
+
+    Empty for a refusal for anything else.
+    """
+    status = conflicting_status(error)
+    allowed = operation.allowed_from
+    if status is None or allowed is None or status in allowed:
+        return ""
+    return f"customer {customer_id} is {status}; {operation.name} works from {names_of(allowed)}"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
 
 import attrs
 
 from fusebill_async.converting import encode
 from fusebill_async.errors import ValidationError
+from fusebill_async.models import UNSET
 from fusebill_async.operations import Operation, Parameter
 from fusebill_async.wire.checks import check_choice, check_flag, check_id, check_text
 
@@ -28,11 +29,14 @@ def build_request(operation: Operation, customer_id: int | None = None, **argume
     Args:
         operation: the row of the table.
         customer_id: 1 to 2**63 - 1; it goes where the row says.
-        arguments: the other parameters under their Python names; None leaves one out.
+        arguments: the other parameters under their Python names; None leaves one out, or `UNSET` if the row says
+            that its null means something.
 
     Raises:
         ValidationError: an argument that cannot be sent.
     """
+    if operation.takes_id_alone:
+        return Request(operation.method, operation.path.replace("{id}", str(check_id(customer_id))))
     target = operation.path
     query: list[str] = []
     body: dict[str, Any] = {}
@@ -49,14 +53,15 @@ def build_request(operation: Operation, customer_id: int | None = None, **argume
             else:
                 body = {parameter.key: customer_id, **body}
             continue
-        value = arguments.get(parameter.name)
-        if value is None:
+        value = arguments.get(parameter.name, UNSET)
+        if _left_out(parameter, value):
             if parameter.required:
                 raise ValidationError(
                     f"{operation.title} needs {parameter.name}{_choices(parameter)}", field=parameter.name
                 )
             continue
-        value = _checked(parameter, value)
+        if value is not None:
+            value = _checked(parameter, value)
         if parameter.place == "body":
             body[parameter.key] = value
         elif parameter.key == "view":
@@ -70,6 +75,10 @@ def build_request(operation: Operation, customer_id: int | None = None, **argume
     return Request(operation.method, target, encode(body) if body else None)
 
 
+def _left_out(parameter: Parameter, value: Any) -> bool:
+    return value is UNSET or (value is None and not parameter.nullable)
+
+
 def _checked(parameter: Parameter, value: Any) -> Any:
     match parameter.kind:
         case "bool":
@@ -77,7 +86,13 @@ def _checked(parameter: Parameter, value: Any) -> Any:
         case "id":
             return check_id(value, field=parameter.name)
         case "ids":
-            return [check_id(item, field=parameter.name) for item in value]
+            if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+                raise ValidationError(f"{parameter.name} must be ids, not {value!r}", field=parameter.name)
+            ids = [check_id(item, field=parameter.name) for item in cast("Iterable[Any]", value)]
+            if not ids:
+                # The service takes a list that is left out for all of them, so an empty one may mean anything.
+                raise ValidationError(f"{parameter.name} is empty: give at least one id", field=parameter.name)
+            return ids
         case _ if parameter.choices:
             return check_choice(value, parameter.choices, field=parameter.name)
         case _:
@@ -97,5 +112,5 @@ def named_in_body(operation: Operation, arguments: Mapping[str, Any]) -> dict[st
     return {
         parameter.key: arguments[parameter.name]
         for parameter in operation.parameters
-        if parameter.place == "body" and arguments.get(parameter.name) is not None
+        if parameter.place == "body" and not _left_out(parameter, arguments.get(parameter.name, UNSET))
     }

@@ -1,0 +1,52 @@
+"""The flow of a create: check, send once, and compare the answer with what was sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fusebill_async.converting import decode_json, encode
+from fusebill_async.errors import FieldsNotTakenError, ValidationError
+from fusebill_async.models import Customer
+from fusebill_async.operations import CREATE
+from fusebill_async.resources.handle import Handle
+from fusebill_async.session.call import Call
+from fusebill_async.settling.goals import same_value
+from fusebill_async.settling.response import Response
+from fusebill_async.settling.write import Write
+from fusebill_async.updating.changes import wire_changes
+from fusebill_async.updating.rules import check_changes, python_name
+from fusebill_async.wire.request import Request
+
+
+async def create_customer(
+    handle: Handle, fields: Mapping[str, Any], *, validate: bool, resend: bool
+) -> Response[Customer]:
+    """Create a customer; see `CustomersWithResponse.create`."""
+    wired = wire_changes(fields)
+    if "status" in wired:
+        raise ValidationError("a new customer is a Draft, and its verbs change that: leave status out", field="status")
+    if validate:
+        check_changes(wired)
+    call = Call(CREATE, None, Request(CREATE.method, CREATE.path, encode(wired)), handle.options)
+    response = await handle.settler.write(Write(call, wired, resend))
+    _compare(call, wired, response.value)
+    return response
+
+
+def _compare(call: Call, sent: Mapping[str, Any], customer: Customer) -> None:
+    """Compare the answer with what was sent: a field that the service did not take is told, not hidden."""
+    shown = decode_json(customer.wire or b"{}")
+    different = {
+        python_name(key): (value, shown[key])
+        for key, value in sent.items()
+        if key in shown and not same_value(value, shown[key])
+    }
+    if different:
+        told = "; ".join(f"{name}: sent {value!r}, shown {now!r}" for name, (value, now) in different.items())
+        raise FieldsNotTakenError(
+            f"{call.about} was applied as customer {customer.id}, but not as sent: {told}",
+            fields=different,
+            customer=customer,
+            **call.facts,
+        )

@@ -1,0 +1,194 @@
+"""A list of customers: pages that are fetched one ahead, and customers out of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import attrs
+
+from fusebill_async.converting import UnreadableAnswer, decode_customer
+from fusebill_async.errors import InvalidResponseError, ValidationError
+from fusebill_async.models import Customer
+from fusebill_async.operations import LIST
+from fusebill_async.resources.handle import Handle
+from fusebill_async.session.call import Call
+from fusebill_async.settling.response import Response, response_of
+from fusebill_async.wire.paging import LARGEST_PAGE, PageFacts, Pager, Sort, page_request, read_facts
+from fusebill_async.wire.query import build_query, check_filter_text
+
+logger = logging.getLogger("fusebill_async")
+
+Query: TypeAlias = Mapping[str, Any] | str | None
+
+_AT_ONCE = 100
+"""Customers decoded before others have their turn in the event loop: a fifth of a millisecond."""
+
+
+@attrs.frozen(kw_only=True)
+class CustomerPage(PageFacts):
+    """One page of a list of customers, and what its headers say (https://developer.staxbill.com/reference/pagination).
+
+    Attributes:
+        number: of the page as it was asked for, from 0.
+        customers: those of the page that were not given before, up to the list's limit.
+        response: what `with_response` gives: headers, attempts, quota.
+    """
+
+    number: int
+    customers: tuple[Customer, ...] = attrs.field(repr=False)
+    response: Response[tuple[Customer, ...]] = attrs.field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.customers)
+
+
+class CustomerList:
+    """Customers of a list, one by one: `async for customer in client.customers.list(...)`.
+
+    Nothing is sent before the iteration begins, and each iteration reads the list anew. At most two pages are
+    held: the one that is given, and the next one.
+    """
+
+    def __init__(
+        self,
+        handle: Handle,
+        *,
+        query: Query = None,
+        page_size: int = LARGEST_PAGE,
+        sort: str = "id",
+        limit: int | None = None,
+        prefetch: bool = True,
+    ) -> None:
+        self._handle = handle
+        self._query = build_query(query)
+        self._sort = Sort.of(sort)
+        self._limit = None if limit is None else _count(limit, "limit", None)
+        self._page_size = _count(page_size, "page_size", LARGEST_PAGE)
+        if self._limit is not None:
+            self._page_size = min(self._page_size, self._limit)
+        self._prefetch = prefetch
+
+    def __repr__(self) -> str:
+        return f"CustomerList(query={self._query!r}, page_size={self._page_size}, sort={self._sort!r})"
+
+    async def __aiter__(self) -> AsyncGenerator[Customer, None]:
+        """Give the customers one by one."""
+        pages = self.pages()
+        try:
+            async for page in pages:
+                for customer in page.customers:
+                    yield customer
+        finally:
+            await pages.aclose()
+
+    async def pages(self) -> AsyncGenerator[CustomerPage, None]:
+        """Give the pages, each with what its headers say.
+
+        With `prefetch` the next page is asked for while this one is looked at. An iteration that ends early drops
+        that request; `await pages.aclose()` does it at once.
+        """
+        walk = _Walk(self._handle, self._query, self._sort, self._page_size, self._limit)
+        ahead: asyncio.Task[CustomerPage | None] | None = None
+        try:
+            while True:
+                page = await (walk.following() if ahead is None else ahead)
+                ahead = None
+                if page is None:
+                    return
+                if self._prefetch and not walk.ended:
+                    ahead = asyncio.get_running_loop().create_task(walk.following())
+                yield page
+        finally:
+            if ahead is not None:
+                ahead.cancel()
+                await asyncio.gather(ahead, return_exceptions=True)
+
+
+async def find_customers(handle: Handle, reference: Any) -> Response[list[Customer]]:
+    """Find the customers with exactly this reference."""
+    if not isinstance(reference, str):
+        raise ValidationError(f"reference must be a str, not {reference!r}", field="reference")
+    query = f"reference:{check_filter_text(reference, field='reference', wildcard=False)}"
+    customers: list[Customer] = []
+    response: Response[Any] | None = None
+    async for page in CustomerList(handle, query=query).pages():
+        response = page.response
+        customers += [customer for customer in page.customers if customer.reference == reference]
+    assert response is not None
+    response.value = customers
+    return response
+
+
+class _Walk:
+    """The way through a list, a page at a time."""
+
+    def __init__(self, handle: Handle, query: str | None, sort: Sort, size: int, limit: int | None) -> None:
+        self._handle = handle
+        self._query = query
+        self._sort = sort
+        self._size = size
+        self._left = limit
+        self._pager = Pager(size, sort)
+        self._begun = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is nothing more to ask for."""
+        return self._pager.number is None or self._left == 0
+
+    async def following(self) -> CustomerPage | None:
+        """The next page with anything new on it, the first one in any case; None at the end."""
+        while not self.ended:
+            page = await self._ask()
+            if page.customers or not self._begun:
+                self._begun = True
+                return page
+        return None
+
+    async def _ask(self) -> CustomerPage:
+        number = self._pager.number
+        assert number is not None
+        call = Call(LIST, None, page_request(self._query, number, self._size, self._sort), self._handle.options)
+        answer = await self._handle.session.send(call)
+        facts = read_facts(answer.headers)
+        customers = await self._decode(answer.value, call)
+        places = self._pager.take([customer.id for customer in customers], facts)[: self._left]
+        if self._left is not None:
+            self._left -= len(places)
+        answer.value = tuple(customers[place] for place in places)
+        self._tell_of_more(number, len(customers), facts)
+        return CustomerPage(
+            number=number,
+            customers=answer.value,
+            response=response_of(call, answer),
+            **attrs.asdict(facts),
+        )
+
+    async def _decode(self, texts: Sequence[bytes], call: Call) -> list[Customer]:
+        """The customers of a page. Others have their turn in between: a page must not hold up the event loop."""
+        customers: list[Customer] = []
+        try:
+            for start in range(0, len(texts), _AT_ONCE):
+                customers += map(decode_customer, texts[start : start + _AT_ONCE])
+                await asyncio.sleep(0)
+        except UnreadableAnswer as error:
+            raise InvalidResponseError(
+                f"{call.about} was answered with something that is no customer: {error}", **call.facts
+            ) from None
+        return customers
+
+    def _tell_of_more(self, number: int, received: int, facts: PageFacts) -> None:
+        if self._pager.number is None and facts.count is not None and facts.count > number * self._size + received:
+            logger.warning(
+                "the list of customers ended after page %d, although the service counts %d", number, facts.count
+            )
+
+
+def _count(value: Any, field: str, most: int | None) -> int:
+    if type(value) is int and value >= 1 and (most is None or value <= most):
+        return value
+    limits = "at least 1" if most is None else f"from 1 to {most:,}"
+    raise ValidationError(f"{field} must be an int, {limits}, not {value!r}", field=field)

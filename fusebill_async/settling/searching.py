@@ -1,0 +1,97 @@
+"""Has a create happened? Searches for the customer by its `reference`, since a lost answer leaves no id to read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import attrs
+
+from fusebill_async.converting import decode_json
+from fusebill_async.errors import InvalidResponseError, ValidationError
+from fusebill_async.models import Customer
+from fusebill_async.operations import FieldsAsNamed
+from fusebill_async.settling.goals import Verdict, judge, same_value
+from fusebill_async.wire.paging import LARGEST_PAGE, Sort, page_request
+from fusebill_async.wire.query import check_filter_text
+from fusebill_async.wire.request import Request
+
+_NEWEST_FIRST = Sort("id", "Descending")
+
+_RESOLUTION = timedelta(seconds=2)
+"""How far `createdTimestamp` may lie from the service's clock: it is written with two digits, or with none."""
+
+
+@attrs.frozen(kw_only=True)
+class Found:
+    """What a search shows.
+
+    Attributes:
+        customer: the one that was made; None if there is none, or if it cannot be told.
+        doubt: why it cannot be told, "" if it can.
+    """
+
+    customer: Customer | None = None
+    doubt: str = ""
+
+
+def searchable_reference(named: Mapping[str, Any]) -> str | None:
+    """The reference that a create can be searched by; None if it has none, or one that no query can hold."""
+    reference = named.get("reference")
+    if not isinstance(reference, str) or reference != reference.strip():
+        return None
+    try:
+        return check_filter_text(reference, field="reference", wildcard=False)
+    except ValidationError:
+        return None
+
+
+def search_request(reference: str) -> Request:
+    """The request that searches for the newest customers with a reference."""
+    return page_request(f"reference:{reference}", 0, LARGEST_PAGE, _NEWEST_FIRST)
+
+
+def weigh(
+    customers: Sequence[Customer], named: Mapping[str, Any], created_after: float | None, others: Collection[int]
+) -> Found:
+    """Compare what a search found with what a create would have made.
+
+    Args:
+        customers: what was found; the service's filter is not trusted to be exact.
+        named: the wire keys and values that were sent.
+        created_after: the service's time (epoch seconds) before which the create was certainly not sent; None if
+            that is not known.
+        others: ids of customers that are known to be the work of other creates.
+    """
+    candidates = [
+        (customer, when)
+        for customer in customers
+        if customer.id not in others and same_value(named["reference"], customer.reference)
+        for when in [_made(customer, created_after)]
+        if when is not False
+    ]
+    if not candidates:
+        return Found()
+    if len(candidates) > 1:
+        return Found(doubt=f"{len(candidates)} customers with this reference were made since")
+    customer, surely_since = candidates[0]
+    if not surely_since:
+        return Found(doubt=f"customer {customer.id} has this reference, and may have been made before")
+    if judge(FieldsAsNamed(), decode_json(customer.wire or b"{}"), named) is not Verdict.MET:
+        return Found(doubt=f"customer {customer.id} was made since with this reference and other fields")
+    return Found(customer=customer)
+
+
+def _made(customer: Customer, created_after: float | None) -> bool | None:
+    """Whether a customer was made since: True, False, or None if that cannot be told."""
+    try:
+        created = customer.created_timestamp
+    except InvalidResponseError:
+        created = None
+    if created is None or created_after is None:
+        return None
+    earliest = datetime.fromtimestamp(created_after, UTC)
+    if created >= earliest:
+        return True
+    return None if created >= earliest - _RESOLUTION else False

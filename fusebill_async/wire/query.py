@@ -1,0 +1,258 @@
+"""From Python values to the one `query` parameter of a list.
+
+https://developer.staxbill.com/reference/list-customers has the names, /string-filtering and /date-filtering the
+forms. No way to escape a character is documented, so a value that holds one of the query's own is refused.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Literal, TypeAlias, cast
+
+import attrs
+
+from fusebill_async.errors import ValidationError
+from fusebill_async.models.enums import (
+    AccountStatus,
+    QuickbooksLatchType,
+    SalesforceAccountType,
+    Status,
+    SynchStatus,
+    Title,
+)
+
+Kind: TypeAlias = Literal["text", "choice", "id", "date", "decimal"]
+
+EMPTY = "[empty]"
+"""The query's word for null or an empty text."""
+
+_RESERVED = ":;,|"
+
+
+@attrs.frozen
+class Filter:
+    """One name that a query may hold.
+
+    Attributes:
+        name: as the API page has it.
+        kind: what its values are. A choice or an id takes several values, a date or a decimal a range.
+        choices: the values of a choice.
+    """
+
+    name: str
+    kind: Kind = "text"
+    choices: tuple[str, ...] = ()
+
+
+def _filters() -> Iterator[Filter]:
+    for name in (
+        "CompanyName", "FirstName", "LastName", "MiddleName", "PrimaryEmail", "PrimaryPhone", "QuickBooksSyncToken",
+        "Reference", "SalesforceId", "SecondaryEmail", "SecondaryPhone", "Suffix",
+    ):  # fmt: skip
+        yield Filter(name)
+    for field in ("AdContent", "Campaign", "LandingPage", "Medium", "Source"):
+        yield Filter(f"CustomerAcquisition.{field}")
+    for number in range(1, 4):
+        yield Filter(f"CustomerReference.Reference{number}")
+    for number in range(1, 6):
+        yield Filter(f"CustomerReference.SalesTrackingCode{number}.Code")
+        yield Filter(f"CustomerReference.SalesTrackingCode{number}.Name")
+    for name in ("NetSuiteId", "ParentId", "QuickBooksId"):
+        yield Filter(name, "id")
+    for name in ("CreatedTimestamp", "ModifiedTimestamp"):
+        yield Filter(name, "date")
+    for name in ("Arbalance", "CurrentMrr", "CurrentNetMrr", "MonthlyRecurringRevenue", "NetMRR"):
+        yield Filter(name, "decimal")
+    yield Filter("AccountStatus", "choice", tuple(AccountStatus))
+    yield Filter("CurrencyId", "choice", tuple(str(number) for number in range(1, 25)))
+    yield Filter("NetsuiteEntityType", "choice", ("1", "2"))
+    yield Filter("NetSuiteSynchStatusId", "choice", tuple(SynchStatus))
+    yield Filter("QuickBooksLatchTypeId", "choice", tuple(QuickbooksLatchType))
+    yield Filter("SalesforceAccountType", "choice", tuple(SalesforceAccountType))
+    yield Filter("SalesforceSynchStatus", "choice", tuple(SynchStatus))
+    yield Filter("Status", "choice", tuple(Status))
+    yield Filter("Title", "choice", tuple(Title))
+
+
+def _folded(name: str) -> str:
+    return name.replace("_", "").lower()
+
+
+FILTERS: Mapping[str, Filter] = {_folded(one.name): one for one in _filters()}
+"""Every name by its letters alone: `company_name`, `companyName` and `CompanyName` are the same."""
+
+
+def find_filter(name: Any, field: str) -> Filter:
+    """The filter of a name, in any case or in snake_case.
+
+    Raises:
+        ValidationError: there is none; the message names the nearest.
+    """
+    if isinstance(name, str):
+        found = FILTERS.get(_folded(name))
+        if found is not None:
+            return found
+        near = difflib.get_close_matches(_folded(name), FILTERS, n=1)
+        hint = f": did you mean {FILTERS[near[0]].name}?" if near else ""
+        raise ValidationError(f"{name!r} is no name that customers can be filtered or sorted by{hint}", field=field)
+    raise ValidationError(f"a name in {field} must be a str, not {name!r}", field=field)
+
+
+def build_query(query: Any) -> str | None:
+    """The text of the `query` parameter.
+
+    Args:
+        query: names and values, all of which must hold. A value is one of:
+
+            - a text, in which `*` stands for any characters (in names, addresses and the like);
+            - a list or a set: any of these values (for a choice such as the status, and for ids);
+            - a tuple of two: from the first up to, not including, the second (for dates and decimals); None is open;
+            - a datetime (without a zone it is UTC), a date, an int, a `Decimal`, a bool;
+            - None: null or empty.
+
+            A text in place of the mapping is sent as it is.
+
+    Raises:
+        ValidationError: an unknown name, or a value that cannot be sent; `.field` is "query.<name>".
+    """
+    if query is None:
+        return None
+    if isinstance(query, str):
+        return query or None
+    if not isinstance(query, Mapping):
+        raise ValidationError(f"query must be a dict or a text, not {query!r}", field="query")
+    parts: dict[str, str] = {}
+    for name, value in _flat(cast("Mapping[Any, Any]", query), ""):  # type: ignore[redundant-cast]
+        found = find_filter(name, "query")
+        if found.name in parts:
+            raise ValidationError(f"query holds {found.name} twice", field=f"query.{name}")
+        parts[found.name] = f"{found.name}:{_condition(found, value, f'query.{name}')}"
+    return ";".join(parts.values()) or None
+
+
+def _flat(query: Mapping[Any, Any], within: str) -> Iterator[tuple[str, Any]]:
+    """Names and values; a dict in a dict, as an update has it, becomes a name with a point."""
+    for name, value in query.items():
+        path = f"{within}{name}"
+        if isinstance(value, Mapping):
+            yield from _flat(cast("Mapping[Any, Any]", value), f"{path}.")  # type: ignore[redundant-cast]
+        else:
+            yield path, value
+
+
+def _condition(wanted: Filter, value: Any, field: str) -> str:
+    if value is None:
+        return EMPTY
+    if isinstance(value, tuple):
+        return _range(wanted, cast("tuple[Any, ...]", value), field)  # type: ignore[redundant-cast]
+    if isinstance(value, (list, set, frozenset)):
+        return _any_of(wanted, cast("Iterable[Any]", value), field)
+    return _text(wanted, value, field)
+
+
+def _range(wanted: Filter, bounds: tuple[Any, ...], field: str) -> str:
+    if wanted.kind not in {"date", "decimal"}:
+        raise ValidationError(
+            f"{field} is a tuple, which means a range, and {wanted.name} has none: use a list for several values",
+            field=field,
+        )
+    if len(bounds) != 2 or bounds == (None, None):
+        raise ValidationError(
+            f"{field} must be a pair (from, to) with at least one of them, not {bounds!r}", field=field
+        )
+    lower, upper = bounds
+    low = "" if lower is None else _text(wanted, lower, field)
+    # The query has whole seconds, and the upper bound does not belong to the range: round it up.
+    high = "" if upper is None else _text(wanted, upper, field, round_up=True)
+    return f"{low}|{high}"
+
+
+def _any_of(wanted: Filter, values: Iterable[Any], field: str) -> str:
+    if wanted.kind not in {"choice", "id"}:
+        raise ValidationError(f"{field} takes one value: only choices and ids take several", field=field)
+    texts = [_text(wanted, value, field) for value in values]
+    if not texts:
+        raise ValidationError(f"{field} is empty: no customer could match", field=field)
+    return ",".join(sorted(texts) if isinstance(values, (set, frozenset)) else texts)
+
+
+def _text(wanted: Filter, value: Any, field: str, *, round_up: bool = False) -> str:
+    match wanted.kind:
+        case "date":
+            return _moment(value, field, round_up=round_up)
+        case "decimal":
+            return _number(value, field)
+        case "choice":
+            return _choice(wanted, value, field)
+        case "id" if isinstance(value, str) and "*" in value:
+            raise ValidationError(f"{field} holds a *, and an id takes no wildcard: {value!r}", field=field)
+        case _:
+            return _plain(value, field)
+
+
+def _plain(value: Any, field: str) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (int, Decimal)):
+        return _number(value, field)
+    if not isinstance(value, str):
+        raise ValidationError(f"{field} cannot be {type(value).__name__} {value!r}", field=field)
+    return check_filter_text(str(value), field=field)
+
+
+def check_filter_text(value: str, *, field: str, wildcard: bool = True) -> str:
+    """A text that can stand in a query.
+
+    Raises:
+        ValidationError: it holds a character that cannot be escaped.
+    """
+    if not value:
+        raise ValidationError(f"{field} is an empty text: None finds what is empty", field=field)
+    if value.lower() == EMPTY:
+        raise ValidationError(f"{field} is the query's own word for empty: use None", field=field)
+    reserved = _RESERVED if wildcard else _RESERVED + "*"
+    held = [character for character in value if character in reserved or not character.isprintable()]
+    if held:
+        raise ValidationError(
+            f"{field} holds {held[0]!r}, which the service's queries cannot escape: {value!r}", field=field
+        )
+    return value
+
+
+def _choice(wanted: Filter, value: Any, field: str) -> str:
+    text = str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
+    for choice in wanted.choices:
+        if choice.lower() == text.lower():
+            return choice
+    near = difflib.get_close_matches(text, wanted.choices, n=1)
+    hint = f" (did you mean {near[0]}?)" if near else ""
+    raise ValidationError(f"{field} must be one of {', '.join(wanted.choices)}, not {value!r}{hint}", field=field)
+
+
+def _number(value: Any, field: str) -> str:
+    if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
+        raise ValidationError(f"{field} must be an int or a Decimal, not {value!r}", field=field)
+    if isinstance(value, Decimal) and not value.is_finite():
+        raise ValidationError(f"{field} must be a finite number, not {value}", field=field)
+    return format(value, "f") if isinstance(value, Decimal) else str(value)
+
+
+def _moment(value: Any, field: str, *, round_up: bool) -> str:
+    """A time as the query has it: UTC, whole seconds, no zone."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            raise ValidationError(f"{field} must be a time as ISO 8601 has it, not {value!r}", field=field) from None
+    if isinstance(value, datetime):
+        moment = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        if round_up and moment.microsecond:
+            moment += timedelta(seconds=1)
+    elif isinstance(value, date):
+        moment = datetime(value.year, value.month, value.day, tzinfo=UTC)
+    else:
+        raise ValidationError(f"{field} must be a datetime or a date, not {value!r}", field=field)
+    return moment.replace(tzinfo=None).isoformat(timespec="seconds")
