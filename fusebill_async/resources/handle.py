@@ -13,8 +13,8 @@ from fusebill_async.operations import Operation
 from fusebill_async.session.call import Call, CallOptions
 from fusebill_async.session.manager import SessionManager
 from fusebill_async.settings import UpdatePolicy
+from fusebill_async.settling.intent import Before
 from fusebill_async.settling.response import Response, response_of
-from fusebill_async.settling.seen import before_of_wire
 from fusebill_async.settling.settler import MAY_BE_SENT_AGAIN, Settler
 from fusebill_async.settling.write import Write
 from fusebill_async.wire.checks import check_id
@@ -55,7 +55,7 @@ class Handle:
         named = named_in_body(operation, arguments) if arguments else {}
         write = Write(call, named, resend or operation.safety in MAY_BE_SENT_AGAIN)
         if before is not None:
-            write.before = before_of_wire(before, given=True)
+            write.before = Before(wire=before, given=True)
         return await self.settler.write(write)
 
 

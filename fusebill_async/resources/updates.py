@@ -17,8 +17,8 @@ from fusebill_async.resources.handle import Handle, identify
 from fusebill_async.session.admission import Permit
 from fusebill_async.session.call import Answer, Call
 from fusebill_async.settling.goals import same_value
+from fusebill_async.settling.intent import Before
 from fusebill_async.settling.response import Response, response_of
-from fusebill_async.settling.seen import before_of_wire
 from fusebill_async.settling.write import Write
 from fusebill_async.updating.changes import check_status, wire_changes
 from fusebill_async.updating.draft import CustomerDraft, draft_of
@@ -144,7 +144,7 @@ class Update:
             raise conflict({change.field: (change.before, change.after, change.before) for change in others}, **facts)
 
     def _send_next(self, write: Write, present: bytes, facts: dict[str, Any]) -> None:
-        before = before_of_wire(present, given=True)
+        before = Before(wire=present, given=True)
         check_status(self.changes, before.status, allowed=self.allow_status_change)
         planned = self._plan(present)
         if not planned and not self.whole and not write.doubtful:
@@ -189,7 +189,7 @@ class Replacement(Update):
 
     def _plan(self, present: bytes) -> UpdatePlan:
         # The service needs `id` and `status` in every PUT; a status that was not given stays as it is.
-        body = encode({"status": before_of_wire(present, given=True).status, **self.changes, "id": self.customer_id})
+        body = encode({"status": Before(wire=present, given=True).status, **self.changes, "id": self.customer_id})
         return UpdatePlan(customer_id=self.customer_id, changes=differences(present, body), body=body)
 
     def _check_others(self, base: bytes, present: bytes, facts: dict[str, Any]) -> None:
@@ -264,7 +264,7 @@ def make_replacement(
 
 
 def _status_of(wire: bytes | None) -> str | None:
-    return None if wire is None else before_of_wire(wire, given=True).status
+    return None if wire is None else Before(wire=wire, given=True).status
 
 
 async def plan_update(handle: Handle, customer: int | Customer, changes: Mapping[str, Any]) -> Response[UpdatePlan]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 import attrs
@@ -44,7 +44,7 @@ class Call:
     """The service may have acted on it: a connection was handed out, and no answer has said otherwise."""
     sent_at: float = 0.0
     """When the latest attempt was handed its connection, by the session's clock in seconds."""
-    past: list[Attempt] = attrs.field(factory=list)
+    past: Sequence[Attempt] = ()
     """The attempts that failed."""
     tries: int = 0
     """Attempts that count towards `max_attempts`: a 429 does not."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import aiohttp
+import attrs
 from aiohttp.client_middlewares import ClientHandlerType
 from aiohttp.connector import Connection
 
@@ -25,68 +26,43 @@ class _DroppedError(Exception):
     """Stands in for the two errors on which aiohttp would send a GET or a PUT again by itself."""
 
 
+@attrs.frozen
+class Line:
+    """What every exchange of a session uses. `cap` is in bytes of a body, after decompression."""
+
+    pool: Pool
+    admission: Admission
+    sweeper: DeadlineSweeper
+    now: Callable[[], float]
+    cap: int
+
+
 class Exchange:
     """One attempt: sends a request once, reads the answer, and keeps the facts that rulings rest on."""
 
-    __slots__ = (
-        "_admission",
-        "_call",
-        "_cap",
-        "_now",
-        "_observing",
-        "_permit",
-        "_pool",
-        "_sweeper",
-        "_transport",
-        "body",
-        "expired",
-        "headers",
-        "oversized",
-        "phase",
-        "read_limit",
-        "reason",
-        "received_at",
-        "silent_since",
-        "stale",
-        "started_at",
-        "status",
-        "until",
-    )
+    # Defaults stand on the class: an exchange is made for every call, and most of these never change.
+    phase: Phase = Phase.CONNECTING
+    status: int | None = None
+    headers: Mapping[str, str] = _NO_HEADERS
+    body: bytes = b""
+    reason: str = ""
+    received_at: float = 0.0
+    expired: bool = False
+    """A time limit ended it."""
+    oversized: bool = False
+    stale: bool = False
+    """It was handed a connection that must not be used; nothing was sent."""
+    _observing: bool = False
+    _transport: asyncio.BaseTransport | None = None
 
-    def __init__(
-        self,
-        call: Call,
-        permit: Permit,
-        *,
-        pool: Pool,
-        admission: Admission,
-        sweeper: DeadlineSweeper,
-        now: Any,
-        cap: int,
-    ) -> None:
+    def __init__(self, call: Call, permit: Permit, line: Line) -> None:
         self._call = call
         self._permit = permit
-        self._pool = pool
-        self._admission = admission
-        self._sweeper = sweeper
-        self._now = now
-        self._cap = cap
-        self._observing = False
-        self._transport: asyncio.BaseTransport | None = None
+        self._line = line
         timeouts = call.options.timeouts
-        self.started_at: float = now()
-        self.received_at = 0.0
+        started = self.started_at = self.silent_since = line.now()
         self.read_limit = timeouts.read
-        self.until = self.started_at + timeouts.total - call.spent
-        self.silent_since = self.started_at
-        self.phase = Phase.CONNECTING
-        self.status: int | None = None
-        self.headers = _NO_HEADERS
-        self.body = b""
-        self.reason = ""
-        self.expired = False
-        self.oversized = False
-        self.stale = False
+        self.until = started + timeouts.total - call.spent
 
     async def __call__(self, request: aiohttp.ClientRequest, handler: ClientHandlerType) -> aiohttp.ClientResponse:
         """As a client middleware: watch the request, and keep aiohttp from sending it a second time."""
@@ -104,18 +80,19 @@ class Exchange:
 
     def handed_out(self, connection: Connection) -> None:
         """A connection is there, and the first byte is about to be written."""
-        self._pool.check(connection)
+        line = self._line
+        line.pool.check(connection, line.now())
         self._transport = connection.transport
         self._sending()
-        self._sweeper.watch(self, min(self.read_limit, self.until - self.silent_since))
+        line.sweeper.watch(self, min(self.read_limit, self.until - self.silent_since))
 
     def _sending(self) -> None:
         """From here on the service may act."""
         call = self._call
-        self.silent_since = call.sent_at = self._now()
+        self.silent_since = call.sent_at = self._line.now()
         self.phase = Phase.SENT
         call.at_risk = True
-        self._admission.sent(self._permit)
+        self._line.admission.sent(self._permit)
 
     def expire(self, reason: str) -> None:
         """End it by dropping its connection: whoever waits for the answer wakes up with an error."""
@@ -128,14 +105,14 @@ class Exchange:
         """Send the request and read the answer. Whatever goes wrong is told by the facts, not raised."""
         response: aiohttp.ClientResponse | None = None
         try:
-            response = await self._pool.send(request, self, timeout, writes=self._call.operation.writes)
+            response = await self._line.pool.send(request, self, timeout, writes=self._call.operation.writes)
             assert response is not None
             if not self._observing:
                 self._sending()
             self.phase = Phase.HEADERS
             self.status = response.status
             self.headers = response.headers
-            self.silent_since = self._now()
+            self.silent_since = self._line.now()
             await self._read_body(response)
         except StaleConnectionError as error:
             self.stale = True
@@ -148,8 +125,8 @@ class Exchange:
                 self.expired = isinstance(error, TimeoutError)
                 self.reason = describe(error)
         finally:
-            self.received_at = self._now()
-            self._sweeper.forget(self)
+            self.received_at = self._line.now()
+            self._line.sweeper.forget(self)
             self._transport = None
             if response is not None and self.phase is not Phase.ANSWERED:
                 response.close()
@@ -160,17 +137,17 @@ class Exchange:
         chunk = await content.readany()
         if not content.at_eof():
             chunks, size = [chunk], len(chunk)
-            while size <= self._cap and not content.at_eof():
-                self.silent_since = self._now()
+            while size <= self._line.cap and not content.at_eof():
+                self.silent_since = self._line.now()
                 chunk = await content.readany()
                 chunks.append(chunk)
                 size += len(chunk)
             chunk = b"".join(chunks)
         self.body = chunk
-        if len(chunk) > self._cap:
+        if len(chunk) > self._line.cap:
             self.body = b""
             self.oversized = True
-            self.reason = f"the answer is larger than {self._cap} bytes"
+            self.reason = f"the answer is larger than {self._line.cap} bytes"
             return
         self.phase = Phase.ANSWERED
 

@@ -30,12 +30,18 @@ from fusebill_async.policy.retry import Ruling, backoff, rule
 from fusebill_async.session.admission import Admission, AdmissionClosed, Permit, QueueTimeout, QuotaExhausted
 from fusebill_async.session.call import Answer, Call, UnsettledError
 from fusebill_async.session.effects import Effects
-from fusebill_async.session.exchange import Exchange
+from fusebill_async.session.exchange import Exchange, Line
 from fusebill_async.session.hooks import Hooks
 from fusebill_async.session.pool import Pool
 from fusebill_async.session.sweeper import DeadlineSweeper
 from fusebill_async.settings import PoolSettings
-from fusebill_async.wire.answer import BODY_KEPT, UnrelatedAnswer, read_refusal, read_value
+from fusebill_async.wire.answer import (
+    BODY_KEPT,
+    UnrelatedAnswer,
+    explain_conflict,
+    read_refusal,
+    read_value,
+)
 
 logger = logging.getLogger("fusebill_async")
 
@@ -67,7 +73,7 @@ class SessionManager:
         self._pool_settings = pool
         self._users_session = users_session
         self._hooks = tuple(hooks)
-        self._pool: Pool | None = None
+        self._line: Line | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self._closing = False
@@ -85,8 +91,8 @@ class SessionManager:
         """Whether it has been closed."""
         return self._closed
 
-    def open(self) -> Pool:
-        """The pool, made on first use in the running event loop.
+    def open(self) -> Line:
+        """The pool and what goes with it, made on first use in the running event loop.
 
         Raises:
             ClientStateError: closed, or opened in another event loop.
@@ -99,15 +105,16 @@ class SessionManager:
                 raise ClientStateError(
                     "the client belongs to another event loop: make one client in each loop that uses it"
                 )
-            self._pool = Pool(
+            pool = Pool(
                 key=self._key,
                 base_url=self._base_url,
                 settings=self._pool_settings,
                 users_session=self._users_session,
             )
+            self._line = Line(pool, self.admission, self._sweeper, self.effects.now, RESPONSE_CAP)
             self._loop = running
-        assert self._pool is not None
-        return self._pool
+        assert self._line is not None
+        return self._line
 
     def stop_admitting(self) -> None:
         """Take no more calls, but for those that settle what is open."""
@@ -208,31 +215,20 @@ class SessionManager:
         )
 
     async def _exchange(self, call: Call, permit: Permit) -> Exchange:
-        pool = self.open()
+        line = self.open()
         assert call.request is not None
-        exchange = self._new_exchange(call, permit, pool)
+        exchange = Exchange(call, permit, line)
         await exchange.perform(call.request, self._timeout(call, exchange))
         # Every kept connection may turn out to be stale; a fresh one that is stale says that the peer is broken.
         stale = 0
         while exchange.stale and stale <= self._pool_settings.connections:
             stale += 1
-            exchange = self._new_exchange(call, permit, pool)
+            exchange = Exchange(call, permit, line)
             await exchange.perform(call.request, self._timeout(call, exchange))
         call.spent += exchange.received_at - exchange.started_at
         if exchange.status is not None:
             self.admission.answered(permit, exchange.status, exchange.headers, call.sent_at, exchange.received_at)
         return exchange
-
-    def _new_exchange(self, call: Call, permit: Permit, pool: Pool) -> Exchange:
-        return Exchange(
-            call,
-            permit,
-            pool=pool,
-            admission=self.admission,
-            sweeper=self._sweeper,
-            now=self.effects.now,
-            cap=RESPONSE_CAP,
-        )
 
     def _timeout(self, call: Call, exchange: Exchange) -> aiohttp.ClientTimeout:
         """Aiohttp times the connecting only; the sweeper times the rest."""
@@ -257,7 +253,7 @@ class SessionManager:
             value = read_value(operation, call.customer_id if operation.id_key else None, exchange.body)
         except UnrelatedAnswer as error:
             exchange.reason = str(error)
-            self.open().renew()
+            self.open().pool.renew()
             # No fault of ours to trace.
             logger.error("%s: %s; every pooled connection is given up", call.about, error)  # noqa: TRY400
             return None
@@ -314,6 +310,9 @@ class SessionManager:
     def _refusal(self, call: Call, exchange: Exchange) -> APIError:
         assert exchange.status is not None
         error = read_refusal(exchange.status, exchange.body, self._key)
+        hint = explain_conflict(call.operation, call.customer_id, error)
+        if hint:
+            error.args = (f"{error.message} ({hint})",)
         error.attempts = self._facts(call, exchange, "raised")["attempts"]
         error.operation, error.customer_id = call.operation.name, call.customer_id
         return error
@@ -351,7 +350,7 @@ class SessionManager:
     def _tell(self, call: Call, exchange: Exchange, number: int, followed: str) -> None:
         record = exchange.record(number, followed)
         if followed != "returned":
-            call.past.append(record)
+            call.past = (*call.past, record)
         for hooks in self._hooks:
             hooks.attempt_ended(call.operation.title, call.customer_id, record)
 
@@ -362,5 +361,5 @@ class SessionManager:
         self._closed = True
         self._sweeper.stop()
         self.admission.close()
-        if self._pool is not None:
-            await self._pool.aclose()
+        if self._line is not None:
+            await self._line.pool.aclose()

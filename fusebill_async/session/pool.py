@@ -18,6 +18,19 @@ from fusebill_async.session.observed import ObservedRequest, StaleConnectionErro
 from fusebill_async.settings import PoolSettings
 from fusebill_async.wire.request import Request
 
+_LONG_IDLE = 0.1
+"""Seconds. What came on a connection before that has been seen by the event loop; asking the kernel costs 4 us."""
+
+
+class Kept:
+    """What is remembered of a connection."""
+
+    __slots__ = ("epoch", "used_at")
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+        self.used_at = 0.0
+
 
 class Pool:
     """Connections, and the aiohttp session over them. Made inside a running event loop."""
@@ -30,9 +43,8 @@ class Pool:
         if users_session is not None and users_session.closed:
             raise ClientStateError("the aiohttp session that was handed in is closed")
         self._settings = settings
-        base = URL(base_url)
-        self._scheme, self._host, self._port = base.scheme, base.raw_host or "", base.port
-        self._path = base.raw_path
+        self._base = URL(base_url)
+        self._path = self._base.raw_path
         self._headers = {
             "Authorization": f"Basic {key}",
             "Content-Type": "application/json",
@@ -47,7 +59,7 @@ class Pool:
         )
         self.epoch = 0
         """Counts the times that every connection made before was given up."""
-        self._born: WeakKeyDictionary[ResponseHandler, int] = WeakKeyDictionary()
+        self._kept: WeakKeyDictionary[ResponseHandler, Kept] = WeakKeyDictionary()
 
     def _make_session(
         self, users_connector: aiohttp.BaseConnector | None, *, fresh: bool = False
@@ -69,10 +81,11 @@ class Pool:
     def url(self, request: Request) -> URL:
         """The address of a request, without parsing or quoting it anew."""
         path, _, query = request.target.partition("?")
+        if not query:
+            return self._base.with_path(self._path + path, encoded=True)
         return URL.build(
-            scheme=self._scheme,
-            host=self._host,
-            port=self._port,
+            scheme=self._base.scheme,
+            authority=self._base.raw_authority,
             path=self._path + path,
             query_string=query,
             encoded=True,
@@ -92,7 +105,7 @@ class Pool:
             middlewares=(observer,),
         )
 
-    def check(self, connection: Connection) -> None:
+    def check(self, connection: Connection, now: float) -> None:
         """Refuse a kept connection on which something is wrong, before a byte is written to it.
 
         aiohttp looks at a connection when it comes back to the pool, not when it leaves it, and would take an
@@ -104,13 +117,14 @@ class Pool:
         protocol = connection.protocol
         if protocol is None or protocol.should_close:
             raise StaleConnectionError("something waited on the connection before it was asked")
-        born = self._born.get(protocol)
-        if born is None:
-            self._born[protocol] = self.epoch
-        elif born != self.epoch:
+        kept = self._kept.get(protocol)
+        if kept is None:
+            kept = self._kept[protocol] = Kept(self.epoch)
+        elif kept.epoch != self.epoch:
             raise StaleConnectionError("the connection was made before an answer to another question came")
-        elif _readable(connection):
+        elif now - kept.used_at > _LONG_IDLE and _readable(connection):
             raise StaleConnectionError("the service closed the idle connection, or spoke unasked")
+        kept.used_at = now
 
     def renew(self) -> None:
         """Give up every connection made so far; those in use end their exchange first."""

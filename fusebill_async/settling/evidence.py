@@ -11,21 +11,7 @@ import attrs
 from fusebill_async.operations import Operation, Safety
 from fusebill_async.outcome import Attribution
 from fusebill_async.settling.goals import Verdict, judge, same_value
-from fusebill_async.settling.intent import Reading
-
-
-@attrs.frozen(kw_only=True)
-class Before:
-    """What was known of a customer before the send.
-
-    `given` says that the caller handed it in, or that the call itself read it; otherwise it is the last answer
-    about that customer that this client saw.
-    """
-
-    status: str | None
-    modified: str | None
-    fields: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
-    given: bool = False
+from fusebill_async.settling.intent import Before, Reading
 
 
 @attrs.frozen(kw_only=True)

@@ -50,6 +50,46 @@ class Reading:
         return fields
 
 
+@attrs.define(kw_only=True, eq=False)
+class Before:
+    """What was known of a customer before the send. The wire is decoded when somebody asks: most writes just work.
+
+    Attributes:
+        wire: the customer as it came; None if only the summary is known.
+        given: the caller handed it in, or the call itself read it; otherwise it is the last answer about that
+            customer that this client saw.
+    """
+
+    wire: bytes | None = None
+    given: bool = False
+    _summary: tuple[str | None, str | None] | None = attrs.field(default=None, alias="summary")
+    _fields: Mapping[str, Any] | None = attrs.field(default=None, init=False)
+
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        """The customer's keys and values; empty if only the summary is known."""
+        if self._fields is None:
+            self._fields = {} if self.wire is None else decode_json(self.wire)
+        return self._fields
+
+    @property
+    def summary(self) -> tuple[str | None, str | None]:
+        """The status and the `modifiedTimestamp`, as they came."""
+        if self._summary is None:
+            self._summary = self.fields.get("status"), self.fields.get("modifiedTimestamp")
+        return self._summary
+
+    @property
+    def status(self) -> str | None:
+        """The service status."""
+        return self.summary[0]
+
+    @property
+    def modified(self) -> str | None:
+        """`modifiedTimestamp` as it came, all seven digits."""
+        return self.summary[1]
+
+
 @attrs.define(kw_only=True)
 class Intent:
     """A write that may have been sent and has no known outcome.
@@ -61,7 +101,7 @@ class Intent:
         named: wire keys and values that the caller gave, for comparing a later read with them.
         opened_at: the service's time (epoch seconds) before which it was certainly not sent; by the local clock
             with a wide margin as long as the service has not told its time.
-        before: what was known of the customer before: (status, modifiedTimestamp), None if nothing was.
+        known: what was known of the customer before, None if nothing was.
     """
 
     id: str
@@ -69,7 +109,13 @@ class Intent:
     customer_id: int | None
     named: Mapping[str, Any]
     opened_at: float
-    before: tuple[str | None, str | None] | None = None
+    _before: tuple[str | None, str | None] | None = attrs.field(default=None, alias="before")
+    known: Before | None = attrs.field(default=None, eq=False, repr=False)
+
+    @property
+    def before(self) -> tuple[str | None, str | None] | None:
+        """The status and the `modifiedTimestamp` from before: what a store keeps of it."""
+        return self._before if self.known is None else self.known.summary
 
 
 @attrs.frozen(kw_only=True)

@@ -53,7 +53,7 @@ def response_of(
     attribution: Attribution = Attribution.OURS,
 ) -> Response[Any]:
     """The response that a good answer is."""
-    return Response[Any](
+    return Response(
         value=answer.value,
         status=answer.status,
         headers=answer.headers,

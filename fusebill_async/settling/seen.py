@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from fusebill_async.converting import decode_json
 from fusebill_async.models import Activation, Customer
-from fusebill_async.settling.evidence import Before
+from fusebill_async.settling.intent import Before
 
 _KEPT = 512
-"""Customers remembered; a megabyte at most. What is forgotten costs certainty, never correctness."""
+"""Customers remembered, up to twice as many; what is forgotten costs certainty, never correctness."""
 
 
 class LastSeen:
     """Remembers the bytes of the last customers that the service sent, and when they came."""
 
     def __init__(self) -> None:
-        self._wires: dict[int, tuple[bytes, float]] = {}
+        # Two generations: when the young one is full it becomes the old one, and the old one is forgotten.
+        self._young: dict[int, tuple[bytes, float]] = {}
+        self._old: dict[int, tuple[bytes, float]] = {}
 
     def remember(self, answered: Customer | Activation, now: float) -> None:
         """Remember a customer that has come from the service at the time `now` (seconds)."""
@@ -26,28 +27,19 @@ class LastSeen:
         wire = customer.wire
         if wire is None:
             return
-        wires = self._wires
-        wires.pop(customer.id, None)
-        wires[customer.id] = wire, now
-        if len(wires) > _KEPT:
-            del wires[next(iter(wires))]
+        self._young[customer.id] = wire, now
+        if len(self._young) >= _KEPT:
+            self._old, self._young = self._young, {}
 
     def before(self, customer_id: int) -> Before | None:
         """What is known of a customer, None if it has not been seen lately."""
-        seen = self._wires.get(customer_id)
-        return None if seen is None else before_of_wire(seen[0], given=False)
+        seen = self._seen(customer_id)
+        return None if seen is None else Before(wire=seen[0])
 
     def age(self, customer_id: int, wire: bytes, now: float) -> float:
         """Seconds since these bytes came, if they are the last that came of that customer; else infinite."""
-        seen = self._wires.get(customer_id)
+        seen = self._seen(customer_id)
         return now - seen[1] if seen is not None and seen[0] is wire else float("inf")
 
-    def forget(self, customer_id: int) -> None:
-        """What came last is known to be outdated."""
-        self._wires.pop(customer_id, None)
-
-
-def before_of_wire(wire: bytes, *, given: bool) -> Before:
-    """The state from before that the bytes of a customer are."""
-    fields = decode_json(wire)
-    return Before(status=fields.get("status"), modified=fields.get("modifiedTimestamp"), fields=fields, given=given)
+    def _seen(self, customer_id: int) -> tuple[bytes, float] | None:
+        return self._young.get(customer_id) or self._old.get(customer_id)

@@ -13,6 +13,7 @@ from typing import Any
 
 import attrs
 
+from fusebill_async.converting import UnreadableAnswer, decode_customer
 from fusebill_async.errors import (
     APIError,
     ClientStateError,
@@ -24,7 +25,7 @@ from fusebill_async.errors import (
     UnresolvedWritesWarning,
 )
 from fusebill_async.models import Activation, Customer
-from fusebill_async.operations import BY_TITLE, GET, Operation, Safety
+from fusebill_async.operations import BY_TITLE, GET, LIST, FoundByReference, Operation, Safety
 from fusebill_async.outcome import Attribution, ConfirmedBy, Outcome
 from fusebill_async.policy.priority import Priority
 from fusebill_async.policy.retry import RetryBudget
@@ -33,12 +34,13 @@ from fusebill_async.session.call import Answer, Call, CallOptions, UnsettledErro
 from fusebill_async.session.hooks import Hooks
 from fusebill_async.session.manager import SessionManager
 from fusebill_async.settings import RetryPolicy, SettlingPolicy, Timeouts
-from fusebill_async.settling.evidence import Before, SendTime, attribute, untouched
+from fusebill_async.settling.evidence import SendTime, attribute, untouched
 from fusebill_async.settling.goals import Verdict, judge
-from fusebill_async.settling.intent import Intent, Reading, UnresolvedWrite
+from fusebill_async.settling.intent import Before, Intent, Reading, UnresolvedWrite
 from fusebill_async.settling.outage import ProbeGate
 from fusebill_async.settling.protocols import Store
 from fusebill_async.settling.response import Response, response_of
+from fusebill_async.settling.searching import search_request, searchable_reference, weigh
 from fusebill_async.settling.seen import LastSeen
 from fusebill_async.settling.write import Write, listed
 from fusebill_async.wire.request import build_request
@@ -47,6 +49,9 @@ logger = logging.getLogger("fusebill_async")
 
 _CLOCK_MARGIN = 300.0
 """Seconds that the local clock may be off, as long as the service has not told its time."""
+
+_MADE_KEPT = 512
+"""Customers remembered as made by creates that are settled."""
 
 
 @attrs.frozen(kw_only=True)
@@ -99,7 +104,9 @@ class Settler:
         self._gate = ProbeGate(policy, session.effects.sleep)
         self._under_way: set[Write] = set()
         self._unknown: dict[str, Write] = {}
-        self._names = (f"{uuid.uuid4().hex[:12]}-{number}" for number in itertools.count(1))
+        self._made: dict[int, None] = {}
+        self._name = uuid.uuid4().hex[:12]
+        self._numbers = itertools.count(1)
         reads_once = RetryPolicy(max_attempts=1, budget_ratio=1.0)
         self._read_options = CallOptions(
             timeouts=attrs.evolve(timeouts, queue=None),
@@ -123,17 +130,23 @@ class Settler:
         write.noticed = loop.create_future()
         task = write.task = loop.create_task(self._carry_out(write))
         self._under_way.add(write)
-        task.add_done_callback(lambda _: self._ended(write))
         try:
             await write.noticed
-            if not task.done():
+            if write.settling:
                 await self._wait_for_settling(task)
         except asyncio.CancelledError:
             if not write.call.at_risk or write.call.options.on_cancel == "abort":
                 task.cancel()
             raise
-        if task.done():
-            return task.result()
+        if write.error is not None:
+            raise write.error
+        if write.response is not None:
+            return write.response
+        # Only closing the client cancels the task of a write whose caller still waits.
+        if write.state == "unknown":
+            raise self._unknown_error(write, "the client was closed")
+        if not write.settling:
+            raise ClientStateError(f"{write.call.about} was not sent: the client was closed", **write.call.facts)
         assert write.intent is not None
         raise OutcomeUnknownError(
             f"{write.call.about} was sent, and reading the customer has not settled it within "
@@ -143,20 +156,12 @@ class Settler:
             **write.call.facts,
         )
 
-    async def _wait_for_settling(self, task: asyncio.Task[Response[Any]]) -> None:
+    async def _wait_for_settling(self, task: asyncio.Task[None]) -> None:
         clock = asyncio.ensure_future(self.session.effects.sleep(self.policy.wait))
         try:
             await asyncio.wait({task, clock}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             clock.cancel()
-
-    def _ended(self, write: Write) -> None:
-        self._under_way.discard(write)
-        task = write.task
-        assert task is not None
-        if not task.cancelled() and task.exception() is not None and write.noticed and write.noticed.cancelled():
-            logger.warning("%s, whose caller was cancelled, ended with: %s", write.call.about, task.exception())
-        write.notice()
 
     def remember(self, answered: Customer | Activation) -> None:
         """Keep what the service has just sent as the state from before the next write."""
@@ -164,33 +169,42 @@ class Settler:
 
     # --- the task of a write
 
-    async def _carry_out(self, write: Write) -> Response[Any]:
+    async def _carry_out(self, write: Write) -> None:
+        """The whole of a write, in its task. Its end is left on the write, whoever is there to look at it."""
         call = write.call
         customer_id = call.customer_id
-        if customer_id is not None:
-            await self._lock(call, customer_id)
-        try:
-            if write.before is None and customer_id is not None:
-                write.before = self.seen.before(customer_id)
-            if write.prepare is None:
-                await self._open_intent(write)
-            else:
-                call.prepare = self._preparation(write)
-            return await self._until_settled(write)
-        finally:
-            await self._leave(write)
-            if customer_id is not None:
-                await self.store.locks.release(customer_id)
-
-    async def _lock(self, call: Call, customer_id: int) -> None:
         locks = self.store.locks
-        if locks.acquire_now(customer_id):
-            return
+        try:
+            if customer_id is not None and not locks.acquire_now(customer_id):
+                await self._wait_for_lock(call, customer_id)
+            try:
+                if write.before is None and customer_id is not None:
+                    write.before = self.seen.before(customer_id)
+                if write.prepare is None:
+                    await self._open_intent(write)
+                else:
+                    call.prepare = self._preparation(write)
+                write.response = await self._until_settled(write)
+            finally:
+                try:
+                    await self._leave(write)
+                finally:
+                    if customer_id is not None:
+                        await locks.release(customer_id)
+        except Exception as error:  # noqa: BLE001 (raised by whoever waits for the write)
+            write.error = error
+            if write.noticed is not None and write.noticed.cancelled():
+                logger.warning("%s, whose caller was cancelled, ended with: %s", call.about, error)
+        finally:
+            self._under_way.discard(write)
+            write.notice()
+
+    async def _wait_for_lock(self, call: Call, customer_id: int) -> None:
         queue = call.options.timeouts.queue
         started = self.session.effects.now()
         in_time = True
         try:
-            await locks.acquire(customer_id, queue)
+            await self.store.locks.acquire(customer_id, queue)
         except TimeoutError:
             in_time = False
         call.queued += self.session.effects.now() - started
@@ -212,14 +226,13 @@ class Settler:
     async def _open_intent(self, write: Write) -> None:
         if write.intent is not None:
             return
-        before = write.before
         write.intent = Intent(
-            id=next(self._names),
+            id=f"{self._name}-{next(self._numbers)}",
             operation=write.call.operation.title,
             customer_id=write.call.customer_id,
             named=write.named,
             opened_at=self._service_time(),
-            before=(before.status, before.modified) if before is not None else None,
+            known=write.before,
         )
         await self.store.ledger.open(write.intent)
 
@@ -252,8 +265,10 @@ class Settler:
                     raise
                 refusal = error
             else:
-                if call.customer_id is not None and isinstance(answer.value, (Customer, Activation)):
+                if isinstance(answer.value, (Customer, Activation)):
                     self.remember(answer.value)
+                if call.operation.safety is Safety.CREATE:
+                    self._note_made(answer.value)
                 return response_of(call, answer)
             if refusal is not None:
                 return await self._after_refusal(write, refusal)
@@ -262,7 +277,7 @@ class Settler:
             if settled.outcome is Outcome.APPLIED:
                 return self._confirmed(write, settled)
             if settled.outcome is Outcome.UNKNOWN:
-                raise self._unknown_error(write, settled)
+                raise self._unknown_error(write, settled.reason)
             call.at_risk = False
             if not self._may_send_again(write):
                 raise self._not_applied_error(write, settled)
@@ -280,17 +295,10 @@ class Settler:
 
     async def _after_refusal(self, write: Write, refusal: APIError) -> Response[Any]:
         """A refusal after an unknown attempt may mean that the lost attempt did it: "already so" is evidence."""
-        answer = await self._read_once(write.call)
-        if answer is not None:
-            reading = Reading.of(answer.value)
-            if judge(write.call.operation.goal, reading.fields, write.named) is Verdict.MET:
-                attribution = attribute(
-                    write.call.operation, write.named, write.before, reading, self._send_time(write)
-                )
-                settled = Settled(
-                    outcome=Outcome.APPLIED, reading=reading, reason="", answer=answer, attribution=attribution
-                )
-                return self._confirmed(write, settled)
+        answer = await self._read_once(write) if _can_be_read(write) else None
+        settled = None if answer is None else self._decide(write, answer, "")
+        if settled is not None and settled.outcome is Outcome.APPLIED:
+            return self._confirmed(write, settled)
         raise refusal
 
     # --- settling
@@ -312,6 +320,8 @@ class Settler:
     async def _read_until_decided(self, write: Write, reason: str) -> Settled:
         """Read until the goal is met, is missed for good, or cannot be told."""
         policy, effects, call = self.policy, self.session.effects, write.call
+        if not _can_be_read(write):
+            return Settled(outcome=Outcome.UNKNOWN, reading=None, reason=f"{reason}; no read can tell")
         give_up = effects.now() + policy.give_up
         quiet = policy.quiet_seconds(moves_money=call.operation.moves_money)
         misses: list[float] = []
@@ -323,33 +333,65 @@ class Settler:
                 return Settled(
                     outcome=Outcome.UNKNOWN, reading=write.last_reading, reason=f"{reason}; every read failed"
                 )
-            reading = _reading(answer)
-            write.last_reading = reading
-            sent = self._send_time(write)
-            operation, named, before = call.operation, write.named, write.before
-            verdict = judge(operation.goal, reading.fields, named) if reading.status is not None else Verdict.MISSED
-            if verdict is Verdict.MET:
-                return Settled(
-                    outcome=Outcome.APPLIED,
-                    reading=reading,
-                    reason=reason,
-                    answer=answer,
-                    attribution=attribute(operation, named, before, reading, sent),
-                )
-            if verdict is Verdict.UNDECIDED or not untouched(operation, named, before, reading, sent):
-                told = "no read can tell" if verdict is Verdict.UNDECIDED else "the customer was changed since"
-                return Settled(outcome=Outcome.UNKNOWN, reading=reading, reason=f"{reason}; {told}")
+            settled = self._decide(write, answer, reason)
+            if settled is not None:
+                return settled
             misses.append(now)
             if len(misses) >= policy.misses and now - misses[0] >= quiet:
-                return Settled(outcome=Outcome.NOT_APPLIED, reading=reading, reason=reason)
+                return Settled(outcome=Outcome.NOT_APPLIED, reading=write.last_reading, reason=reason)
             share = quiet * policy.quiet_growth ** (len(misses) - 1) / (policy.misses - 1)
             await effects.sleep(max(0.0, misses[-1] + share - effects.now()))
+
+    def _decide(self, write: Write, answer: Answer, reason: str) -> Settled | None:
+        """What one read shows; None if it misses the goal and the customer stands as it did before."""
+        operation, named, before = write.call.operation, write.named, write.before
+        sent = self._send_time(write)
+        if isinstance(operation.goal, FoundByReference):
+            return self._decide_search(write, answer, reason, sent)
+        reading = write.last_reading = _reading(answer)
+        verdict = judge(operation.goal, reading.fields, named) if reading.status is not None else Verdict.MISSED
+        if verdict is Verdict.MET:
+            attribution = attribute(operation, named, before, reading, sent)
+            return Settled(
+                outcome=Outcome.APPLIED, reading=reading, reason=reason, answer=answer, attribution=attribution
+            )
+        if verdict is Verdict.UNDECIDED or not untouched(operation, named, before, reading, sent):
+            told = "no read can tell" if verdict is Verdict.UNDECIDED else "the customer was changed since"
+            return Settled(outcome=Outcome.UNKNOWN, reading=reading, reason=f"{reason}; {told}")
+        return None
+
+    def _decide_search(self, write: Write, answer: Answer, reason: str, sent: SendTime | None) -> Settled | None:
+        """What a search for a created customer shows; None if there is none."""
+        if write.created_after is None and sent is not None:
+            # A later attempt must not hide what an earlier one made, so the first one's time stands.
+            write.created_after = sent.earliest
+        found = weigh(answer.value, write.named, write.created_after, self._made)
+        reading = write.last_reading = None if found.customer is None else Reading.of(found.customer)
+        if found.doubt:
+            return Settled(outcome=Outcome.UNKNOWN, reading=reading, reason=f"{reason}; {found.doubt}")
+        if reading is None:
+            return None
+        self._note_made(reading.customer)
+        # It was made after the send, with every field as it was sent.
+        return Settled(
+            outcome=Outcome.APPLIED,
+            reading=reading,
+            reason=reason,
+            answer=attrs.evolve(answer, value=found.customer),
+            attribution=Attribution.OURS,
+        )
+
+    def _note_made(self, customer: Any) -> None:
+        """Remember whose create made a customer, so that it is not taken for the work of another one."""
+        self._made[customer.id] = None
+        if len(self._made) > _MADE_KEPT:
+            del self._made[next(iter(self._made))]
 
     async def _read(self, write: Write, give_up: float) -> Answer | None:
         """Read until a read succeeds; None when it is time to give up."""
 
         async def attempt() -> Answer | None:
-            return await self._read_once(write.call)
+            return await self._read_once(write)
 
         while self.session.effects.now() < give_up:
             answer = await self._gate.read(attempt)
@@ -357,21 +399,31 @@ class Settler:
                 return answer
         return None
 
-    async def _read_once(self, call: Call) -> Answer | None:
-        """Read the customer; a `NotFoundError` is an answer too, with the value None."""
-        if call.customer_id is None:
-            return None
-        read = Call(GET, call.customer_id, build_request(GET, call.customer_id), self._read_options)
+    async def _read_once(self, write: Write) -> Answer | None:
+        """Read the customer, or search for it; a `NotFoundError` is an answer too, with the value None."""
+        read = self._read_call(write)
         try:
-            return await self.session.send(read)
+            answer = await self.session.send(read)
+            if read.operation is LIST:
+                answer.value = [decode_customer(text) for text in answer.value]
         except NotFoundError as error:
             now = self.session.effects.now()
-            return Answer(None, error.status, {}, read.sent_at, now, 1) if error.errors else None
+            told = bool(error.errors) and read.operation is GET
+            return Answer(None, error.status, {}, read.sent_at, now, 1) if told else None
         except ClientStateError:
             raise
-        except FusebillError as error:
-            logger.info("a settling read of customer %s failed: %s", call.customer_id, error)
+        except (FusebillError, UnreadableAnswer) as error:
+            logger.info("a settling read of %s failed: %s", write.call.about, error)
             return None
+        return answer
+
+    def _read_call(self, write: Write) -> Call:
+        if write.call.customer_id is not None:
+            request = build_request(GET, write.call.customer_id)
+            return Call(GET, write.call.customer_id, request, self._read_options)
+        reference = searchable_reference(write.named)
+        assert reference is not None
+        return Call(LIST, None, search_request(reference), self._read_options)
 
     def _send_time(self, write: Write) -> SendTime | None:
         """When the latest attempt was sent, by the service's clock."""
@@ -394,12 +446,13 @@ class Settler:
         response.value = value
         return response
 
-    def _unknown_error(self, write: Write, settled: Settled) -> OutcomeUnknownError:
-        status = settled.reading.status if settled.reading is not None else None
+    def _unknown_error(self, write: Write, reason: str) -> OutcomeUnknownError:
+        reading = write.last_reading
+        status = reading.status if reading is not None else None
         read = f"; the customer was last read with status {status}" if status else ""
         return OutcomeUnknownError(
-            f"{write.call.about} was sent, and its outcome is unknown: {settled.reason}{read}",
-            reading=settled.reading,
+            f"{write.call.about} was sent, and its outcome is unknown: {reason}{read}",
+            reading=reading,
             intent_id=write.intent.id if write.intent is not None else None,
             **write.call.facts,
         )
@@ -407,9 +460,12 @@ class Settler:
     def _not_applied_error(self, write: Write, settled: Settled) -> NotAppliedError:
         quiet = self.policy.quiet_seconds(moves_money=write.call.operation.moves_money)
         again = "" if write.resend else "; it was not sent again, since resend=True was not given"
+        shown = "reads {} s apart show the customer as it was before"
+        if write.call.customer_id is None:
+            shown = "searches for its reference {} s apart found no such customer"
         return NotAppliedError(
-            f"{write.call.about} did not happen: {settled.reason}, and reads {quiet:g} s apart show the customer "
-            f"as it was before{again}. This rests on no effect coming later than {quiet:g} s after it was sent",
+            f"{write.call.about} did not happen: {settled.reason}, and {shown.format(f'{quiet:g}')}"
+            f"{again}. This rests on no effect coming later than {quiet:g} s after it was sent",
             quiet_period=quiet,
             reading=settled.reading,
             **write.call.facts,
@@ -447,7 +503,7 @@ class Settler:
         operation: Operation = BY_TITLE[intent.operation]
         before = None
         if intent.before is not None:
-            before = Before(status=intent.before[0], modified=intent.before[1])
+            before = Before(summary=intent.before)
         call = Call(operation, intent.customer_id, None, self._read_options)
         call.at_risk = True
         return Write(call, intent.named, resend=False, before=before, intent=intent)
@@ -498,24 +554,31 @@ class Settler:
             logger.warning("closed with unresolved writes: %s", names)
 
 
+def _can_be_read(write: Write) -> bool:
+    """Whether there is a customer to read, or something to search for."""
+    if write.call.customer_id is not None:
+        return True
+    searched = isinstance(write.call.operation.goal, FoundByReference)
+    return searched and searchable_reference(write.named) is not None
+
+
 def _reading(answer: Answer) -> Reading:
     return Reading(status=None, modified=None) if answer.value is None else Reading.of(answer.value)
 
 
 def _ended_well(write: Write) -> Resolution:
     """The resolution of a write that came to its end by itself while it was waited for."""
-    assert write.task is not None
     assert write.intent is not None
     shown = listed(write.intent, "settled")
-    error = None if write.task.cancelled() else write.task.exception()
-    if isinstance(error, FusebillError):
-        return Resolution(write=shown, outcome=error.outcome, attribution=None, customer=None, reason=str(error))
-    response = write.task.result()
-    value = response.value
+    if write.error is not None:
+        outcome = write.error.outcome if isinstance(write.error, FusebillError) else Outcome.UNKNOWN
+        return Resolution(write=shown, outcome=outcome, attribution=None, customer=None, reason=str(write.error))
+    assert write.response is not None
+    value = write.response.value
     return Resolution(
         write=shown,
         outcome=Outcome.APPLIED,
-        attribution=response.attribution,
+        attribution=write.response.attribution,
         customer=value.customer if isinstance(value, Activation) else value,
         reason="",
     )

@@ -10,15 +10,11 @@ import attrs
 
 from fusebill_async.session.admission import Permit
 from fusebill_async.session.call import Call
-from fusebill_async.settling.evidence import Before
-from fusebill_async.settling.intent import Intent, Reading, UnresolvedWrite
+from fusebill_async.settling.intent import Before, Intent, Reading, UnresolvedWrite
 from fusebill_async.settling.response import Response
 
 Preparation: TypeAlias = "Callable[[Write, Permit], Awaitable[None]]"
 """Makes the request of a write right before it is sent, and fills in `named` and `before`."""
-
-Search: TypeAlias = "Callable[[Write], Awaitable[tuple[Any, bool] | None]]"
-"""Looks for what a create would have made: (what was found or None, whether that proves anything); None failed."""
 
 
 @attrs.define(eq=False)
@@ -30,14 +26,17 @@ class Write:
     resend: bool
     before: Before | None = None
     prepare: Preparation | None = None
-    search: Search | None = None
 
     intent: Intent | None = None
     doubtful: bool = False
     """An earlier attempt of this write was unknown."""
+    created_after: float | None = None
+    """The service's time (epoch seconds) before which a create was certainly not sent, in any attempt."""
     state: str = "in flight"
     last_reading: Reading | None = None
-    task: asyncio.Task[Response[Any]] | None = None
+    response: Response[Any] | None = None
+    error: Exception | None = None
+    task: asyncio.Task[None] | None = None
     noticed: asyncio.Future[None] | None = None
     """Resolved when the task has ended or has begun to settle: the caller waits for that."""
 
