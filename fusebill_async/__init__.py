@@ -58,8 +58,8 @@ from fusebill_async.settings import (
     UpdatePolicy,
 )
 from fusebill_async.settling.intent import Reading, UnresolvedWrite
+from fusebill_async.settling.resolution import Resolution
 from fusebill_async.settling.response import Response
-from fusebill_async.settling.settler import Resolution
 from fusebill_async.updating.merging import Change, UpdatePlan
 
 __all__ = [

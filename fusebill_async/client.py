@@ -36,8 +36,9 @@ from fusebill_async.settings import (
 )
 from fusebill_async.settling.intent import UnresolvedWrite
 from fusebill_async.settling.protocols import Store
+from fusebill_async.settling.resolution import Resolution
 from fusebill_async.settling.response import Response
-from fusebill_async.settling.settler import Resolution, Settler
+from fusebill_async.settling.settler import Settler
 from fusebill_async.stores.memory import MemoryStore
 from fusebill_async.wire.checks import check_base_url, check_key
 
@@ -202,6 +203,7 @@ class FusebillClient(_Handle):
         self._store: Store = MemoryStore() if store is None else store
         self._store.open(hashlib.sha256(f"{base_url}\n{key}".encode()).hexdigest()[:32])
         clock = ServiceClock()
+        quota_policy = _of(QuotaPolicy, quota, "quota")
         listeners = tuple(hooks)
         manager = SessionManager(
             key=key,
@@ -209,7 +211,8 @@ class FusebillClient(_Handle):
             pool=pooling,
             admission=Admission(
                 places=pooling.connections,
-                policy=_of(QuotaPolicy, quota, "quota"),
+                policy=quota_policy,
+                shared=self._store.quota(quota_policy),
                 effects=effects,
                 clock=clock,
                 on_threshold=_threshold_hook(listeners),

@@ -44,6 +44,8 @@ class Call:
     """The service may have acted on it: a connection was handed out, and no answer has said otherwise."""
     sent_at: float = 0.0
     """When the latest attempt was handed its connection, by the session's clock in seconds."""
+    first_sent_at: float = 0.0
+    """The same of the first attempt."""
     past: Sequence[Attempt] = ()
     """The attempts that failed."""
     tries: int = 0

@@ -90,6 +90,8 @@ class Exchange:
         """From here on the service may act."""
         call = self._call
         self.silent_since = call.sent_at = self._line.now()
+        if not call.first_sent_at:
+            call.first_sent_at = call.sent_at
         self.phase = Phase.SENT
         call.at_risk = True
         self._line.admission.sent(self._permit)

@@ -42,6 +42,7 @@ from fusebill_async.wire.answer import (
     read_refusal,
     read_value,
 )
+from fusebill_async.wire.redact import redact_bytes
 
 logger = logging.getLogger("fusebill_async")
 
@@ -201,16 +202,21 @@ class SessionManager:
                 f"429: {call.about} was refused for the quota, and could not wait for the next window",
                 status=429,
                 opens_at=ended.opens_at,
+                outcome=_outcome_before(call),
                 **call.facts,
             )
         if isinstance(ended, QuotaExhausted) or ended.waited_for == "quota":
             opens = f"; it opens at {ended.opens_at:%Y-%m-%d %H:%M:%S} UTC" if ended.opens_at else ""
             return QuotaExhaustedError(
-                f"{call.about} was not sent: the quota is used up{opens}", opens_at=ended.opens_at, **call.facts
+                f"{call.about} was not sent: the quota is used up{opens}",
+                opens_at=ended.opens_at,
+                outcome=_outcome_before(call),
+                **call.facts,
             )
         return RequestTimeoutError(
             f"{call.about} was not sent: no connection of the pool came free within "
             f"{call.options.timeouts.queue} s (Timeouts(queue=), PoolSettings(connections=))",
+            outcome=_outcome_before(call),
             **call.facts,
         )
 
@@ -271,7 +277,7 @@ class SessionManager:
                 f"{call.about} was answered with status {status}: the service may have acted on a preview. "
                 "Look at the customer's invoices before anything else",
                 status=exchange.status,
-                body=exchange.body[:BODY_KEPT],
+                body=redact_bytes(exchange.body, self._key)[:BODY_KEPT],
                 **self._facts(call, exchange, "raised"),
             )
 
@@ -325,9 +331,10 @@ class SessionManager:
         tries = f"after {call.tries} attempts" if call.tries > 1 else "in one attempt"
         if exchange.phase.nothing_sent:
             text = f"{call.about} was not sent: no connection {tries} ({exchange.reason})"
+            outcome = _outcome_before(call)
             if exchange.expired:
-                return RequestTimeoutError(text, **facts)
-            return ConnectError(text, **facts)
+                return RequestTimeoutError(text, outcome=outcome, **facts)
+            return ConnectError(text, outcome=outcome, **facts)
         if exchange.expired:
             return RequestTimeoutError(
                 f"{call.about} failed {tries}: {exchange.reason}", outcome=Outcome.UNKNOWN, **facts
@@ -338,7 +345,7 @@ class SessionManager:
             return InvalidResponseError(
                 f"{call.about} failed {tries}: {exchange.status}, {reason}",
                 status=exchange.status,
-                body=exchange.body[:BODY_KEPT],
+                body=redact_bytes(exchange.body, self._key)[:BODY_KEPT],
                 **facts,
             )
         return ConnectionLostError(f"{call.about} failed {tries}: {exchange.reason}", **facts)
@@ -360,6 +367,14 @@ class SessionManager:
             return
         self._closed = True
         self._sweeper.stop()
-        self.admission.close()
+        await self.admission.aclose()
         if self._line is not None:
             await self._line.pool.aclose()
+
+
+def _outcome_before(call: Call) -> Outcome:
+    """What is known of a call whose last attempt was not sent, by the attempts before it."""
+    sent = [attempt for attempt in call.past if not attempt.phase.nothing_sent]
+    if not sent:
+        return Outcome.NOT_SENT
+    return Outcome.REJECTED if all(attempt.status == 429 for attempt in sent) else Outcome.UNKNOWN

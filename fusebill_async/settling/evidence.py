@@ -32,10 +32,12 @@ def attribute(
     """Whose work it is that the goal stands, after a write whose answer was lost."""
     modified = _epoch(after)
     surely_older = modified is not None and sent is not None and modified < sent.earliest
-    if before is not None and before.fields and judge(operation.goal, before.fields, named) is Verdict.MET:
+    # A customer that has not been modified since it was seen shows what it showed then: the goal met, or else a
+    # service that does not bump the timestamp with this operation, and then the times are no evidence.
+    unmodified = before is not None and before.modified is not None and before.modified == after.modified
+    if unmodified and before is not None and judge(operation.goal, before.fields, named) is Verdict.MET:
         return Attribution.ALREADY
-    # A service that does not bump the timestamp with this operation shows the one from before; that is no evidence.
-    if surely_older and not (before is not None and before.modified == after.modified):
+    if surely_older and not unmodified:
         return Attribution.ALREADY
     if not operation.moves_money:
         return Attribution.OURS
@@ -52,8 +54,8 @@ def untouched(
 ) -> bool:
     """Whether a customer that misses the goal stands as it did before the send, as far as that can be proven."""
     if after.status is None:
-        # No such customer: nothing can have happened to it.
-        return True
+        # No such customer: nothing can have happened to it, unless it was there before.
+        return before is None
     if before is not None:
         if before.status != after.status:
             return False

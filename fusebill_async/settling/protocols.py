@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Protocol
 
+from fusebill_async.session.admission import SharedQuota
 from fusebill_async.settings import QuotaPolicy
 from fusebill_async.settling.intent import Intent
 
@@ -26,7 +27,17 @@ class Ledger(Protocol):
 
 
 class CustomerLocks(Protocol):
-    """A lock for each customer; every write holds the lock of its customer until its outcome is known."""
+    """A lock for each customer; every write holds the lock of its customer until its outcome is known.
+
+    Attributes:
+        shared: whether others than this process take them, so that a reading from before a lock was taken may be
+            older than somebody else's write, however young it is.
+    """
+
+    @property
+    def shared(self) -> bool:
+        """See above."""
+        ...
 
     def acquire_now(self, customer_id: int) -> bool:
         """Take the lock if that needs no waiting."""
@@ -74,7 +85,7 @@ class Store(Protocol):
         """Begin to serve one account, named by a hash of its key and base URL. Called once a client, before use."""
         ...
 
-    def quota(self, policy: QuotaPolicy) -> Any | None:
+    def quota(self, policy: QuotaPolicy) -> SharedQuota | None:
         """The budget that the processes of the account share; None keeps it inside this process."""
         ...
 

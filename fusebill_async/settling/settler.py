@@ -11,77 +11,34 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-import attrs
-
-from fusebill_async.converting import UnreadableAnswer, decode_customer
 from fusebill_async.errors import (
-    APIError,
     ClientStateError,
     FusebillError,
     NotAppliedError,
-    NotFoundError,
     OutcomeUnknownError,
     RequestTimeoutError,
     UnresolvedWritesWarning,
 )
 from fusebill_async.models import Activation, Customer
-from fusebill_async.operations import BY_TITLE, GET, LIST, FoundByReference, Operation, Safety
-from fusebill_async.outcome import Attribution, ConfirmedBy, Outcome
-from fusebill_async.policy.priority import Priority
-from fusebill_async.policy.retry import RetryBudget
+from fusebill_async.operations import BY_TITLE, Operation, Safety
+from fusebill_async.outcome import ConfirmedBy, Outcome
 from fusebill_async.session.admission import Permit
-from fusebill_async.session.call import Answer, Call, CallOptions, UnsettledError
+from fusebill_async.session.call import Answer, Call, UnsettledError
 from fusebill_async.session.hooks import Hooks
 from fusebill_async.session.manager import SessionManager
-from fusebill_async.settings import RetryPolicy, SettlingPolicy, Timeouts
-from fusebill_async.settling.evidence import SendTime, attribute, untouched
-from fusebill_async.settling.goals import Verdict, judge
-from fusebill_async.settling.intent import Before, Intent, Reading, UnresolvedWrite
-from fusebill_async.settling.outage import ProbeGate
+from fusebill_async.settings import SettlingPolicy, Timeouts
+from fusebill_async.settling.inquiry import Inquiry, Settled, shows_effect
+from fusebill_async.settling.intent import Before, Intent, UnresolvedWrite
 from fusebill_async.settling.protocols import Store
+from fusebill_async.settling.resolution import Resolution, resolution_of
 from fusebill_async.settling.response import Response, response_of
-from fusebill_async.settling.searching import search_request, searchable_reference, weigh
 from fusebill_async.settling.seen import LastSeen
 from fusebill_async.settling.write import Write, listed
-from fusebill_async.wire.request import build_request
 
 logger = logging.getLogger("fusebill_async")
 
 _CLOCK_MARGIN = 300.0
 """Seconds that the local clock may be off, as long as the service has not told its time."""
-
-_MADE_KEPT = 512
-"""Customers remembered as made by creates that are settled."""
-
-
-@attrs.frozen(kw_only=True)
-class Settled:
-    """What reading has shown."""
-
-    outcome: Outcome
-    reading: Reading | None
-    reason: str
-    answer: Answer | None = None
-    attribution: Attribution = Attribution.OURS
-
-
-@attrs.frozen(kw_only=True)
-class Resolution:
-    """What became of an unresolved write.
-
-    Attributes:
-        write: the write.
-        outcome: `APPLIED`, `NOT_APPLIED` or `UNKNOWN`.
-        attribution: whose work it is, for `APPLIED`.
-        customer: the customer as last read, None if no read succeeded.
-        reason: in words.
-    """
-
-    write: UnresolvedWrite
-    outcome: Outcome
-    attribution: Attribution | None
-    customer: Customer | None
-    reason: str
 
 
 class Settler:
@@ -100,20 +57,11 @@ class Settler:
         self.store = store
         self.policy = policy
         self.seen = LastSeen()
-        self._hooks = tuple(hooks)
-        self._gate = ProbeGate(policy, session.effects.sleep)
+        self.inquiry = Inquiry(session, policy, timeouts=timeouts, hooks=hooks)
         self._under_way: set[Write] = set()
         self._unknown: dict[str, Write] = {}
-        self._made: dict[int, None] = {}
         self._name = uuid.uuid4().hex[:12]
         self._numbers = itertools.count(1)
-        reads_once = RetryPolicy(max_attempts=1, budget_ratio=1.0)
-        self._read_options = CallOptions(
-            timeouts=attrs.evolve(timeouts, queue=None),
-            retry=reads_once,
-            budget=RetryBudget(reads_once),
-            priority=Priority.SETTLING,
-        )
 
     # --- a write, as its caller sees it
 
@@ -254,28 +202,29 @@ class Settler:
     async def _until_settled(self, write: Write) -> Response[Any]:
         call = write.call
         while True:
-            reason = ""
-            refusal: APIError | None = None
+            answer: Answer | None = None
+            refusal: FusebillError | None = None
             try:
                 answer = await self.session.send(call)
             except UnsettledError as unsettled:
                 reason = unsettled.reason
-            except APIError as error:
-                if not write.doubtful or error.outcome is not Outcome.REJECTED:
-                    raise
-                refusal = error
-            else:
-                if isinstance(answer.value, (Customer, Activation)):
-                    self.remember(answer.value)
-                if call.operation.safety is Safety.CREATE:
-                    self._note_made(answer.value)
-                return response_of(call, answer)
-            if refusal is not None:
-                return await self._after_refusal(write, refusal)
-            write.doubtful = True
-            settled = await self._settle(write, reason)
+            except FusebillError as error:
+                refusal, reason = error, str(error)
+            if answer is not None:
+                if shows_effect(write, answer.value):
+                    return self._answered(write, answer)
+                # An answer to another question about the same customer: what it shows is from before.
+                reason = "the answer does not show the effect"
+            elif refusal is not None and not (write.doubtful and refusal.outcome is Outcome.REJECTED):
+                raise _told_of_the_write(write, refusal)
+            call.at_risk = write.doubtful = True
+            settled = await self.inquiry.settle(write, reason, once=refusal is not None)
             if settled.outcome is Outcome.APPLIED:
                 return self._confirmed(write, settled)
+            if refusal is not None and settled.reading is not None:
+                # "Already so" after a lost attempt would have been evidence; the reading shows that it is not so.
+                call.at_risk = False
+                raise refusal
             if settled.outcome is Outcome.UNKNOWN:
                 raise self._unknown_error(write, settled.reason)
             call.at_risk = False
@@ -293,144 +242,13 @@ class Settler:
             and call.options.budget.take(self.session.effects.now())
         )
 
-    async def _after_refusal(self, write: Write, refusal: APIError) -> Response[Any]:
-        """A refusal after an unknown attempt may mean that the lost attempt did it: "already so" is evidence."""
-        answer = await self._read_once(write) if _can_be_read(write) else None
-        settled = None if answer is None else self._decide(write, answer, "")
-        if settled is not None and settled.outcome is Outcome.APPLIED:
-            return self._confirmed(write, settled)
-        raise refusal
-
-    # --- settling
-
-    async def _settle(self, write: Write, reason: str) -> Settled:
+    def _answered(self, write: Write, answer: Answer) -> Response[Any]:
         call = write.call
-        if not self.policy.enabled:
-            return Settled(outcome=Outcome.UNKNOWN, reading=None, reason=reason)
-        write.state = "settling"
-        self._gate.suspect()
-        for hooks in self._hooks:
-            hooks.settling_started(call.operation.title, call.customer_id)
-        write.notice()
-        settled = await self._read_until_decided(write, reason)
-        for hooks in self._hooks:
-            hooks.settling_ended(call.operation.title, call.customer_id, settled.outcome)
-        return settled
-
-    async def _read_until_decided(self, write: Write, reason: str) -> Settled:
-        """Read until the goal is met, is missed for good, or cannot be told."""
-        policy, effects, call = self.policy, self.session.effects, write.call
-        if not _can_be_read(write):
-            return Settled(outcome=Outcome.UNKNOWN, reading=None, reason=f"{reason}; no read can tell")
-        give_up = effects.now() + policy.give_up
-        quiet = policy.quiet_seconds(moves_money=call.operation.moves_money)
-        misses: list[float] = []
-        await effects.sleep(policy.first_read)
-        while True:
-            answer = await self._read(write, give_up)
-            now = effects.now()
-            if answer is None:
-                return Settled(
-                    outcome=Outcome.UNKNOWN, reading=write.last_reading, reason=f"{reason}; every read failed"
-                )
-            settled = self._decide(write, answer, reason)
-            if settled is not None:
-                return settled
-            misses.append(now)
-            if len(misses) >= policy.misses and now - misses[0] >= quiet:
-                return Settled(outcome=Outcome.NOT_APPLIED, reading=write.last_reading, reason=reason)
-            share = quiet * policy.quiet_growth ** (len(misses) - 1) / (policy.misses - 1)
-            await effects.sleep(max(0.0, misses[-1] + share - effects.now()))
-
-    def _decide(self, write: Write, answer: Answer, reason: str) -> Settled | None:
-        """What one read shows; None if it misses the goal and the customer stands as it did before."""
-        operation, named, before = write.call.operation, write.named, write.before
-        sent = self._send_time(write)
-        if isinstance(operation.goal, FoundByReference):
-            return self._decide_search(write, answer, reason, sent)
-        reading = write.last_reading = _reading(answer)
-        verdict = judge(operation.goal, reading.fields, named) if reading.status is not None else Verdict.MISSED
-        if verdict is Verdict.MET:
-            attribution = attribute(operation, named, before, reading, sent)
-            return Settled(
-                outcome=Outcome.APPLIED, reading=reading, reason=reason, answer=answer, attribution=attribution
-            )
-        if verdict is Verdict.UNDECIDED or not untouched(operation, named, before, reading, sent):
-            told = "no read can tell" if verdict is Verdict.UNDECIDED else "the customer was changed since"
-            return Settled(outcome=Outcome.UNKNOWN, reading=reading, reason=f"{reason}; {told}")
-        return None
-
-    def _decide_search(self, write: Write, answer: Answer, reason: str, sent: SendTime | None) -> Settled | None:
-        """What a search for a created customer shows; None if there is none."""
-        if write.created_after is None and sent is not None:
-            # A later attempt must not hide what an earlier one made, so the first one's time stands.
-            write.created_after = sent.earliest
-        found = weigh(answer.value, write.named, write.created_after, self._made)
-        reading = write.last_reading = None if found.customer is None else Reading.of(found.customer)
-        if found.doubt:
-            return Settled(outcome=Outcome.UNKNOWN, reading=reading, reason=f"{reason}; {found.doubt}")
-        if reading is None:
-            return None
-        self._note_made(reading.customer)
-        # It was made after the send, with every field as it was sent.
-        return Settled(
-            outcome=Outcome.APPLIED,
-            reading=reading,
-            reason=reason,
-            answer=attrs.evolve(answer, value=found.customer),
-            attribution=Attribution.OURS,
-        )
-
-    def _note_made(self, customer: Any) -> None:
-        """Remember whose create made a customer, so that it is not taken for the work of another one."""
-        self._made[customer.id] = None
-        if len(self._made) > _MADE_KEPT:
-            del self._made[next(iter(self._made))]
-
-    async def _read(self, write: Write, give_up: float) -> Answer | None:
-        """Read until a read succeeds; None when it is time to give up."""
-
-        async def attempt() -> Answer | None:
-            return await self._read_once(write)
-
-        while self.session.effects.now() < give_up:
-            answer = await self._gate.read(attempt)
-            if answer is not None:
-                return answer
-        return None
-
-    async def _read_once(self, write: Write) -> Answer | None:
-        """Read the customer, or search for it; a `NotFoundError` is an answer too, with the value None."""
-        read = self._read_call(write)
-        try:
-            answer = await self.session.send(read)
-            if read.operation is LIST:
-                answer.value = [decode_customer(text) for text in answer.value]
-        except NotFoundError as error:
-            now = self.session.effects.now()
-            told = bool(error.errors) and read.operation is GET
-            return Answer(None, error.status, {}, read.sent_at, now, 1) if told else None
-        except ClientStateError:
-            raise
-        except (FusebillError, UnreadableAnswer) as error:
-            logger.info("a settling read of %s failed: %s", write.call.about, error)
-            return None
-        return answer
-
-    def _read_call(self, write: Write) -> Call:
-        if write.call.customer_id is not None:
-            request = build_request(GET, write.call.customer_id)
-            return Call(GET, write.call.customer_id, request, self._read_options)
-        reference = searchable_reference(write.named)
-        assert reference is not None
-        return Call(LIST, None, search_request(reference), self._read_options)
-
-    def _send_time(self, write: Write) -> SendTime | None:
-        """When the latest attempt was sent, by the service's clock."""
-        if write.call.sent_at == 0.0:
-            return SendTime(earliest=write.intent.opened_at, latest=float("inf")) if write.intent else None
-        bounds = self.session.clock.service_time(write.call.sent_at)
-        return None if bounds is None else SendTime(earliest=bounds[0], latest=bounds[1])
+        if isinstance(answer.value, (Customer, Activation)):
+            self.remember(answer.value)
+        if call.operation.safety is Safety.CREATE:
+            self.inquiry.note_made(answer.value)
+        return response_of(call, answer)
 
     # --- the ends
 
@@ -494,7 +312,7 @@ class Settler:
         intent = next((i for i in self.store.ledger.unresolved() if i.id == intent_id), None)
         if intent is None:
             if under_way is not None and under_way.intent is not None:
-                return _ended_well(under_way)
+                return resolution_of(under_way)
             raise KeyError(intent_id)
         return await self._resolve(self._unknown.get(intent_id) or self._revived(intent), intent)
 
@@ -504,7 +322,7 @@ class Settler:
         before = None
         if intent.before is not None:
             before = Before(summary=intent.before)
-        call = Call(operation, intent.customer_id, None, self._read_options)
+        call = Call(operation, intent.customer_id, None, self.inquiry.read_options)
         call.at_risk = True
         return Write(call, intent.named, resend=False, before=before, intent=intent)
 
@@ -513,7 +331,7 @@ class Settler:
         if customer_id is not None:
             await self.store.locks.acquire(customer_id, None)
         try:
-            settled = await self._settle(write, "no usable answer came")
+            settled = await self.inquiry.settle(write, "no usable answer came")
             if settled.outcome is not Outcome.UNKNOWN:
                 write.call.at_risk = False
                 self._unknown.pop(intent.id, None)
@@ -554,34 +372,14 @@ class Settler:
             logger.warning("closed with unresolved writes: %s", names)
 
 
-def _can_be_read(write: Write) -> bool:
-    """Whether there is a customer to read, or something to search for."""
-    if write.call.customer_id is not None:
-        return True
-    searched = isinstance(write.call.operation.goal, FoundByReference)
-    return searched and searchable_reference(write.named) is not None
-
-
-def _reading(answer: Answer) -> Reading:
-    return Reading(status=None, modified=None) if answer.value is None else Reading.of(answer.value)
-
-
-def _ended_well(write: Write) -> Resolution:
-    """The resolution of a write that came to its end by itself while it was waited for."""
-    assert write.intent is not None
-    shown = listed(write.intent, "settled")
-    if write.error is not None:
-        outcome = write.error.outcome if isinstance(write.error, FusebillError) else Outcome.UNKNOWN
-        return Resolution(write=shown, outcome=outcome, attribution=None, customer=None, reason=str(write.error))
-    assert write.response is not None
-    value = write.response.value
-    return Resolution(
-        write=shown,
-        outcome=Outcome.APPLIED,
-        attribution=write.response.attribution,
-        customer=value.customer if isinstance(value, Activation) else value,
-        reason="",
-    )
+def _told_of_the_write(write: Write, error: FusebillError) -> FusebillError:
+    """An error of the last attempt, or of the read before it, as an error of the whole write."""
+    error.operation = write.call.operation.name
+    if write.call.at_risk or error.outcome not in {Outcome.NOT_SENT, Outcome.UNKNOWN}:
+        return error
+    # An outcome that is unknown while nothing is at risk is that of the read that comes before a PUT.
+    error.outcome = Outcome.NOT_APPLIED if write.doubtful else Outcome.NOT_SENT
+    return error
 
 
 MAY_BE_SENT_AGAIN = frozenset({Safety.REPEATABLE, Safety.REPLACE})

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Any
 
+from fusebill_async.session.admission import SharedQuota
 from fusebill_async.settings import QuotaPolicy
 from fusebill_async.settling.intent import Intent
 
@@ -31,6 +31,8 @@ class MemoryLedger:
 
 class MemoryLocks:
     """A lock for each customer that is being written to; first come, first served."""
+
+    shared = False
 
     def __init__(self) -> None:
         self._held: dict[int, deque[asyncio.Future[None]] | None] = {}
@@ -109,7 +111,7 @@ class MemoryStore:
     def open(self, account: str) -> None:
         """Nothing to open."""
 
-    def quota(self, policy: QuotaPolicy) -> Any | None:  # noqa: ARG002 (the protocol's)
+    def quota(self, policy: QuotaPolicy) -> SharedQuota | None:  # noqa: ARG002 (the protocol's)
         """Each client counts for itself."""
         return None
 

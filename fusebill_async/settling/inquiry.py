@@ -1,0 +1,232 @@
+"""Reads a customer, or searches for one, until it is clear what became of a write."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+
+from fusebill_async.converting import UnreadableAnswer, decode_customer
+from fusebill_async.errors import ClientStateError, FusebillError, NotFoundError
+from fusebill_async.models import Activation, Customer
+from fusebill_async.operations import GET, LIST, FoundByReference, Safety, StatusIs
+from fusebill_async.outcome import Attribution, Outcome
+from fusebill_async.policy.priority import Priority
+from fusebill_async.policy.retry import RetryBudget
+from fusebill_async.session.call import Answer, Call, CallOptions
+from fusebill_async.session.hooks import Hooks
+from fusebill_async.session.manager import SessionManager
+from fusebill_async.settings import RetryPolicy, SettlingPolicy, Timeouts
+from fusebill_async.settling.evidence import SendTime, attribute, untouched
+from fusebill_async.settling.goals import Verdict, judge
+from fusebill_async.settling.intent import Reading
+from fusebill_async.settling.outage import ProbeGate
+from fusebill_async.settling.searching import search_request, searchable_reference, weigh
+from fusebill_async.settling.write import Write
+from fusebill_async.wire.request import build_request
+
+logger = logging.getLogger("fusebill_async")
+
+_MADE_KEPT = 512
+"""Customers remembered as made by creates that are settled."""
+
+
+@attrs.frozen(kw_only=True)
+class Settled:
+    """What reading has shown."""
+
+    outcome: Outcome
+    reading: Reading | None
+    reason: str
+    answer: Answer | None = None
+    attribution: Attribution = Attribution.OURS
+
+
+class Inquiry:
+    """Settles writes by reading. Knows how to read, and what a reading proves."""
+
+    def __init__(
+        self,
+        session: SessionManager,
+        policy: SettlingPolicy,
+        *,
+        timeouts: Timeouts,
+        hooks: Sequence[Hooks] = (),
+    ) -> None:
+        self._session = session
+        self._policy = policy
+        self._hooks = tuple(hooks)
+        self._gate = ProbeGate(policy, session.effects.sleep)
+        self._made: dict[int, None] = {}
+        reads_once = RetryPolicy(max_attempts=1, budget_ratio=1.0)
+        self.read_options = CallOptions(
+            timeouts=attrs.evolve(timeouts, queue=None),
+            retry=reads_once,
+            budget=RetryBudget(reads_once),
+            priority=Priority.SETTLING,
+        )
+
+    async def settle(self, write: Write, reason: str, *, once: bool = False) -> Settled:
+        """Read until it is clear what became of a write.
+
+        Args:
+            write: was sent, and got no usable answer.
+            reason: why, for messages.
+            once: the first read that succeeds decides, since no effect can come late any more.
+        """
+        call = write.call
+        if not self._policy.enabled:
+            return Settled(outcome=Outcome.UNKNOWN, reading=None, reason=reason)
+        write.state = "settling"
+        self._gate.suspect()
+        for hooks in self._hooks:
+            hooks.settling_started(call.operation.title, call.customer_id)
+        write.notice()
+        settled = await self._read_until_decided(write, reason, once=once)
+        for hooks in self._hooks:
+            hooks.settling_ended(call.operation.title, call.customer_id, settled.outcome)
+        return settled
+
+    async def _read_until_decided(self, write: Write, reason: str, *, once: bool) -> Settled:
+        """Read until the goal is met, is missed for good, or cannot be told."""
+        policy, effects, call = self._policy, self._session.effects, write.call
+        if not _can_be_read(write):
+            return Settled(outcome=Outcome.UNKNOWN, reading=None, reason=f"{reason}; no read can tell")
+        give_up = effects.now() + policy.give_up
+        quiet = policy.quiet_seconds(moves_money=call.operation.moves_money)
+        misses: list[float] = []
+        await effects.sleep(policy.first_read)
+        while True:
+            answer = await self._read(write, give_up)
+            now = effects.now()
+            if answer is None:
+                return Settled(outcome=Outcome.UNKNOWN, reading=None, reason=f"{reason}; every read failed")
+            settled = self._decide(write, answer, reason)
+            if settled is not None:
+                return settled
+            misses.append(now)
+            if once or (len(misses) >= policy.misses and now - misses[0] >= quiet):
+                return Settled(outcome=Outcome.NOT_APPLIED, reading=write.last_reading, reason=reason)
+            share = quiet * policy.quiet_growth ** (len(misses) - 1) / (policy.misses - 1)
+            await effects.sleep(max(0.0, misses[-1] + share - effects.now()))
+
+    def _decide(self, write: Write, answer: Answer, reason: str) -> Settled | None:
+        """What one read shows; None if it misses the goal and the customer stands as it did before."""
+        operation, named, before = write.call.operation, write.named, write.before
+        sent = self._send_time(write)
+        if isinstance(operation.goal, FoundByReference):
+            return self._decide_search(write, answer, reason, sent)
+        reading = write.last_reading = _reading(answer)
+        verdict = judge(operation.goal, reading.fields, named) if reading.status is not None else Verdict.MISSED
+        if verdict is Verdict.MET:
+            attribution = attribute(operation, named, before, reading, sent)
+            return Settled(
+                outcome=Outcome.APPLIED, reading=reading, reason=reason, answer=answer, attribution=attribution
+            )
+        if verdict is Verdict.UNDECIDED or not untouched(operation, named, before, reading, sent):
+            told = "no read can tell" if verdict is Verdict.UNDECIDED else "the customer was changed since"
+            return Settled(outcome=Outcome.UNKNOWN, reading=reading, reason=f"{reason}; {told}")
+        return None
+
+    def _decide_search(self, write: Write, answer: Answer, reason: str, sent: SendTime | None) -> Settled | None:
+        """What a search for a created customer shows; None if there is none."""
+        if write.created_after is None and sent is not None:
+            # A later attempt must not hide what an earlier one made, so the first one's time stands.
+            write.created_after = sent.earliest
+        found = weigh(answer.value, write.named, write.created_after, self._made)
+        reading = write.last_reading = None if found.customer is None else Reading.of(found.customer)
+        if found.doubt:
+            return Settled(outcome=Outcome.UNKNOWN, reading=reading, reason=f"{reason}; {found.doubt}")
+        if reading is None:
+            return None
+        self.note_made(reading.customer)
+        # It was made after the send, with every field as it was sent.
+        return Settled(
+            outcome=Outcome.APPLIED,
+            reading=reading,
+            reason=reason,
+            answer=attrs.evolve(answer, value=found.customer),
+            attribution=Attribution.OURS,
+        )
+
+    def note_made(self, customer: Any) -> None:
+        """Remember whose create made a customer, so that it is not taken for the work of another one."""
+        self._made[customer.id] = None
+        if len(self._made) > _MADE_KEPT:
+            del self._made[next(iter(self._made))]
+
+    async def _read(self, write: Write, give_up: float) -> Answer | None:
+        """Read until a read succeeds; None when it is time to give up."""
+
+        async def attempt() -> Answer | None:
+            return await self._read_once(write)
+
+        while self._session.effects.now() < give_up:
+            answer = await self._gate.read(attempt)
+            if answer is not None:
+                return answer
+        return None
+
+    async def _read_once(self, write: Write) -> Answer | None:
+        """Read the customer, or search for it; a `NotFoundError` is an answer too, with the value None."""
+        read = self._read_call(write)
+        try:
+            answer = await self._session.send(read)
+            if read.operation is LIST:
+                answer.value = [decode_customer(text) for text in answer.value]
+        except NotFoundError as error:
+            now = self._session.effects.now()
+            told = bool(error.errors) and read.operation is GET
+            return Answer(None, error.status, {}, read.sent_at, now, 1) if told else None
+        except ClientStateError:
+            raise
+        except (FusebillError, UnreadableAnswer) as error:
+            logger.info("a settling read of %s failed: %s", write.call.about, error)
+            return None
+        return answer
+
+    def _read_call(self, write: Write) -> Call:
+        if write.call.customer_id is not None:
+            request = build_request(GET, write.call.customer_id)
+            return Call(GET, write.call.customer_id, request, self.read_options)
+        reference = searchable_reference(write.named)
+        assert reference is not None
+        return Call(LIST, None, search_request(reference), self.read_options)
+
+    def _send_time(self, write: Write) -> SendTime | None:
+        """When the first attempt was sent, by the service's clock: an effect may be that of any attempt."""
+        first = write.call.first_sent_at
+        if first == 0.0:
+            return SendTime(earliest=write.intent.opened_at, latest=float("inf")) if write.intent else None
+        bounds = self._session.clock.service_time(first)
+        return None if bounds is None else SendTime(earliest=bounds[0], latest=bounds[1])
+
+
+def shows_effect(write: Write, value: Any) -> bool:
+    """Whether the answer to a write shows what the write was for."""
+    operation = write.call.operation
+    goal = operation.goal
+    if goal is None or operation.safety is Safety.CREATE:
+        return True
+    customer: Customer = value.customer if isinstance(value, Activation) else value
+    if isinstance(goal, StatusIs):
+        return customer.status in goal.statuses
+    reading = Reading.of(customer)
+    if judge(goal, reading.fields, write.named) is not Verdict.MISSED:
+        return True
+    # A PUT whose answer is newer than the customer was has happened; which value was not taken is told elsewhere.
+    return operation.safety is Safety.REPLACE and write.before is not None and write.before.modified != reading.modified
+
+
+def _can_be_read(write: Write) -> bool:
+    """Whether there is a customer to read, or something to search for."""
+    if write.call.customer_id is not None:
+        return True
+    searched = isinstance(write.call.operation.goal, FoundByReference)
+    return searched and searchable_reference(write.named) is not None
+
+
+def _reading(answer: Answer) -> Reading:
+    return Reading(status=None, modified=None) if answer.value is None else Reading.of(answer.value)
