@@ -128,7 +128,7 @@ class Settler:
             try:
                 if write.before is None and customer_id is not None:
                     write.before = self.seen.before(customer_id)
-                if write.prepare is None:
+                if write.prepare is None and not locks.shared:
                     await self._open_intent(write)
                 else:
                     call.prepare = self._preparation(write)
@@ -165,9 +165,15 @@ class Settler:
 
     def _preparation(self, write: Write) -> Any:
         async def prepare(_call: Call, permit: Permit) -> None:
-            assert write.prepare is not None
-            await write.prepare(write, permit)
+            customer_id = write.call.customer_id
+            if write.prepare is not None:
+                await write.prepare(write, permit)
             await self._open_intent(write)
+            if customer_id is not None and not self.store.locks.still_held(customer_id):
+                raise RequestTimeoutError(
+                    f"{write.call.about} was not sent: while it waited, its lease on the customer ran out",
+                    **write.call.facts,
+                )
 
         return prepare
 
