@@ -16,12 +16,14 @@ from rich.text import Text
 from fusebill_async._version import __version__
 from fusebill_async.cli.demo import run_demo
 from fusebill_async.cli.exit_code import ExitCode
+from fusebill_async.cli.list_commands import find, list_customers
 from fusebill_async.cli.operation_command import Command, command_name, make_command
 from fusebill_async.cli.simulate import simulate
 from fusebill_async.cli.terminal import messages, output, write_json
 from fusebill_async.cli.update_commands import create, replace, update
 from fusebill_async.cli.wire_text import printable
 from fusebill_async.converting import encode
+from fusebill_async.errors import UnresolvedWritesWarning
 from fusebill_async.operations import CREATE, HUBSPOT_UNLATCH, LIST, OPERATIONS, REPLACE, UPDATE, Operation
 from fusebill_async.outcome import Outcome
 
@@ -31,7 +33,7 @@ _INTEGRATIONS = Group("Integrations", sort_key=3)
 _ABOUT = Group("About", sort_key=4)
 _BRANDS = {"hubspot": "HubSpot", "salesforce": "Salesforce", "netsuite": "NetSuite", "geotab": "Geotab"}
 
-_SPECIAL: dict[Operation, Command] = {UPDATE: update, REPLACE: replace, CREATE: create}
+_SPECIAL: dict[Operation, Command] = {UPDATE: update, REPLACE: replace, CREATE: create, LIST: list_customers}
 """Commands whose arguments are more than an id and the operation's parameters."""
 
 
@@ -56,13 +58,12 @@ def make_app() -> App:
     for resource, brand in _BRANDS.items():
         app.command(App(name=resource, help=f"Map customers to {brand}.", group=_INTEGRATIONS))
     for place, operation in enumerate(OPERATIONS):
-        if operation is LIST:
-            continue
         command = _SPECIAL.get(operation) or make_command(operation)
         if operation.resource == "customers":
             app.command(command, name=command_name(operation), group=_CUSTOMERS, sort_key=place)
         else:
             app[operation.resource].command(command, name=command_name(operation), sort_key=place)
+    app.command(find, name="find", group=_CUSTOMERS, sort_key=OPERATIONS.index(LIST))
     app.command(make_command(HUBSPOT_UNLATCH), name="unlatch", group=_CUSTOMERS, sort_key=len(OPERATIONS))
     return app
 
@@ -76,12 +77,12 @@ def run(arguments: Sequence[str]) -> int:
     except CycloptsError as error:
         return _refuse(str(error), json="--json" in arguments)
     with warnings.catch_warnings():
-        warnings.showwarning = _show_warning
+        # The same is logged, and a log line says it shorter.
+        warnings.simplefilter("ignore", UnresolvedWritesWarning)
         try:
             result: Any = command(*bound.args, **bound.kwargs)
             return asyncio.run(result) if asyncio.iscoroutine(result) else ExitCode.DONE
         except KeyboardInterrupt:
-            messages().print("[bold yellow]interrupted[/]  If something was sent, its outcome is not known.")
             return ExitCode.INTERRUPTED
         except BrokenPipeError:
             # Whoever read our output has enough. Nothing more must be flushed into the closed pipe.
@@ -96,10 +97,6 @@ def _refuse(text: str, *, json: bool) -> ExitCode:
         messages().print(Text.assemble(("usage", "bold red"), f"  {printable(text)}"))
         messages().print("fusebill-async --help, or COMMAND --help, shows what there is.", style="dim")
     return ExitCode.USAGE
-
-
-def _show_warning(message: Warning | str, *_where: object, **_more: object) -> None:
-    messages().print(Text.assemble(("warning", "bold yellow"), f"  {printable(str(message))}"))
 
 
 def _show_what_can_be_shown() -> None:

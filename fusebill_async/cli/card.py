@@ -33,8 +33,9 @@ def print_customer(wire: bytes, console: Console) -> None:
         for name, text in fields.items():
             console.print(f"{name}\t{text}", markup=False, soft_wrap=True)
         return
+    what = f"customer {fields['id']}" if "id" in fields else "overview"
     title = Text.assemble(
-        (f"customer {fields.get('id', '')}", "bold"), "  ", status_text(fields.get("status", "")), "  ",
+        (what, "bold"), "  ", status_text(fields.get("status", "")), "  ",
         fields.get("company_name", ""),
     )  # fmt: skip
     shown = {

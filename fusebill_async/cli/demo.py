@@ -13,6 +13,7 @@ from fusebill_async.cli.demonstration import Demonstration, Step, demonstrate
 from fusebill_async.cli.differences import difference_objects, difference_table
 from fusebill_async.cli.exit_code import ExitCode
 from fusebill_async.cli.invoice import invoice_table
+from fusebill_async.cli.options import Json
 from fusebill_async.cli.terminal import ARROW, output, status_text, write_json
 from fusebill_async.converting import encode
 
@@ -20,7 +21,7 @@ _WIDE = 96
 """Columns from which on the headings stand on one line."""
 
 
-async def run_demo(*, json: bool = False) -> ExitCode:
+async def run_demo(*, json: Json = False) -> ExitCode:
     """Show the client at work: no account, no network.
 
     A simulated Fusebill runs inside this process. The client holds, updates, previews, activates and unlatches

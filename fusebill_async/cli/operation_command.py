@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias, cast
 
 from fusebill_async.cli.exit_code import ExitCode
-from fusebill_async.cli.options import CustomerId, Json, Resend, option_type
+from fusebill_async.cli.options import CustomerId, Json, Resend, nulls_type, option_type
 from fusebill_async.cli.performing import perform
 from fusebill_async.cli.results import Preview, Read, Result, Write
 from fusebill_async.client import FusebillClient
@@ -27,9 +27,10 @@ def command_name(operation: Operation) -> str:
 def make_command(operation: Operation) -> Command:
     """The command of an operation on one customer."""
 
-    async def command(customer_id: int, /, *, json: bool = False, **given: Any) -> ExitCode:
+    async def command(customer_id: int, /, *, json: bool = False, null: tuple[str, ...] = (), **given: Any) -> ExitCode:
         # What was not given is not sent: with some operations a null erases.
         arguments = {name: value for name, value in given.items() if value is not None and value != ()}
+        arguments |= dict.fromkeys(null)
 
         async def work(client: FusebillClient) -> Result:
             verb = getattr(getattr(client.with_response, operation.resource), operation.name)
@@ -54,6 +55,9 @@ def _signature(operation: Operation) -> inspect.Signature:
         if parameter.name != "customer_id":
             default = inspect.Parameter.empty if parameter.required else () if parameter.kind == "ids" else None
             options.append(_option(parameter.name, option_type(parameter), default))
+    nullable = tuple(parameter.name for parameter in operation.parameters if parameter.nullable)
+    if nullable:
+        options.append(_option("null", nulls_type(nullable), default=()))
     if operation.moves_money:
         options.append(_option("resend", Resend, default=False))
     return inspect.Signature([*options, _option("json", Json, default=False)])

@@ -15,6 +15,8 @@ _SHORT_NAMES = {
     "activate_all_subscriptions": "all_subscriptions",
     "activate_all_draft_purchases": "all_draft_purchases",
     "temporarily_disable_auto_post": "disable_auto_post",
+    "subscription_ids": "subscription_id",
+    "purchase_ids": "purchase_id",
 }
 """Options whose names are shorter than those of the parameters."""
 
@@ -66,6 +68,26 @@ def option_type(parameter: Parameter) -> Any:
                 text = f"{text or ''} One of {', '.join(parameter.choices)}.".lstrip()
             option = Option(name=name, help=text, converter=_one_of(parameter.choices))
             return Annotated[str if parameter.required else str | None, option]
+
+
+def nulls_type(names: tuple[str, ...]) -> Any:
+    """The type of the option that sends nulls, for the parameters that may be one."""
+
+    def convert(_kind: Any, tokens: Sequence[Token]) -> tuple[str, ...]:
+        given = tuple(token.value.replace("-", "_") for token in tokens)
+        for name in given:
+            if name not in names:
+                raise ValueError(f"{name!r} must be one of {', '.join(names)}")
+        return given
+
+    shown = " or ".join(name.replace("_", "-") for name in names)
+    return Annotated[
+        tuple[str, ...],
+        Option(
+            name="--null", negative="", show_default=False, converter=convert,
+            help=f"Clear this mapping: {shown}. Repeat it for more.",
+        ),
+    ]  # fmt: skip
 
 
 def whole_numbers(kind: Any, tokens: Sequence[Token]) -> tuple[int, ...]:

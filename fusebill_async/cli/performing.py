@@ -35,7 +35,7 @@ async def perform(
         write_json(result.as_json())
     else:
         result.print_on(output())
-    return ExitCode.DONE
+    return result.exit_code
 
 
 async def _tell_of_interruption(client: FusebillClient, *, json: bool) -> None:

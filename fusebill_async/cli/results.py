@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any
 
 import attrs
 import msgspec
@@ -13,6 +14,7 @@ from rich.text import Text
 
 from fusebill_async.cli.card import print_customer
 from fusebill_async.cli.differences import difference_objects, difference_table
+from fusebill_async.cli.exit_code import ExitCode
 from fusebill_async.cli.invoice import invoice_table
 from fusebill_async.cli.terminal import status_text
 from fusebill_async.cli.wire_text import cell, printable, raw, wire_of
@@ -24,20 +26,25 @@ from fusebill_async.settling.response import Response
 from fusebill_async.updating.merging import UpdatePlan
 
 
-class Result(Protocol):
+class Result(ABC):
     """What a command gives back when nothing was raised."""
 
+    @property
+    def exit_code(self) -> ExitCode:
+        """How the command ends."""
+        return ExitCode.DONE
+
+    @abstractmethod
     def as_json(self) -> bytes:
         """The result as JSON."""
-        ...
 
+    @abstractmethod
     def print_on(self, console: Console) -> None:
         """Show the result to a person."""
-        ...
 
 
 @attrs.frozen
-class Read:
+class Read(Result):
     """A customer or its overview, that was read."""
 
     view: Customer | Overview
@@ -52,7 +59,7 @@ class Read:
 
 
 @attrs.frozen
-class Preview:
+class Preview(Result):
     """What an operation would invoice."""
 
     operation: Operation
@@ -79,7 +86,7 @@ class Preview:
 
 
 @attrs.frozen
-class Write:
+class Write(Result):
     """A write that was applied."""
 
     operation: Operation
@@ -123,7 +130,7 @@ class Write:
 
 
 @attrs.frozen
-class Planned:
+class Planned(Result):
     """What an update would change; nothing was sent."""
 
     plan: UpdatePlan

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from cyclopts import Parameter as Option
 
 from fusebill_async.cli.exit_code import ExitCode
 from fusebill_async.cli.fields import read_fields
-from fusebill_async.cli.options import CustomerId, Json
+from fusebill_async.cli.options import CustomerId, Json, Resend
 from fusebill_async.cli.performing import perform
 from fusebill_async.cli.results import Planned, Result, Write
 from fusebill_async.cli.wire_text import wire_of
@@ -76,7 +76,7 @@ async def update(
     return await perform(UPDATE, work, json=json)
 
 
-async def create(*fields: Field, json: Json = False) -> ExitCode:
+async def create(*fields: Field, resend: Resend = False, json: Json = False) -> ExitCode:
     """Create a draft customer.
 
     Give it a reference of your own: if the answer is lost, the customer is searched by it.
@@ -86,7 +86,7 @@ async def create(*fields: Field, json: Json = False) -> ExitCode:
         given = read_fields(fields)
         if not given:
             raise ValidationError("no field is named: create FIELD=VALUE ...", field="fields")
-        return Write(CREATE, await cast("Any", client.with_response.customers).create(**given))
+        return Write(CREATE, await client.with_response.customers.create(resend=resend, **given))
 
     return await perform(CREATE, work, json=json)
 
