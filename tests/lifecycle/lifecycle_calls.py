@@ -2,7 +2,9 @@
 
 from contextlib import asynccontextmanager
 
-from fusebill_async import FusebillClient, RetryPolicy, SettlingPolicy
+import pytest
+
+from fusebill_async import FusebillClient, RetryPolicy, SettlingPolicy, UnresolvedWritesWarning
 from fusebill_async import operations as table
 from fusebill_async.models import Status
 
@@ -22,6 +24,14 @@ async def client_of(fusebill, **options):
     options.setdefault("retry", RetryPolicy(backoff=0.001, budget_minimum=100_000))
     async with FusebillClient(KEY, base_url=fusebill.base_url, **options) as client:
         yield client
+
+
+@asynccontextmanager
+async def client_left_unsettled(fusebill, **options):
+    """A client that is closed with an unresolved write."""
+    with pytest.warns(UnresolvedWritesWarning):
+        async with client_of(fusebill, **options) as client:
+            yield client
 
 
 def verb_of(client, operation):

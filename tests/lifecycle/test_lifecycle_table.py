@@ -2,18 +2,18 @@
 
 import inspect
 
+import attrs
 import pytest
-from lifecycle_calls import add_customer_for, arguments_of, perform, quick, client_of, verb_of
+from lifecycle_calls import add_customer_for, arguments_of, client_left_unsettled, perform, quick, verb_of
 
 from fusebill_async import (
     ConflictError,
     NotAppliedError,
     OutcomeUnknownError,
     Response,
-    UnresolvedWritesWarning,
 )
 from fusebill_async import operations as table
-from fusebill_async.models import Status, wire_keys
+from fusebill_async.models import Customer, Status, wire_keys
 from fusebill_async.operations import (
     OPERATIONS,
     FieldsAre,
@@ -139,20 +139,18 @@ async def test_a_lost_request_is_sent_again_only_where_nothing_can_happen_twice(
 async def test_what_no_read_can_tell_stays_unknown(fusebill):
     customer_id = add_customer_for(fusebill, table.ACTIVATE_ITEMS)
     fusebill.inject(Fault.reset_after_effect(operation="activate_items"))
-    with pytest.warns(UnresolvedWritesWarning):
-        async with client_of(fusebill) as client:
-            with pytest.raises(OutcomeUnknownError, match="no read can tell"):
-                await client.customers.activate_items(customer_id, subscription_ids=[5])
+    async with client_left_unsettled(fusebill) as client:
+        with pytest.raises(OutcomeUnknownError, match="no read can tell"):
+            await client.customers.activate_items(customer_id, subscription_ids=[5])
     assert fusebill.writes("activate_items") == 1
 
 
 async def test_a_write_without_a_customer_does_not_wait_for_reads_that_cannot_be(fusebill):
     fusebill.add_route("POST", "/customernotes", {"id": 1})
     fusebill.inject(Fault.reset_after_effect())
-    with pytest.warns(UnresolvedWritesWarning):
-        async with client_of(fusebill, settling=quick(wait=60.0, first_read=30.0)) as client:
-            with pytest.raises(OutcomeUnknownError, match="no read can tell"):
-                await client.request("POST", "/customernotes", body={"note": "x"})
+    async with client_left_unsettled(fusebill, settling=quick(wait=60.0, first_read=30.0)) as client:
+        with pytest.raises(OutcomeUnknownError, match="no read can tell"):
+            await client.request("POST", "/customernotes", body={"note": "x"})
 
 
 @pytest.mark.parametrize("conflict_status", [400, 409])
@@ -200,8 +198,6 @@ def test_names_of_lists_statuses_in_the_order_of_a_life():
 
 
 def test_the_goal_keys_are_fields_of_a_customer():
-    from fusebill_async.models import Customer
-
     known = set(wire_keys(Customer).values())
     for operation in OPERATIONS:
         if isinstance(operation.goal, (FieldsAreNull, FieldsAre)):
@@ -214,6 +210,4 @@ def _sent_as(operation):
 
 
 def _with_status(behaviour, status):
-    import attrs
-
     return attrs.evolve(behaviour, conflict_status=status)
