@@ -160,9 +160,18 @@ class SessionManager:
 
     async def attempt(self, call: Call, permit: Permit) -> tuple[Exchange, Answer | None]:
         """One attempt in a place of the pool: the facts, and the answer if it is a good one."""
-        exchange = await self._exchange(call, permit)
-        number = len(call.past) + 1
+        line = self._line
+        assert line is not None
+        assert call.request is not None
+        exchange = Exchange(call, permit, line)
+        await exchange.perform(call.request, self._timeout(call, exchange))
+        if exchange.stale:
+            exchange = await self._exchange_afresh(call, permit, line)
+        call.spent += exchange.received_at - exchange.started_at
         status = exchange.status
+        if status is not None:
+            self.admission.answered(permit, status, exchange.headers, call.sent_at, exchange.received_at)
+        number = len(call.past) + 1
         if exchange.phase is not Phase.ANSWERED or status is None or not 200 <= status < 300:
             return exchange, None
         value = self._read(call, exchange)
@@ -220,20 +229,14 @@ class SessionManager:
             **call.facts,
         )
 
-    async def _exchange(self, call: Call, permit: Permit) -> Exchange:
-        line = self.open()
+    async def _exchange_afresh(self, call: Call, permit: Permit, line: Line) -> Exchange:
+        """Every kept connection may turn out to be stale; a fresh one that is stale says that the peer is broken."""
         assert call.request is not None
-        exchange = Exchange(call, permit, line)
-        await exchange.perform(call.request, self._timeout(call, exchange))
-        # Every kept connection may turn out to be stale; a fresh one that is stale says that the peer is broken.
-        stale = 0
-        while exchange.stale and stale <= self._pool_settings.connections:
-            stale += 1
+        for _ in range(self._pool_settings.connections):
             exchange = Exchange(call, permit, line)
             await exchange.perform(call.request, self._timeout(call, exchange))
-        call.spent += exchange.received_at - exchange.started_at
-        if exchange.status is not None:
-            self.admission.answered(permit, exchange.status, exchange.headers, call.sent_at, exchange.received_at)
+            if not exchange.stale:
+                break
         return exchange
 
     def _timeout(self, call: Call, exchange: Exchange) -> aiohttp.ClientTimeout:

@@ -13,6 +13,11 @@ from fusebill_async.settling.intent import Intent
 class Ledger(Protocol):
     """The set of open intents. An intent is open from before its first byte until its outcome is known."""
 
+    @property
+    def durable(self) -> bool:
+        """Whether what is recorded outlives the process, so that it is worth recording every write."""
+        ...
+
     async def open(self, intent: Intent) -> None:
         """Record an intent. When this returns, the record has outlived what the store says that it outlives."""
         ...

@@ -60,6 +60,8 @@ class Settler:
         self.inquiry = Inquiry(session, policy, timeouts=timeouts, hooks=hooks)
         self._under_way: set[Write] = set()
         self._unknown: dict[str, Write] = {}
+        self._recorded = store.ledger.durable or store.locks.shared
+        """Whether a write must be recorded before its first byte; in memory it is when its outcome is in doubt."""
         self._name = uuid.uuid4().hex[:12]
         self._numbers = itertools.count(1)
 
@@ -73,7 +75,6 @@ class Settler:
         Raises:
             FusebillError: with the true outcome.
         """
-        self.session.open()
         loop = asyncio.get_running_loop()
         write.noticed = loop.create_future()
         task = write.task = loop.create_task(self._carry_out(write))
@@ -128,9 +129,7 @@ class Settler:
             try:
                 if write.before is None and customer_id is not None:
                     write.before = self.seen.before(customer_id)
-                if write.prepare is None and not locks.shared:
-                    await self._open_intent(write)
-                else:
+                if write.prepare is not None or self._recorded:
                     call.prepare = self._preparation(write)
                 write.response = await self._until_settled(write)
             finally:
@@ -168,7 +167,8 @@ class Settler:
             customer_id = write.call.customer_id
             if write.prepare is not None:
                 await write.prepare(write, permit)
-            await self._open_intent(write)
+            if self._recorded:
+                await self._open_intent(write)
             if customer_id is not None and not self.store.locks.still_held(customer_id):
                 raise RequestTimeoutError(
                     f"{write.call.about} was not sent: while it waited, its lease on the customer ran out",
@@ -178,8 +178,12 @@ class Settler:
         return prepare
 
     async def _open_intent(self, write: Write) -> None:
+        if write.intent is None:
+            await self.store.ledger.open(self._intent_of(write))
+
+    def _intent_of(self, write: Write) -> Intent:
         if write.intent is not None:
-            return
+            return write.intent
         write.intent = Intent(
             id=f"{self._name}-{next(self._numbers)}",
             operation=write.call.operation.title,
@@ -188,7 +192,7 @@ class Settler:
             opened_at=self._service_time(),
             known=write.before,
         )
-        await self.store.ledger.open(write.intent)
+        return write.intent
 
     def _service_time(self) -> float:
         bounds = self.session.clock.service_time(self.session.effects.now())
@@ -196,14 +200,12 @@ class Settler:
 
     async def _leave(self, write: Write) -> None:
         """Close the intent if the outcome is known; else it stays open, for `resolve` or for another process."""
-        intent = write.intent
-        if intent is None:
-            return
         if write.call.at_risk:
+            await self._open_intent(write)
             write.state = "unknown"
-            self._unknown[intent.id] = write
-        else:
-            await self.store.ledger.close(intent)
+            self._unknown[self._intent_of(write).id] = write
+        elif write.intent is not None:
+            await self.store.ledger.close(write.intent)
 
     async def _until_settled(self, write: Write) -> Response[Any]:
         call = write.call
@@ -224,6 +226,7 @@ class Settler:
             elif refusal is not None and not (write.doubtful and refusal.outcome is Outcome.REJECTED):
                 raise _told_of_the_write(write, refusal)
             call.at_risk = write.doubtful = True
+            await self._open_intent(write)
             settled = await self.inquiry.settle(write, reason, once=refusal is not None)
             if settled.outcome is Outcome.APPLIED:
                 return self._confirmed(write, settled)
@@ -299,8 +302,9 @@ class Settler:
 
     def unresolved(self) -> list[UnresolvedWrite]:
         """Every write whose outcome is not known, oldest first."""
-        states = {write.intent.id: write.state for write in self._under_way if write.intent is not None}
-        return [listed(intent, states.get(intent.id, "unknown")) for intent in self.store.ledger.unresolved()]
+        under_way = {self._intent_of(write).id: write for write in self._under_way if write.call.at_risk}
+        recorded = {intent.id: listed(intent, "unknown") for intent in self.store.ledger.unresolved()}
+        return list((recorded | {name: write.unresolved() for name, write in under_way.items()}).values())
 
     async def resolve(self, intent_id: str) -> Resolution:
         """Settle one unresolved write by reading; never sends it again.

@@ -13,6 +13,8 @@ from fusebill_async.settling.intent import Intent
 class MemoryLedger:
     """The open intents, as long as the process lives."""
 
+    durable = False
+
     def __init__(self) -> None:
         self._open: dict[str, Intent] = {}
 
