@@ -58,7 +58,7 @@ class Inquiry:
         self._session = session
         self._policy = policy
         self._hooks = tuple(hooks)
-        self._gate = ProbeGate(policy, session.effects.sleep)
+        self._gate = ProbeGate(policy, session.effects)
         self._made: dict[int, None] = {}
         reads_once = RetryPolicy(max_attempts=1, budget_ratio=1.0)
         self.read_options = CallOptions(
@@ -80,7 +80,7 @@ class Inquiry:
         if not self._policy.enabled:
             return Settled(outcome=Outcome.UNKNOWN, reading=None, reason=reason)
         write.state = "settling"
-        self._gate.suspect()
+        self._gate.suspect(call.sent_at)
         for hooks in self._hooks:
             hooks.settling_started(call.operation.title, call.customer_id)
         write.notice()
@@ -163,10 +163,14 @@ class Inquiry:
         async def attempt() -> Answer | None:
             return await self._read_once(write)
 
+        failures = 0
         while self._session.effects.now() < give_up:
-            answer = await self._gate.read(attempt)
+            answer = await self._gate.read(
+                attempt, about=write.call.customer_id, failures=failures, give_up=give_up
+            )
             if answer is not None:
                 return answer
+            failures += 1
         return None
 
     async def _read_once(self, write: Write) -> Answer | None:

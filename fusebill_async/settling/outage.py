@@ -15,8 +15,8 @@ T = TypeVar("T")
 class ProbeGate:
     """Lets settling reads through one at a time until one has succeeded, and all at once from then on.
 
-    A write that went unanswered is the first sign of an outage, so every one of them closes the gate; a thousand
-    of them then cost the service one read, not a thousand.
+    A write that went unanswered is the first sign of an outage, so it closes the gate, unless a read has succeeded
+    since it was sent; a thousand of them then cost the service one read, not a thousand.
     """
 
     def __init__(self, policy: SettlingPolicy, effects: Effects) -> None:
@@ -24,58 +24,62 @@ class ProbeGate:
         self._effects = effects
         self._probe = asyncio.Lock()
         self._healthy = False
+        self._well_at = float("-inf")
         self._failures = 0
         self._failed: set[Hashable] = set()
 
-    def suspect(self) -> None:
-        """Something went unanswered: the next read goes alone."""
-        self._healthy = False
+    def suspect(self, sent_at: float) -> None:
+        """What was sent at that time went unanswered: the next read goes alone."""
+        if sent_at >= self._well_at:
+            self._healthy = False
 
     async def read(
-        self, attempt: Callable[[], Awaitable[T | None]], *, about: Hashable, give_up: float
+        self, attempt: Callable[[], Awaitable[T | None]], *, about: Hashable, failures: int, give_up: float
     ) -> T | None:
         """Read once, in turn. None if it failed: the pause that follows a failure has then passed already.
 
         Args:
             attempt: reads; None says that it failed.
             about: whom it reads.
+            failures: how often that has failed before, for the length of the pause.
             give_up: the time at which waiting for a turn is of no use any more.
         """
+        result: T | None = None
+        alone = False
         if not self._healthy:
             async with self._probe:
+                if self._effects.now() >= give_up:
+                    return None
                 # Another probe may have found the service well while this one waited.
-                if not self._healthy:
-                    if self._effects.now() >= give_up:
-                        return None
+                alone = not self._healthy
+                if alone:
                     result = await self._noted(attempt, about)
-                    if result is not None:
-                        return result
-                    if len(self._failed) > 1:
+                    if result is None and len(self._failed) > 1:
                         # The gate is held meanwhile, so that nobody asks a service that answers nobody.
-                        await self._pause(give_up)
+                        await self._pause(failures, give_up)
                         return None
-            if self._failed:
-                # It may be this customer alone: the next probe is about another one, and tells.
-                await self._pause(give_up)
-                return None
-        result = await self._noted(attempt, about)
+        if not alone:
+            result = await self._noted(attempt, about)
         if result is None:
-            self._healthy = False
-            await self._pause(give_up)
+            # It may be this customer alone: the next probe is about another one, and tells.
+            await self._pause(failures, give_up)
         return result
 
     async def _noted(self, attempt: Callable[[], Awaitable[T | None]], about: Hashable) -> T | None:
+        asked_at = self._effects.now()
         result = await attempt()
-        if result is None:
+        self._healthy = result is not None
+        if self._healthy:
+            self._well_at = max(self._well_at, asked_at)
+            self._failures = 0
+            self._failed.clear()
+        else:
             self._failures += 1
             self._failed.add(about)
-            return None
-        self._healthy = True
-        self._failures = 0
-        self._failed.clear()
         return result
 
-    async def _pause(self, give_up: float) -> None:
+    async def _pause(self, failures: int, give_up: float) -> None:
         policy = self._policy
-        delay = min(policy.retry_limit, policy.retry_delay * policy.growth ** min(self._failures - 1, 30))
+        failures = min(30, max(failures, self._failures - 1))
+        delay = min(policy.retry_limit, policy.retry_delay * policy.growth**failures)
         await self._effects.sleep(max(0.0, min(delay, give_up - self._effects.now())))
