@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import signal
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 
 from fusebill_async.cli.connection import open_client
 from fusebill_async.cli.exit_code import ExitCode
@@ -21,12 +23,13 @@ async def perform(
 ) -> ExitCode:
     """Let a client do some work, and show its result or its error. Work without a result has shown it already."""
     try:
-        async with open_client(quiet=json) as client:
-            try:
-                result = await work(client)
-            except asyncio.CancelledError:
-                await _tell_of_interruption(client, json=json)
-                return ExitCode.INTERRUPTED
+        with _ctrl_c():
+            async with open_client(quiet=json) as client:
+                try:
+                    result = await work(client)
+                except asyncio.CancelledError:
+                    await _tell_of_interruption(client, json=json)
+                    return ExitCode.INTERRUPTED
     except FusebillError as error:
         return report_failure(error, operation, json=json)
     if result is None:
@@ -36,6 +39,35 @@ async def perform(
     else:
         result.print_on(output())
     return result.exit_code
+
+
+@contextmanager
+def _ctrl_c() -> Generator[None]:
+    """Let the first Ctrl-C cancel the command, and the next one everything that it left to be finished.
+
+    Handled between two steps of the event loop, so that nothing is torn apart in the middle.
+    """
+    loop = asyncio.get_running_loop()
+    command = asyncio.current_task(loop)
+    assert command is not None
+    pressed = False
+
+    def press() -> None:
+        nonlocal pressed
+        for task in asyncio.all_tasks(loop) if pressed else (command,):
+            task.cancel()
+        pressed = True
+
+    try:
+        loop.add_signal_handler(signal.SIGINT, press)
+    except (NotImplementedError, RuntimeError, ValueError):
+        # Windows, or not the main thread: Python's own way has to do.
+        yield
+        return
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
 
 
 async def _tell_of_interruption(client: FusebillClient, *, json: bool) -> None:
