@@ -80,7 +80,7 @@ class Inquiry:
         if not self._policy.enabled:
             return Settled(outcome=Outcome.UNKNOWN, reading=None, reason=reason)
         write.state = "settling"
-        self._gate.suspect(call.sent_at)
+        self._gate.suspect()
         for hooks in self._hooks:
             hooks.settling_started(call.operation.title, call.customer_id)
         write.notice()

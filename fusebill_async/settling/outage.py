@@ -16,21 +16,22 @@ class ProbeGate:
     """Lets settling reads through one at a time until one has succeeded, and all at once from then on.
 
     A write that went unanswered is the first sign of an outage, so it closes the gate, unless a read has succeeded
-    since it was sent; a thousand of them then cost the service one read, not a thousand.
+    a moment ago; a thousand of them then cost the service one read, not a thousand.
     """
 
     def __init__(self, policy: SettlingPolicy, effects: Effects) -> None:
         self._policy = policy
         self._effects = effects
-        self._probe = asyncio.Lock()
+        self._probing = False
+        self._probe_ended = asyncio.Event()
         self._healthy = False
         self._well_at = float("-inf")
         self._failures = 0
         self._failed: set[Hashable] = set()
 
-    def suspect(self, sent_at: float) -> None:
-        """What was sent at that time went unanswered: the next read goes alone."""
-        if sent_at >= self._well_at:
+    def suspect(self) -> None:
+        """Something went unanswered: the next read goes alone."""
+        if self._effects.now() > self._well_at + self._policy.retry_delay:
             self._healthy = False
 
     async def read(
@@ -44,25 +45,38 @@ class ProbeGate:
             failures: how often that has failed before, for the length of the pause.
             give_up: the time at which waiting for a turn is of no use any more.
         """
-        result: T | None = None
-        alone = False
-        if not self._healthy:
-            async with self._probe:
-                if self._effects.now() >= give_up:
-                    return None
-                # Another probe may have found the service well while this one waited.
-                alone = not self._healthy
-                if alone:
-                    result = await self._noted(attempt, about)
-                    if result is None and len(self._failed) > 1:
-                        # The gate is held meanwhile, so that nobody asks a service that answers nobody.
-                        await self._pause(failures, give_up)
-                        return None
-        if not alone:
-            result = await self._noted(attempt, about)
+        while not self._healthy:
+            if self._probing:
+                await self._probe_ended.wait()
+            elif self._effects.now() >= give_up:
+                return None
+            else:
+                return await self._read_alone(attempt, about, failures, give_up)
+        result = await self._noted(attempt, about)
         if result is None:
+            await self._pause(failures, give_up)
+        return result
+
+    async def _read_alone(
+        self, attempt: Callable[[], Awaitable[T | None]], about: Hashable, failures: int, give_up: float
+    ) -> T | None:
+        self._probing = True
+        self._probe_ended.clear()
+        try:
+            result = await self._noted(attempt, about)
+            outage = len(self._failed) > 1
+            if outage:
+                # The gate is held meanwhile, so that nobody asks a service that answers nobody.
+                await self._pause(failures, give_up)
+        finally:
+            self._probing = False
+            self._probe_ended.set()
+        if result is None and not outage:
             # It may be this customer alone: the next probe is about another one, and tells.
             await self._pause(failures, give_up)
+        else:
+            # Those that waited have been woken, and go first.
+            await asyncio.sleep(0)
         return result
 
     async def _noted(self, attempt: Callable[[], Awaitable[T | None]], about: Hashable) -> T | None:
