@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any
 from fusebill_async.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
+    from fusebill_async.stores.redis_store import RedisStore
     from fusebill_async.stores.sqlite import SQLiteStore
 
-__all__ = ["MemoryStore", "SQLiteStore"]
+__all__ = ["MemoryStore", "RedisStore", "SQLiteStore"]
 
-_ON_DEMAND = {"SQLiteStore": "fusebill_async.stores.sqlite"}
+_ON_DEMAND = {
+    "RedisStore": "fusebill_async.stores.redis_store",
+    "SQLiteStore": "fusebill_async.stores.sqlite",
+}
 """What needs a module that most programs have no use for."""
 
 

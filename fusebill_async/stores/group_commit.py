@@ -63,7 +63,10 @@ class _Job:
         if error is None:
             future.set_result(self.value)
         else:
-            future.set_exception(error)
+            # One each: whoever gets it may write into it which call it was.
+            told = StoreUnavailableError(f"the store cannot be written to: {error}")
+            told.__cause__ = error
+            future.set_exception(told)
 
 
 class GroupCommit:
@@ -81,6 +84,8 @@ class GroupCommit:
     def __init__(self, connect: Callable[[], sqlite3.Connection], timer: Timer) -> None:
         self._connect = connect
         self._timer = timer
+        self._gathered: list[_Job] = []
+        self._gathered_in: asyncio.AbstractEventLoop | None = None
         self._jobs: deque[_Job] = deque()
         self._wake = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -119,6 +124,7 @@ class GroupCommit:
     async def aclose(self) -> None:
         """Write what is queued and end the thread."""
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._hand_over()
         with self._wake:
             if self._thread is None:
                 return
@@ -130,13 +136,25 @@ class GroupCommit:
     def _put(self, job: _Job) -> None:
         if os.getpid() != self._process:
             raise ClientStateError("the store was made before a fork: make one in each process that uses it")
+        loop = asyncio.get_running_loop()
         with self._wake:
-            self._jobs.append(job)
-            if self._thread is None:
+            self._gathered.append(job)
+            if self._gathered_in is not loop:
+                # Handed over together at the end of this turn: the thread would else be woken for the first of
+                # a thousand, and sync the file for a few of them at a time.
+                self._gathered_in = loop
+                loop.call_soon(self._hand_over)
+
+    def _hand_over(self) -> None:
+        with self._wake:
+            self._jobs.extend(self._gathered)
+            self._gathered.clear()
+            self._gathered_in = None
+            if self._thread is not None:
+                self._wake.notify()
+            elif self._jobs:
                 self._thread = threading.Thread(target=self._run, name="fusebill-store", daemon=True)
                 self._thread.start()
-            else:
-                self._wake.notify()
 
     # --- in the thread
 
@@ -205,9 +223,7 @@ class GroupCommit:
                 job.after()
 
     def _failed(self, batch: list[_Job], error: Exception, tries: int) -> None:
-        told = StoreUnavailableError(f"the store cannot be written to: {error}")
-        told.__cause__ = error
-        _deliver(batch, told)
+        _deliver(batch, error)
         again = [job for job in batch if job.future is None and job.work != self._timer.run]
         with self._wake:
             if self._stopping and tries >= _LAST_TRIES:

@@ -20,6 +20,7 @@ from fusebill_async.errors import ClientStateError, ConfigurationError, StoreUna
 from fusebill_async.settings import QuotaPolicy
 from fusebill_async.settling.intent import Intent
 from fusebill_async.stores.group_commit import GroupCommit
+from fusebill_async.stores.lease_times import check_times
 from fusebill_async.stores.leases import TABLES, Leases, Owner, Refusal
 from fusebill_async.stores.memory import MemoryLocks
 from fusebill_async.stores.records import decode_before, encode_value
@@ -45,6 +46,8 @@ _TABLES = (
 
 class SQLiteLedger:
     """The open intents of one account in the file, those of other processes and of dead ones included."""
+
+    durable = True
 
     def __init__(self, path: Path, commits: GroupCommit) -> None:
         self.account = ""
@@ -134,6 +137,8 @@ def _intent(row: tuple[Any, ...]) -> Intent:
 class SQLiteLocks:
     """A lock per customer: first come, first served in this process, and a lease between processes."""
 
+    shared = True
+
     def __init__(self, commits: GroupCommit, leases: Leases) -> None:
         self._commits = commits
         self._leases = leases
@@ -159,7 +164,9 @@ class SQLiteLocks:
             self._leases.in_use += 1
             try:
                 self._held[customer_id] = await self._take(customer_id)
-            except BaseException:
+            except BaseException as error:
+                if isinstance(error, StoreUnavailableError):
+                    error.customer_id = customer_id
                 # It may have been taken, or be taken yet: the job that gives it back comes after the one that takes.
                 self._give_back(customer_id)
                 raise
@@ -284,21 +291,6 @@ def _checked_path(path: Any) -> Path:
     if not name or name.startswith((":", "file:")):
         raise ConfigurationError(f"SQLiteStore takes the path of a file, not {path!r}; in memory is MemoryStore()")
     return Path(name).absolute()
-
-
-def check_times(lease: Any, renew: Any) -> None:
-    """Check the times of leases.
-
-    Raises:
-        ConfigurationError: they cannot work.
-    """
-    for name, value in (("lease", lease), ("renew", renew)):
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise ConfigurationError(f"{name}= must be a number of seconds, not {value!r}")
-    if not 0.2 <= lease <= 3600:
-        raise ConfigurationError(f"lease= must be 0.2 to 3600 seconds, not {lease!r}")
-    if not 0 < renew <= lease / 3:
-        raise ConfigurationError(f"renew= must be above 0 and at most a third of lease= ({lease:g}), not {renew!r}")
 
 
 # --- the file

@@ -1,0 +1,181 @@
+"""Customer locks between processes: leases on Redis, which expire unless their holder renews them."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+import uuid
+from functools import partial
+from typing import Any
+
+import attrs
+
+from fusebill_async.errors import StoreUnavailableError
+from fusebill_async.stores.memory import MemoryLocks
+from fusebill_async.stores.redis_commands import RedisCommands
+
+_POLL = (0.02, 0.05)
+"""Seconds between two looks at a lease that another process holds; chance parts those who wait together."""
+_IMPATIENT_AFTER = 0.25
+"""Seconds after which a lease that comes free is kept for us, however often its holder asks for it again."""
+_MARGIN = 0.2
+"""The part of a lease's time that is left to a request that has just been let go."""
+
+# KEYS: the lease, whose turn is next. ARGV: owner, milliseconds, "1" if it has waited long.
+_TAKE = """
+local holder, first = redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2])
+local reserved = first and first ~= ARGV[1]
+if (not holder and not reserved) or holder == ARGV[1] then
+  redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+  if first == ARGV[1] then redis.call('DEL', KEYS[2]) end
+  return 1
+end
+if ARGV[3] == '1' and not reserved then redis.call('SET', KEYS[2], ARGV[1], 'PX', 500) end
+return 0
+"""
+
+_GIVE_BACK = """
+for _, key in ipairs(KEYS) do
+  if redis.call('GET', key) == ARGV[1] then redis.call('DEL', key) end
+end
+return 1
+"""
+
+_RENEW = """
+local kept = {}
+for i, key in ipairs(KEYS) do
+  kept[i] = 0
+  if redis.call('GET', key) == ARGV[1] then kept[i] = redis.call('PEXPIRE', key, ARGV[2]) end
+end
+return kept
+"""
+
+
+@attrs.define(eq=False)
+class _Lease:
+    valid_until: float
+
+
+class RedisLocks:
+    """A lock per customer: first come, first served in this process, and a lease between processes.
+
+    Args:
+        commands: the connection.
+        lease: seconds after which a lease that was not renewed is free.
+        renew: seconds between renewals.
+    """
+
+    shared = True
+
+    def __init__(self, commands: RedisCommands, lease: float, renew: float) -> None:
+        self.account = ""
+        self._commands = commands
+        self._ttl, self._renew_every = lease, renew
+        self._here = MemoryLocks()
+        self._held: dict[int, _Lease] = {}
+        self._owner = uuid.uuid4().hex
+        self._renewing: asyncio.Task[None] | None = None
+
+    def acquire_now(self, customer_id: int) -> bool:  # noqa: ARG002 (the protocol's)
+        """Never: a lease takes a round trip to Redis."""
+        return False
+
+    async def acquire(self, customer_id: int, timeout: float | None) -> None:
+        """Take the lock, waiting up to `timeout` seconds.
+
+        Raises:
+            TimeoutError: it did not come free in time.
+            StoreUnavailableError: Redis is away.
+        """
+        async with asyncio.timeout(timeout):
+            await self._here.acquire(customer_id, None)
+            try:
+                await self._take(customer_id)
+            except BaseException as error:
+                if isinstance(error, StoreUnavailableError):
+                    error.customer_id = customer_id
+                # It may have been taken, or be taken yet: the command that gives it back comes after that one.
+                self._give_back(customer_id)
+                raise
+
+    async def _take(self, customer_id: int) -> None:
+        started = time.monotonic()
+        keys = self._keys(customer_id)
+        while True:
+            now = time.monotonic()
+            impatient = "1" if now - started > _IMPATIENT_AFTER else "0"
+            arguments = (self._owner, str(self._milliseconds), impatient)
+            if await self._commands.submit(partial(_run, script=_TAKE, keys=keys, arguments=arguments)):
+                self._held[customer_id] = _Lease(self._valid_until(now))
+                if self._renewing is None:
+                    self._renewing = asyncio.get_running_loop().create_task(self._renew())
+                return
+            await asyncio.sleep(random.uniform(*_POLL))  # noqa: S311 (not a secret)
+
+    async def release(self, customer_id: int) -> None:
+        """Give it back. Nothing is waited for, so nothing here can be cancelled."""
+        self._give_back(customer_id)
+
+    def _give_back(self, customer_id: int) -> None:
+        self._held.pop(customer_id, None)
+        keys = self._keys(customer_id)
+        self._commands.post(partial(_run, script=_GIVE_BACK, keys=keys, arguments=(self._owner,)))
+        self._here.release_now(customer_id)
+
+    def still_held(self, customer_id: int) -> bool:
+        """Whether the lease is certainly still ours."""
+        lease = self._held.get(customer_id)
+        return lease is not None and time.monotonic() < lease.valid_until
+
+    async def aclose(self) -> None:
+        """Renew no more."""
+        task, self._renewing = self._renewing, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait({task})
+
+    def __len__(self) -> int:
+        """How many customers are locked by this store."""
+        return len(self._here)
+
+    # --- renewing
+
+    async def _renew(self) -> None:
+        """Runs while anything is held."""
+        try:
+            while self._held:
+                await asyncio.sleep(self._renew_every)
+                await self._renew_once(dict(self._held))
+        finally:
+            if self._renewing is asyncio.current_task():
+                self._renewing = None
+
+    async def _renew_once(self, held: dict[int, _Lease]) -> None:
+        if not held:
+            return
+        now = time.monotonic()
+        keys = tuple(self._keys(customer_id)[0] for customer_id in held)
+        arguments = (self._owner, str(self._milliseconds))
+        try:
+            kept = await self._commands.submit(partial(_run, script=_RENEW, keys=keys, arguments=arguments))
+        except StoreUnavailableError:
+            return  # `still_held` tells when that goes on for too long
+        for lease, still in zip(held.values(), kept, strict=True):
+            lease.valid_until = self._valid_until(now) if still else 0.0
+
+    def _valid_until(self, asked: float) -> float:
+        return asked + self._ttl * (1 - _MARGIN)
+
+    @property
+    def _milliseconds(self) -> int:
+        return int(self._ttl * 1000)
+
+    def _keys(self, customer_id: int) -> tuple[str, str]:
+        # The braces keep the keys of an account in one slot of a Redis Cluster.
+        lease = f"fusebill_async:{{{self.account}}}:lease:{customer_id}"
+        return lease, f"{lease}:next"
+
+
+def _run(pipeline: Any, *, script: str, keys: tuple[str, ...], arguments: tuple[str, ...]) -> None:
+    pipeline.eval(script, len(keys), *keys, *arguments)

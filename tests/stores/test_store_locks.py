@@ -1,0 +1,220 @@
+"""Locks between stores, and what is left when somebody stops waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import socket
+import time
+
+import pytest
+
+from fusebill_async import (
+    ConfigurationError,
+    FusebillClient,
+    Outcome,
+    QuotaPolicy,
+    StoreUnavailableError,
+    Timeouts,
+)
+from fusebill_async.settling.intent import Intent
+from fusebill_async.testing import Fault, FusebillSimulator
+
+
+@pytest.fixture
+async def stores(place, make_store):
+    """Two stores in one place, as two processes would have them."""
+    both = make_store(place), make_store(place)
+    for store in both:
+        store.open("account")
+    yield both
+    for store in both:
+        await store.aclose()
+
+
+async def test_only_one_holds_it_and_waiters_get_it(stores):
+    inside = 0
+    turns = []
+
+    async def use(store, name):
+        nonlocal inside
+        for _ in range(20):
+            await store.locks.acquire(7, 20.0)
+            assert inside == 0
+            inside += 1
+            await asyncio.sleep(0.002)
+            assert store.locks.still_held(7)
+            inside -= 1
+            turns.append(name)
+            await store.locks.release(7)
+
+    await asyncio.gather(*(use(store, name) for store, name in zip(stores, "ab", strict=True) for _ in range(3)))
+    assert len(turns) == 120
+    # Who asks again and again does not keep the other out.
+    assert len(set(turns[:100])) == 2
+
+
+async def test_a_wait_ends_in_time_and_leaves_nothing(stores):
+    one, other = stores
+    assert not one.locks.acquire_now(1)
+    await one.locks.acquire(1, None)
+    started = time.monotonic()
+    with pytest.raises(TimeoutError):
+        await other.locks.acquire(1, 0.4)
+    assert 0.3 < time.monotonic() - started < 1.0
+    assert len(other.locks) == 0
+    await one.locks.release(1)
+    await one.locks.acquire(1, 0.4)
+    await one.locks.release(1)
+    assert not one.locks.still_held(1)
+
+
+async def test_whoever_is_cancelled_leaves_no_lock(stores):
+    one, other = stores
+    chance = random.Random(7)
+    for _ in range(100):
+        waits = [asyncio.create_task(store.locks.acquire(3, None)) for store in (one, other, one)]
+        await asyncio.sleep(chance.choice([0, 0, 0.0005, 0.001, 0.003, 0.03]))
+        ends = []
+        for wait in waits:
+            wait.cancel()
+            ends.append((await asyncio.gather(wait, return_exceptions=True))[0])
+        for store, end in zip((one, other, one), ends, strict=True):
+            if end is None:
+                await store.locks.release(3)
+        assert len(one.locks) == len(other.locks) == 0
+    for store in (one, other):
+        await store.locks.acquire(3, 2.0)
+        await store.locks.release(3)
+
+
+async def test_a_cancelled_write_leaves_neither_lock_nor_intent(place, make_store):
+    chance = random.Random(11)
+    async with FusebillSimulator() as fusebill:
+        for customer_id in range(1, 101):
+            fusebill.add_customer(id=customer_id, status="Active")
+        store = make_store(place)
+        async with FusebillClient("key", base_url=fusebill.base_url, store=store) as client:
+            await client.customers.get(1)
+            dropped = 0
+            for customer_id in range(1, 101):
+                call = asyncio.create_task(client.customers.hold(customer_id))
+                await asyncio.sleep(chance.uniform(0.0, 0.004))
+                call.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await call
+                dropped += call.cancelled()
+            async with asyncio.timeout(10):
+                while client.unresolved() or len(store.locks):  # noqa: ASYNC110 (nobody tells of it)
+                    await asyncio.sleep(0.01)
+            assert dropped >= 20
+            for customer_id in range(1, 101):
+                assert fusebill.effects("hold", customer_id) == fusebill.received("hold", customer_id) <= 1
+
+
+async def test_a_write_waits_for_the_lease_and_is_told_when_it_does_not_come(place, make_store):
+    async with FusebillSimulator() as fusebill:
+        fusebill.add_customer(id=1, status="Active")
+        fusebill.inject(Fault.delay(1.0, operation="hold", times=1))
+        options = {"base_url": fusebill.base_url, "timeouts": Timeouts(queue=0.3)}
+        async with (
+            FusebillClient("key", store=make_store(place), **options) as one,
+            FusebillClient("key", store=make_store(place), **options) as other,
+        ):
+            holding = asyncio.create_task(one.customers.hold(1))
+            while not fusebill.received("hold", 1):  # noqa: ASYNC110 (nobody tells of it)
+                await asyncio.sleep(0.01)
+            with pytest.raises(TimeoutError) as refused:
+                await other.customers.update(1, company_name="Grok")
+            assert refused.value.outcome is Outcome.NOT_SENT
+            assert fusebill.received("update", 1) == 0
+            await holding
+            # The one that closed it knows at once, the other one when that is written.
+            while other.unresolved():  # noqa: ASYNC110 (nobody tells of it)
+                await asyncio.sleep(0.01)
+
+
+# --- Redis alone
+
+
+@pytest.fixture
+async def silent_port():
+    """A port on which nobody answers."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        yield listener.getsockname()[1]
+
+
+async def test_while_redis_is_away_nothing_is_sent_unrecorded(silent_port, make_store):
+    async with FusebillSimulator() as fusebill:
+        fusebill.add_customer(id=1, status="Active")
+        store = make_store(f"redis://:secret@127.0.0.1:{silent_port}/0", patience=0.2)
+        client = FusebillClient("key", base_url=fusebill.base_url, store=store)
+        with pytest.raises(StoreUnavailableError) as refused:
+            await client.customers.hold(1)
+        assert refused.value.outcome is Outcome.NOT_SENT
+        assert "secret" not in str(refused.value)
+        intent = Intent(id="1", operation="customers.hold", customer_id=1, named={}, opened_at=0.0)
+        with pytest.raises(StoreUnavailableError) as refused:
+            await store.ledger.open(intent)
+        assert (refused.value.operation, refused.value.customer_id) == ("hold", 1)
+        assert fusebill.received("hold", 1) == 0
+        assert len(store.locks) == 0
+        assert (await client.customers.get(1)).status == "Active"
+        with pytest.raises(StoreUnavailableError):
+            client.unresolved()
+        # Closing tries for a moment to give back what it may hold there, and then gives up.
+        with contextlib.suppress(StoreUnavailableError):
+            await client.aclose()
+
+
+async def test_redis_comes_back(redis_url, make_store):
+    import redis  # noqa: PLC0415 (an extra)
+
+    with redis.Redis.from_url(redis_url) as server:
+        pid = server.info("server")["process_id"]
+    store = make_store(redis_url, patience=0.2, lease=30.0)
+    store.open("account that waits")
+    intent = Intent(id="1", operation="customers.hold", customer_id=1, named={}, opened_at=0.0)
+    await store.ledger.open(intent)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        started = time.monotonic()
+        with pytest.raises(StoreUnavailableError):
+            await store.locks.acquire(1, None)
+        await store.ledger.close(intent)
+        assert time.monotonic() - started < 1.0
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    await store.locks.acquire(1, 5.0)
+    assert store.ledger.unresolved() == []
+    await store.locks.release(1)
+    await store.aclose()
+
+
+async def test_the_quota_alone(redis_url, make_store):
+    store = make_store(redis_url, ledger=False, workers=4)
+    store.open("account of the quota")
+    assert store.locks.acquire_now(1)
+    assert store.quota(QuotaPolicy()) is not None
+    await store.aclose()
+
+
+@pytest.mark.parametrize(
+    ("url", "options"),
+    [
+        ("http://:secret@x", {}),
+        ("redis://x", {"workers": 0}),
+        ("redis://x", {"patience": 0}),
+        ("redis://x", {"lease": 0}),
+    ],
+)
+def test_a_redis_store_that_cannot_work(url, options):
+    from fusebill_async.stores import RedisStore  # noqa: PLC0415
+
+    with pytest.raises(ConfigurationError) as refused:
+        RedisStore(url, **options)
+    assert "secret" not in str(refused.value)
