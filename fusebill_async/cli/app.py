@@ -43,9 +43,9 @@ def make_app() -> App:
         name="fusebill-async",
         help=(
             "Act on customers in Fusebill (Stax Bill): every command ends in an outcome that is true.\n\n"
-            "The key and the base URL come from FUSEBILL_API_KEY and FUSEBILL_BASE_URL."
+            "The key and the base URL come from FUSEBILL_API_KEY and FUSEBILL_BASE_URL. Exit codes: 0 applied or "
+            "found, 1 not, 2 usage or configuration, 130 Ctrl-C."
         ),
-        help_epilogue="Exit codes: 0 applied or found, 1 not, 2 usage or configuration, 130 Ctrl-C.",
         version=f"fusebill-async {__version__}",
         console=output(),
         error_console=messages(),
@@ -55,7 +55,8 @@ def make_app() -> App:
     app["--help"].group = app["--version"].group = (_ABOUT,)
     app.command(run_demo, name="demo", group=_WITHOUT_AN_ACCOUNT)
     app.command(simulate, name="simulate", group=_WITHOUT_AN_ACCOUNT)
-    for resource, brand in _BRANDS.items():
+    for resource in dict.fromkeys(operation.resource for operation in OPERATIONS if operation.resource != "customers"):
+        brand = _BRANDS.get(resource, resource.capitalize())
         app.command(App(name=resource, help=f"Map customers to {brand}.", group=_INTEGRATIONS))
     for place, operation in enumerate(OPERATIONS):
         command = _SPECIAL.get(operation) or make_command(operation)

@@ -31,7 +31,7 @@ def print_customer(wire: bytes, console: Console) -> None:
     fields = {".".join(map(python_name, key.split("."))): printable(text) for key, text in leaves(wire)}
     if not console.is_terminal:
         for name, text in fields.items():
-            console.print(f"{name}\t{text}", markup=False, soft_wrap=True)
+            console.file.write(f"{name}\t{text}\n")
         return
     what = f"customer {fields['id']}" if "id" in fields else "overview"
     title = Text.assemble(
@@ -41,7 +41,7 @@ def print_customer(wire: bytes, console: Console) -> None:
     shown = {
         name: text for name, text in fields.items() if name not in _IN_THE_TITLE and not name.endswith((".id", ".uri"))
     }
-    console.print(Panel(Group(*_sections(shown)), title=title, title_align="left", border_style="dim", expand=False))
+    console.print(Panel(Group(*_sections(shown)), title=title, title_align="left", expand=False))
 
 
 def _sections(fields: dict[str, str]) -> Iterable[RenderableType]:
