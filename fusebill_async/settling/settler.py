@@ -178,8 +178,9 @@ class Settler:
         return prepare
 
     async def _open_intent(self, write: Write) -> None:
-        if write.intent is None:
+        if not write.recorded:
             await self.store.ledger.open(self._intent_of(write))
+            write.recorded = True
 
     def _intent_of(self, write: Write) -> Intent:
         if write.intent is not None:
@@ -204,8 +205,8 @@ class Settler:
             await self._open_intent(write)
             write.state = "unknown"
             self._unknown[self._intent_of(write).id] = write
-        elif write.intent is not None:
-            await self.store.ledger.close(write.intent)
+        elif write.recorded:
+            await self.store.ledger.close(self._intent_of(write))
 
     async def _until_settled(self, write: Write) -> Response[Any]:
         call = write.call

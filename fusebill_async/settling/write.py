@@ -28,6 +28,8 @@ class Write:
     prepare: Preparation | None = None
 
     intent: Intent | None = None
+    recorded: bool = False
+    """The intent stands in the ledger; listing a write that is under way names it without recording it."""
     doubtful: bool = False
     """An earlier attempt of this write was unknown."""
     created_after: float | None = None

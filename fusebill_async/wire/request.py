@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import Any
 
 import attrs
 
@@ -12,6 +12,7 @@ from fusebill_async.errors import ValidationError
 from fusebill_async.models import UNSET
 from fusebill_async.operations import Operation, Parameter
 from fusebill_async.wire.checks import check_choice, check_flag, check_id, check_text
+from fusebill_async.wire.shapes import is_array
 
 
 @attrs.define
@@ -86,9 +87,9 @@ def _checked(parameter: Parameter, value: Any) -> Any:
         case "id":
             return check_id(value, field=parameter.name)
         case "ids":
-            if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
-                raise ValidationError(f"{parameter.name} must be ids, not {value!r}", field=parameter.name)
-            ids = [check_id(item, field=parameter.name) for item in cast("Iterable[Any]", value)]
+            if not is_array(value):
+                raise ValidationError(f"{parameter.name} must be a list of ids, not {value!r}", field=parameter.name)
+            ids = [check_id(item, field=parameter.name) for item in value]
             if not ids:
                 # The service takes a list that is left out for all of them, so an empty one may mean anything.
                 raise ValidationError(f"{parameter.name} is empty: give at least one id", field=parameter.name)
