@@ -1,0 +1,137 @@
+"""The service of the benchmarks: answers at once, and costs as little as a Python server can.
+
+Every POST to /v1/CustomerHold/{id} is answered with the sample's customer under the id that was asked, in its
+compact form, with the quota headers and `Date` that the service sends. It runs in a process of its own, so that its
+work is not counted as the client's: `python -m benchmarks.server`, or `running()` from another benchmark.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from email.utils import formatdate
+from pathlib import Path
+from typing import cast
+
+ROOT = Path(__file__).parent.parent
+SAMPLE = ROOT / "tests" / "samples" / "customer_hold_200.json"
+PER_MINUTE = 100_000_000
+"""A quota that holds nobody back: what is measured is the client, not its waiting."""
+_ID = "12000750"
+
+
+def body_of(customer_id: int | str) -> bytes:
+    """Give the sample's customer under another id, compact as the service sends it."""
+    return json.dumps(json.loads(SAMPLE.read_bytes()), separators=(",", ":")).replace(_ID, str(customer_id)).encode()
+
+
+class Answers:
+    """Whole answers, but for the id."""
+
+    def __init__(self) -> None:
+        self._parts = body_of("\0").split(b"\0")
+        self._fixed = sum(map(len, self._parts))
+        self._second = 0
+        self._head = b""
+        self.count = 0
+
+    def tick(self) -> None:
+        """Tell the time and what is left of the quota. Once a tenth of a second is exact enough."""
+        now = time.time()
+        minute = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now // 60 * 60 + 60))
+        day = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now // 86_400 * 86_400 + 86_400))
+        self._head = (
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=utf-8\r\n"
+            f"Date: {formatdate(now, usegmt=True)}\r\n"
+            f"X-Rate-Limit-Limit-Minute: {PER_MINUTE}\r\nX-Rate-Limit-Remaining-Minute: {PER_MINUTE - self.count}\r\n"
+            f"X-Rate-Limit-Reset-Minute: {minute}\r\n"
+            f"X-Rate-Limit-Limit-Day: {100 * PER_MINUTE}\r\n"
+            f"X-Rate-Limit-Remaining-Day: {100 * PER_MINUTE - self.count}\r\n"
+            f"X-Rate-Limit-Reset-Day: {day}\r\nContent-Length: "
+        ).encode()
+
+    def answer(self, customer_id: bytes) -> bytes:
+        """Give the answer about a customer."""
+        self.count += 1
+        length = self._fixed + len(customer_id) * (len(self._parts) - 1)
+        return b"%b%d\r\n\r\n%b" % (self._head, length, customer_id.join(self._parts))
+
+
+class Connection(asyncio.Protocol):
+    """Reads as much of a request as tells its end and its id: the benchmarks send no bodies."""
+
+    def __init__(self, answers: Answers) -> None:
+        self._answers = answers
+        self._transport: asyncio.Transport | None = None
+        self._data = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget it."""
+        del exc
+        self._transport = None
+
+    def data_received(self, data: bytes) -> None:
+        """Answer every request that is whole."""
+        data = self._data + data
+        while self._transport is not None and (end := data.find(b"\r\n\r\n")) >= 0:
+            path = data[: data.find(b" HTTP/1")]
+            self._transport.write(self._answers.answer(path[path.rfind(b"/") + 1 :]))
+            if b"\r\nConnection: close" in data[:end]:
+                self._transport.close()
+            data = data[end + 4 :]
+        self._data = data
+
+
+async def serve() -> None:
+    """Serve until SIGTERM; print the base URL first."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    answers = Answers()
+    answers.tick()
+    server = await loop.create_server(lambda: Connection(answers), "127.0.0.1", 0, backlog=1024)
+    sys.stdout.write(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1\n")
+    sys.stdout.flush()
+    while not stop.is_set():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), 0.1)
+        answers.tick()
+    server.close()
+
+
+@contextlib.contextmanager
+def running() -> Iterator[str]:
+    """Run the server in a process of its own, and give its base URL."""
+    process = subprocess.Popen([sys.executable, "-m", "benchmarks.server"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+    finally:
+        process.terminate()
+        process.wait(10)
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def main() -> None:
+    try:
+        import uvloop  # noqa: PLC0415 - the server is faster with it, and works without
+    except ImportError:
+        asyncio.run(serve())
+    else:
+        uvloop.run(serve())
+
+
+if __name__ == "__main__":
+    main()
