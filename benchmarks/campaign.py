@@ -35,6 +35,7 @@ from fusebill_async import (
     RetryPolicy,
     SettlingPolicy,
     Timeouts,
+    UnresolvedWritesWarning,
 )
 from fusebill_async.operations import HUBSPOT_UNLATCH, REPLACE, UPDATE
 from fusebill_async.settling.settler import Resolution
@@ -52,6 +53,7 @@ class Ended:
     attribution: Attribution | None = None
     error: str = ""
     begun: bool = True
+    told: str = ""
 
     def __str__(self) -> str:
         if not self.begun:
@@ -101,16 +103,19 @@ def _judge_applied(
 ) -> Iterator[Finding]:
     if ended.confirmed_by is not ConfirmedBy.READ:
         if not ours:
-            yield Finding("applied by a response, but it did not happen")
+            # A service that answers 200 and shows the goal, which stood before, tells a lie that nothing shows.
+            yield Finding("applied by a response, but it did not happen", apart=planned.wrong_state or bool(theirs))
         return
     match ended.attribution:
         case Attribution.OURS if not ours:
-            if any(at < seen.arrivals[0] for at in theirs):
-                yield Finding("ours, but somebody else had done it before it was sent")
+            if seen.arrivals and any(at < seen.arrivals[0] for at in theirs):
+                # What moves no money is ours unless it is proven older than the send, as far as the clocks agree.
+                kind = f"ours, but somebody else had done it before it was sent ({planned.operation.safety})"
+                yield Finding(kind, apart=not planned.operation.moves_money)
             elif theirs:
                 # Between the send and the read nothing that the service shows tells one from the other.
                 kind = "ours, but somebody else did it between the send and the read"
-                yield Finding(f"{kind} ({planned.operation.safety})", apart=not planned.operation.moves_money)
+                yield Finding(f"{kind} ({planned.operation.safety})", apart=True)
             else:
                 yield Finding("ours, but nobody did it")
         case Attribution.ALREADY if ours and not any(at < ours[0] for at in theirs):
@@ -168,7 +173,7 @@ class Report:
         """Count a finding, and keep the first few violations in full."""
         (self.apart if finding.apart else self.violations)[finding.kind] += 1
         if not finding.apart and len(self.examples) < 50:
-            self.examples.append(f"{finding.kind}: {ended}; {planned}; {seen}")
+            self.examples.append(f"{finding.kind}: {ended} {getattr(ended, 'told', '')}; {planned}; {seen}")
 
     def __str__(self) -> str:
         lines = [
@@ -199,7 +204,7 @@ def make_client(base_url: str, concurrency: int) -> FusebillClient:
         settling=SettlingPolicy(
             quiet_period=QUIET_PERIOD,
             first_read=0.005,
-            retry_delay=0.005,
+            retry_delay=0.02,
             retry_limit=0.05,
             wait=30.0,
             give_up=1.5,
@@ -255,7 +260,9 @@ class Campaign:
                 group.create_task(work())
         await self._until_settled(client)
         await self._service.peace()
-        resolutions = {write.customer_id: await client.resolve(write) for write in client.unresolved()}
+        left = client.unresolved()
+        resolved = await asyncio.gather(*(client.resolve(write) for write in left))
+        resolutions = {write.customer_id: resolution for write, resolution in zip(left, resolved, strict=True)}
         seen = await self._service.end()
         for planned, ended in calls:
             self._judge(planned, ended, seen[planned.customer_id], resolutions.get(planned.customer_id))
@@ -303,7 +310,7 @@ class Campaign:
         try:
             response = await self._verb(client, planned, subject)
         except FusebillError as error:
-            return Ended(error.outcome, error=type(error).__name__)
+            return Ended(error.outcome, error=type(error).__name__, told=str(error))
         return Ended(Outcome.APPLIED, response.confirmed_by, response.attribution)
 
     def _verb(self, client: FusebillClient, planned: Planned, subject: Any) -> Any:
@@ -333,6 +340,7 @@ def main() -> int:
     given = parser.parse_args()
     logging.getLogger("fusebill_async").setLevel(logging.CRITICAL)
     warnings.simplefilter("error")
+    warnings.simplefilter("ignore", UnresolvedWritesWarning)  # they are counted
     campaign = Campaign(
         calls=given.calls,
         seed=given.seed,

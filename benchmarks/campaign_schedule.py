@@ -122,7 +122,7 @@ def _menu() -> tuple[tuple[float, Callable[[Mapping[str, Any]], Fault]], ...]:
         *((2.0, answer(Fault.status, code)) for code in (408, 500, 502, 503, 504)),
         *((1.0, without_effect(Fault.status, code=code)) for code in (401, 403, 409, 422)),
         *(
-            (0.1, without_effect(Fault.status, code=429, retry_after=0.01, quota_headers=headers))
+            (0.02, without_effect(Fault.status, code=429, retry_after=0.01, quota_headers=headers))
             for headers in ("with", "without", "garbage")
         ),
         (2, answer(Fault.redirect)),
