@@ -9,22 +9,45 @@ from typing import Any, Literal, TypeAlias
 
 import attrs
 
-from fusebill_async.converting import decode_customer, decode_json, encode
-from fusebill_async.errors import ConcurrentModificationError, FieldsNotTakenError, ValidationError
-from fusebill_async.models import Customer, named_changes
-from fusebill_async.operations import GET, REPLACE, Operation
+from fusebill_async.converting import UnreadableAnswer, decode_customer, encode
+from fusebill_async.errors import (
+    ConcurrentModificationError,
+    FieldsNotTakenError,
+    InvalidResponseError,
+    ValidationError,
+)
+from fusebill_async.models import Customer
+from fusebill_async.operations import GET, REPLACE, UPDATE, Operation
+from fusebill_async.outcome import Attempt, Attribution, ConfirmedBy
 from fusebill_async.resources.handle import Handle, identify
 from fusebill_async.session.admission import Permit
 from fusebill_async.session.call import Answer, Call
-from fusebill_async.settling.goals import same_value
 from fusebill_async.settling.intent import Before
 from fusebill_async.settling.response import Response, response_of
 from fusebill_async.settling.write import Write
-from fusebill_async.updating.changes import check_status, wire_changes
+from fusebill_async.updating.changes import check_status, laid_over, model_changes, wire_changes
 from fusebill_async.updating.draft import CustomerDraft, draft_of
-from fusebill_async.updating.guarding import changed_by_others, check_conflicts, conflict, guard, named_paths
-from fusebill_async.updating.merging import UpdatePlan, differences, plan
-from fusebill_async.updating.rules import CUSTOMER_RULES, NESTED_RULES, check_changes, python_name
+from fusebill_async.updating.guarding import (
+    changed_by_others,
+    check_conflicts,
+    conflict,
+    erased,
+    guard,
+    named_paths,
+    not_taken,
+)
+from fusebill_async.updating.merging import (
+    UpdatePlan,
+    differences,
+    expected,
+    frozen,
+    plain,
+    plan,
+    status_of,
+    unechoed,
+    written,
+)
+from fusebill_async.updating.rules import check_changes
 from fusebill_async.wire.request import Request, build_request
 
 logger = logging.getLogger("fusebill_async")
@@ -35,15 +58,14 @@ Check: TypeAlias = Literal["fresh", "strict"]
 class NothingToSend(Exception):  # noqa: N818 (not an error: the customer is already as wanted)
     """The customer is already as wanted."""
 
-    def __init__(self, call: Call, answer: Answer) -> None:
-        super().__init__()
-        self.call = call
-        self.answer = answer
 
+class UnsentResponse(Response[Customer]):
+    """The response of an update that neither read nor sent anything: it rests on the read that it was handed."""
 
-def _known_already(wire: bytes) -> Answer:
-    """The answer of an update that neither read nor sent anything: the customer as it was handed in."""
-    return Answer(decode_customer(wire), 200, {}, 0.0, 0.0, 1)
+    @property
+    def attempts(self) -> tuple[Attempt, ...]:
+        """None was made."""
+        return ()
 
 
 @attrs.define(eq=False)
@@ -54,6 +76,7 @@ class Update:
     in the place of the pool that the read was made in: between the read and the PUT nothing is waited for.
 
     Attributes:
+        texts: what is to be written, by keys of the wire, each value as its JSON text.
         base: the wire form that the changes were meant for; from the first round on, what that round read.
         whole: the PUT sends the base as it is, so any change by somebody else is a conflict.
         always_read: read right before the PUT, however young the base is.
@@ -62,14 +85,22 @@ class Update:
     handle: Handle
     operation: Operation
     customer_id: int
-    changes: Mapping[str, Any]
+    texts: Mapping[str, Any]
     base: bytes | None = None
     whole: bool = False
     always_read: bool = False
     check: Check = "fresh"
     allow_status_change: bool = False
     allow_erase: frozenset[str] = frozenset()
-    rounds: int = 0
+    changes: Mapping[str, Any] = attrs.field(init=False)
+    """The same as JSON has it, for comparing."""
+    _rounds: int = attrs.field(default=0, init=False)
+    _overtaken: int = attrs.field(default=0, init=False)
+    _sent_from: bytes | None = attrs.field(default=None, init=False)
+    _answer: Answer | None = attrs.field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.changes = plain(self.texts)
 
     async def run(self) -> Response[Customer]:
         """Carry it out."""
@@ -79,44 +110,67 @@ class Update:
         write = Write(call, {}, resend=True, prepare=self._prepare)
         try:
             response = await handle.settler.write(write)
-        except NothingToSend as nothing:
-            return response_of(nothing.call, nothing.answer)
-        self._compare(call, response.value)
+        except NothingToSend:
+            return self._unchanged(call)
+        self._compare(call, response)
         return response
+
+    def _unchanged(self, call: Call) -> Response[Customer]:
+        """The response that says that there was nothing to do: "already", by what was read."""
+        if self._answer is not None:
+            return response_of(call, self._answer, confirmed_by=ConfirmedBy.READ, attribution=Attribution.ALREADY)
+        assert self.base is not None
+        customer = decode_customer(self.base)
+        return UnsentResponse(
+            value=customer,
+            status=200,
+            headers={},
+            confirmed_by=ConfirmedBy.READ,
+            attribution=Attribution.ALREADY,
+            call=call,
+            answer=Answer(customer, 200, {}, 0.0, 0.0, 0),
+        )
 
     def _requests(self) -> int:
         return 1 + (not self._is_young(self.base)) + (self.check == "strict")
 
     def _is_young(self, wire: bytes | None) -> bool:
-        if wire is None or self.rounds or self.always_read:
+        """Whether a PUT may rest on this read: it is the last that came, and nobody in reach wrote since."""
+        if wire is None or self._rounds or self.always_read:
             return False
         settler = self.handle.settler
         age = settler.seen.age(self.customer_id, wire, settler.session.effects.now())
-        return age <= self.handle.updates.max_read_age
+        return age <= self.handle.updates.max_read_age and self._is_alone()
+
+    def _is_alone(self) -> bool:
+        """Whether every write that this client knows of has ended, and no other client shares its store."""
+        settler = self.handle.settler
+        if settler.store.locks.shared:
+            return False
+        return all(write.customer_id != self.customer_id or write.state != "unknown" for write in settler.unresolved())
 
     async def _prepare(self, write: Write, permit: Permit) -> None:
         """Make the PUT of this round, from a customer that was read after everything that was waited for."""
-        if self.rounds >= self.handle.updates.rounds:
-            raise ConcurrentModificationError(
-                f"{write.call.about} was merged {self.rounds} times, and was overtaken each time",
-                conflicts={},
-                **write.call.facts,
-            )
-        present: bytes
-        if self.base is not None and self._is_young(self.base):
-            present = self.base
-        else:
-            present = await self._read(write, permit)
-        if self.check == "strict":
-            # The base of the comparison is the first read; the second one is what the PUT rests on.
-            self.base = self.base or present
-            present = await self._read(write, permit)
-        self.rounds += 1
-        facts = write.call.facts
-        if self.base is not None:
-            self._check_others(self.base, present, facts)
-        self.base = present
-        self._send_next(write, present, facts)
+        base = self.base
+        try:
+            if base is not None and self._is_young(base):
+                present = base
+            else:
+                present = await self._read(write, permit)
+            if self.check == "strict":
+                # The base of the comparison is the first read; the second one is what the PUT rests on.
+                base = base or present
+                present = await self._read(write, permit)
+            self._rounds += 1
+            facts = write.call.facts
+            if base is not None:
+                self._check_others(base, present, facts)
+            self.base = present
+            self._send_next(write, present, facts)
+        except UnreadableAnswer as error:
+            raise InvalidResponseError(
+                f"{write.call.about} was not sent: the customer cannot be read: {error.reason}", **write.call.facts
+            ) from None
         # Later rounds read anew, whatever this one could do without.
         write.call.requests_per_attempt = 2 + (self.check == "strict")
 
@@ -126,62 +180,69 @@ class Update:
         try:
             answer = await self.handle.session.read_within(call, permit)
         finally:
-            write.call.spent, write.call.tries = call.spent, call.tries
+            write.call.spent, write.call.past, write.call.tries = call.spent, call.past, call.tries
         customer: Customer = answer.value
         self.handle.settler.remember(customer)
         assert customer.wire is not None
         self._answer = answer
         return customer.wire
 
-    _answer: Answer | None = None
-
     def _check_others(self, base: bytes, present: bytes, facts: dict[str, Any]) -> None:
-        if not self.whole:
-            check_conflicts(base, present, self.changes, **facts)
-            return
-        others = changed_by_others(base, present)
-        if others:
+        others = changed_by_others(base, present, self.changes)
+        if self.whole and others:
             raise conflict({change.field: (change.before, change.after, change.before) for change in others}, **facts)
+        check_conflicts(base, present, self.changes, **facts)
+        if others and self._rounds > 1:
+            self._overtaken += 1
+            if self._overtaken >= self.handle.updates.rounds:
+                raise ConcurrentModificationError(
+                    f"{self.operation.title} was merged {self._overtaken} times with the changes of others, to no end",
+                    conflicts={change.field: (change.before, change.after, change.after) for change in others},
+                    **facts,
+                )
 
     def _send_next(self, write: Write, present: bytes, facts: dict[str, Any]) -> None:
-        before = Before(wire=present, given=True)
-        check_status(self.changes, before.status, allowed=self.allow_status_change)
+        check_status(self.changes, status_of(present), allowed=self.allow_status_change, **facts)
         planned = self._plan(present)
         if not planned and not self.whole and not write.doubtful:
-            raise NothingToSend(write.call, self._answer or _known_already(present))
-        guard(present, planned.body, {*named_paths(self.changes), *self.allow_erase}, **facts)
-        write.before = before
-        write.named = self._named(planned)
+            raise NothingToSend
+        guard(present, planned.body, set(named_paths(self.changes)), self.allow_erase, **facts)
+        self._sent_from = present
+        write.before = Before(wire=present, given=True)
+        write.named = self._named(present, planned)
         write.call.request = Request(self.operation.method, self.operation.path, planned.body)
 
     def _plan(self, present: bytes) -> UpdatePlan:
-        return plan(self.customer_id, present, self.changes)
+        return plan(self.customer_id, present, self.texts)
 
-    def _named(self, planned: UpdatePlan) -> Mapping[str, Any]:
+    def _named(self, present: bytes, planned: UpdatePlan) -> Mapping[str, Any]:
         """What a later read must show for the PUT to have happened."""
-        if not self.whole:
-            return self.changes
-        body = decode_json(planned.body)
-        return {key: value for key, value in body.items() if key in CUSTOMER_RULES or key in NESTED_RULES}
+        named = expected(present, self.changes)
+        return laid_over(written(planned.body), named) if self.whole else named
 
-    def _compare(self, call: Call, customer: Customer) -> None:
+    def _compare(self, call: Call, response: Response[Customer]) -> None:
         """Compare the answer with what was sent: a field that the service did not take is told, not hidden."""
-        shown = decode_json(customer.wire or b"{}")
-        different = {
-            python_name(key): (value, shown.get(key))
-            for key, value in self.changes.items()
-            if key in shown and not same_value(value, shown.get(key))
-        }
+        customer = response.value
+        shown = customer.wire or b"{}"
+        if response.confirmed_by is ConfirmedBy.READ or call.request is None:
+            # Every named field was found as it was sent, and what else is different may be somebody else's.
+            return
+        body = call.request.body or b"{}"
+        different = not_taken(expected(self._sent_from or body, self.changes), shown)
+        for name in erased(body, shown, {*named_paths(self.changes), *different}, only_shown=True):
+            different[name] = (_at(body, name), None)
         if different:
             told = "; ".join(f"{name}: sent {sent!r}, shown {now!r}" for name, (sent, now) in different.items())
             raise FieldsNotTakenError(
                 f"{call.about} was applied, but not as sent: {told}", fields=different, customer=customer, **call.facts
             )
-        assert call.request is not None
-        try:
-            guard(call.request.body or b"{}", customer.wire or b"{}", set(named_paths(self.changes)))
-        except Exception as error:  # noqa: BLE001 (told below: the PUT has happened, and nothing can be refused any more)
-            logger.error("after %s: %s", call.about, error)  # noqa: TRY400 (the traceback tells nothing more)
+        absent = erased(body, shown, set(named_paths(self.changes)))
+        if absent:
+            logger.warning("the answer to %s does not show %s", call.about, ", ".join(absent))
+
+
+def _at(wire: bytes, name: str) -> Any:
+    return next((change.after for change in differences(b"{}", wire) if change.field == name), None)
 
 
 class Replacement(Update):
@@ -189,15 +250,15 @@ class Replacement(Update):
 
     def _plan(self, present: bytes) -> UpdatePlan:
         # The service needs `id` and `status` in every PUT; a status that was not given stays as it is.
-        body = encode({"status": Before(wire=present, given=True).status, **self.changes, "id": self.customer_id})
+        body = encode({"status": status_of(present), **self.texts, "id": self.customer_id})
         return UpdatePlan(customer_id=self.customer_id, changes=differences(present, body), body=body)
 
     def _check_others(self, base: bytes, present: bytes, facts: dict[str, Any]) -> None:
         check_conflicts(base, present, self.changes, **facts)
 
-    def _named(self, planned: UpdatePlan) -> Mapping[str, Any]:
+    def _named(self, present: bytes, planned: UpdatePlan) -> Mapping[str, Any]:
         del planned
-        return self.changes
+        return expected(present, self.changes)
 
 
 def make_update(
@@ -211,25 +272,30 @@ def make_update(
     allow_status_change: bool = False,
     check: Check = "fresh",
 ) -> Update:
-    """An update from what the caller gave, checked before anything is sent."""
+    """An update from what the caller gave, checked before anything is sent.
+
+    A value that the customer handed in has already is not checked: it may be older than the rules.
+    """
     if check not in {"fresh", "strict"}:
         raise ValidationError(f'check must be "fresh" or "strict", not {check!r}', field="check")
     customer_id, base = identify(customer)
     wired = wire_changes(changes)
     if isinstance(customer, Customer):
-        wired = named_changes(customer) | wired
+        wired = laid_over(model_changes(customer), wired)
+    texts = frozen(wired)
     if validate:
-        check_changes(wired)
-    check_status(wired, _status_of(base), allowed=True)
+        check_changes(plain(texts if base is None else unechoed(base, texts)))
+    if base is not None:
+        check_status(plain(texts), status_of(base), allowed=True)
     return Update(
         handle,
         operation,
         customer_id,
-        wired,
+        texts,
         base,
         check=check,
         allow_status_change=allow_status_change,
-        allow_erase=frozenset(allow_erase),
+        allow_erase=_names(allow_erase),
     )
 
 
@@ -246,37 +312,49 @@ def make_replacement(
     if not isinstance(given, Customer):
         raise ValidationError(f"replace takes a Customer, not {type(given).__name__}", field="customer")
     customer_id, wire = identify(customer)
-    changes = {key: value for key, value in named_changes(customer).items() if key != "id"}
+    texts = frozen(model_changes(customer, whole=True))
     if validate:
-        check_changes(changes)
-    check_status(changes, _status_of(wire), allowed=True)
+        check_changes(plain(texts))
+    if wire is not None:
+        check_status(plain(texts), status_of(wire), allowed=True)
     kind = Update if wire is not None else Replacement
     return kind(
         handle,
         REPLACE,
         customer_id,
-        changes,
+        texts,
         wire,
         whole=True,
         allow_status_change=allow_status_change,
-        allow_erase=frozenset(allow_erase),
+        allow_erase=_names(allow_erase),
     )
 
 
-def _status_of(wire: bytes | None) -> str | None:
-    return None if wire is None else Before(wire=wire, given=True).status
+def _names(allow_erase: Collection[str]) -> frozenset[str]:
+    if isinstance(allow_erase, str):
+        raise ValidationError(f"allow_erase must be a set of names, not {allow_erase!r}", field="allow_erase")
+    return frozenset(allow_erase)
 
 
-async def plan_update(handle: Handle, customer: int | Customer, changes: Mapping[str, Any]) -> Response[UpdatePlan]:
-    """Read, and show what an update would send."""
-    update = make_update(handle, GET, customer, changes)
+async def plan_update(
+    handle: Handle,
+    customer: int | Customer,
+    changes: Mapping[str, Any],
+    *,
+    validate: bool = True,
+    allow_erase: Collection[str] = (),
+    allow_status_change: bool = False,
+) -> Response[UpdatePlan]:
+    """Read, and show what an update would send. Raises what the update would raise."""
+    update = make_update(handle, UPDATE, customer, changes, validate=validate, allow_erase=allow_erase)
     response = await handle.read(GET, update.customer_id)
     wire = response.value.wire
+    facts = {"operation": UPDATE.name, "customer_id": update.customer_id}
     if update.base is not None:
-        check_conflicts(update.base, wire, update.changes)
-    check_status(update.changes, response.value.status, allowed=False)
-    planned = plan(update.customer_id, wire, update.changes)
-    guard(wire, planned.body, set(named_paths(update.changes)))
+        check_conflicts(update.base, wire, update.changes, **facts)
+    check_status(update.changes, status_of(wire), allowed=allow_status_change, **facts)
+    planned = plan(update.customer_id, wire, update.texts)
+    guard(wire, planned.body, set(named_paths(update.changes)), update.allow_erase, **facts)
     response.value = planned
     return response
 
@@ -306,6 +384,10 @@ class Edit:
         if kind is not None or self._draft is None:
             return
         update = make_update(self._handle, self._operation, self._draft, {}, **self._options)
+        if not update.changes:
+            assert update.base is not None
+            self._draft.finish(decode_customer(update.base))
+            return
         # The block may have waited for anything, so its own read is never young enough.
         update.always_read = True
         self._draft.finish((await update.run()).value)

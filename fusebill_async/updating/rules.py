@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from fusebill_async.errors import ValidationError
+from fusebill_async.models import Customer, CustomerAcquisition, CustomerReference, SalesTrackingCode, wire_keys
 from fusebill_async.models.enums import QuickbooksLatchType, Title
 from fusebill_async.wire.checks import LARGEST_ID
 from fusebill_async.wire.shapes import is_array, is_object
@@ -81,6 +82,9 @@ READ_ONLY = frozenset({
     "requiresFinancialCalendarGeneration",
 })  # fmt: skip
 """What the service works out itself. It goes back as it came, but nobody can change it by a PUT."""
+
+EMPTY_WHEN_UNSET = frozenset({"title", "netsuiteCustomerType"})
+"""Keys that read as "" where nothing was ever set: to erase them then changes nothing."""
 
 
 def check_changes(changes: Mapping[str, Any]) -> None:
@@ -158,7 +162,31 @@ def _name(key: str) -> str:
 
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
+_NAMES: Mapping[str, str] = {
+    key.lower(): name
+    for model in (SalesTrackingCode, CustomerReference, CustomerAcquisition, Customer)
+    for name, key in wire_keys(model).items()
+}
+_KEYS: Mapping[str, str] = {key.lower(): key for key in wire_keys(Customer).values()}
+
 
 def python_name(key: str) -> str:
-    """The Python name of a key: `companyName` is `company_name`, `hubSpotId` is `hubspot_id`."""
-    return _WORD.sub("_", key).lower().replace("hub_spot", "hubspot").replace("quick_books", "quickbooks")
+    """The Python name of a key in any case: `companyName` is `company_name`, `hubSpotId` is `hubspot_id`."""
+    return _NAMES.get(key.lower()) or _WORD.sub("_", key).lower()
+
+
+def known_key(key: str) -> str | None:
+    """The customer's own key that the service takes this one for, whatever its case; None if it knows none."""
+    return _KEYS.get(key.lower())
+
+
+def is_read_only(key: str, within: str = "") -> bool:
+    """Whether the service works out a field itself.
+
+    Args:
+        key: of the wire, in any case.
+        within: the Python name of the object that it is in.
+    """
+    if not within:
+        return known_key(key) in READ_ONLY
+    return within in {"customer_reference", "customer_acquisition"} and key.lower() in {"id", "uri"}
