@@ -275,8 +275,10 @@ class FusebillClient(_Handle):
         try:
             await self._handle.settler.aclose()
         finally:
-            await session.aclose()
-            await self._store.aclose()
+            try:
+                await session.aclose()
+            finally:
+                await self._store.aclose()
 
 
 def _of(kind: type[S], given: Any, name: str) -> S:

@@ -42,9 +42,9 @@ class Handle:
             self.settler.remember(answer.value)
         return response_of(call, answer)
 
-    async def write(
+    def write(
         self, operation: Operation, customer: int | Customer, *, resend: bool = False, **arguments: Any
-    ) -> Response[Any]:
+    ) -> Coroutine[Any, Any, Response[Any]]:
         """Carry out an operation that acts on a customer.
 
         A customer instead of an id is a read from before: it tells whose work an effect is if an answer is lost.
@@ -56,7 +56,7 @@ class Handle:
         write = Write(call, named, resend or operation.safety in MAY_BE_SENT_AGAIN)
         if before is not None:
             write.before = Before(wire=before, given=True)
-        return await self.settler.write(write)
+        return self.settler.write(write)
 
 
 def identify(customer: int | Customer) -> tuple[int, bytes | None]:

@@ -152,6 +152,7 @@ class Admission:
         self._pump: asyncio.Task[None] | None = None
         self._wakes_at = inf
         self._closed = False
+        self._lowest: int = Priority.BULK
 
     # -- getting in ------------------------------------------------------------------------------------------
 
@@ -162,7 +163,7 @@ class Admission:
             priority: of the call.
             calls: how many requests it will send, at least 1.
         """
-        if self._waiting or self._places <= 0 or self._closed:
+        if self._waiting or self._places <= 0 or priority > self._lowest:
             return None
         if self._shared_is_away:
             self._ask(self._now())
@@ -184,7 +185,7 @@ class Admission:
             QuotaExhausted: an interactive call, and the day is used up.
             AdmissionClosed: it is closed.
         """
-        if self._closed:
+        if priority > self._lowest:
             raise AdmissionClosed
         permit = self.enter_now(priority, calls)
         if permit is not None:
@@ -282,9 +283,19 @@ class Admission:
         waiting = {priority: self._lengths[priority] for priority in Priority}
         return self._quota.view(self._now(), waiting, shared=self._quota.shared)
 
+    def stop(self) -> None:
+        """Wake every waiter with `AdmissionClosed`, and let nobody in any more, but for those who settle."""
+        self._lowest = Priority.SETTLING
+        for priority in (Priority.INTERACTIVE, Priority.BULK):
+            for waiter in self._drain(priority):
+                waiter.door.set_exception(AdmissionClosed())
+        if not self._waiting:
+            self._stand_down()
+
     def close(self) -> None:
         """Wake every waiter with `AdmissionClosed`, and let nobody in any more."""
         self._closed = True
+        self._lowest = -1
         for waiter in self._drain(None):
             waiter.door.set_exception(AdmissionClosed())
         self._stand_down()

@@ -25,7 +25,6 @@ from fusebill_async.errors import (
 from fusebill_async.operations import Operation
 from fusebill_async.outcome import Outcome, Phase
 from fusebill_async.policy.clock import ServiceClock
-from fusebill_async.policy.priority import Priority
 from fusebill_async.policy.retry import Ruling, backoff, rule
 from fusebill_async.session.admission import Admission, AdmissionClosed, Permit, QueueTimeout, QuotaExhausted
 from fusebill_async.session.call import Answer, Call, UnsettledError
@@ -77,7 +76,6 @@ class SessionManager:
         self._line: Line | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
-        self._closing = False
         self._sweeper = DeadlineSweeper(effects.now)
         self._timeouts: dict[tuple[float, float | None], aiohttp.ClientTimeout] = {}
         self.admission = admission
@@ -119,7 +117,7 @@ class SessionManager:
 
     def stop_admitting(self) -> None:
         """Take no more calls, but for those that settle what is open."""
-        self._closing = True
+        self.admission.stop()
 
     async def send(self, call: Call) -> Answer:
         """Send a call, again if that is safe and allowed, and return its good answer.
@@ -129,8 +127,6 @@ class SessionManager:
             FusebillError: it was refused, was not sent, or is a read that failed.
         """
         self.open()
-        if self._closing and call.options.priority is not Priority.SETTLING and not call.past:
-            raise ClientStateError("the client is being closed: make a new one", **call.facts)
         call.options.budget.call_started(self.effects.now())
         while True:
             permit = await self._admit(call)
@@ -201,7 +197,9 @@ class SessionManager:
         finally:
             call.queued += now() - started
         if ended is None:
-            raise ClientStateError(f"{call.about} was not sent: the client was closed", **call.facts)
+            raise ClientStateError(
+                f"{call.about} was not sent: the client was closed", outcome=_outcome_before(call), **call.facts
+            )
         raise self._not_admitted(call, ended)
 
     def _not_admitted(self, call: Call, ended: QueueTimeout | QuotaExhausted) -> FusebillError:

@@ -60,6 +60,7 @@ class Inquiry:
         self._hooks = tuple(hooks)
         self._gate = ProbeGate(policy, session.effects)
         self._made: dict[int, None] = {}
+        self._closed = False
         reads_once = RetryPolicy(max_attempts=1, budget_ratio=1.0)
         self.read_options = CallOptions(
             timeouts=attrs.evolve(timeouts, queue=None),
@@ -67,6 +68,10 @@ class Inquiry:
             budget=RetryBudget(reads_once),
             priority=Priority.SETTLING,
         )
+
+    def close(self) -> None:
+        """Read no more: what is not settled stays unknown."""
+        self._closed = True
 
     async def settle(self, write: Write, reason: str, *, once: bool = False) -> Settled:
         """Read until it is clear what became of a write.
@@ -83,7 +88,6 @@ class Inquiry:
         self._gate.suspect()
         for hooks in self._hooks:
             hooks.settling_started(call.operation.title, call.customer_id)
-        write.notice()
         settled = await self._read_until_decided(write, reason, once=once)
         for hooks in self._hooks:
             hooks.settling_ended(call.operation.title, call.customer_id, settled.outcome)
@@ -164,10 +168,8 @@ class Inquiry:
             return await self._read_once(write)
 
         failures = 0
-        while self._session.effects.now() < give_up:
-            answer = await self._gate.read(
-                attempt, about=write.call.customer_id, failures=failures, give_up=give_up
-            )
+        while self._session.effects.now() < give_up and not self._closed:
+            answer = await self._gate.read(attempt, about=write.call.customer_id, failures=failures, give_up=give_up)
             if answer is not None:
                 return answer
             failures += 1
@@ -185,7 +187,8 @@ class Inquiry:
             told = bool(error.errors) and read.operation is GET
             return Answer(None, error.status, {}, read.sent_at, now, 1) if told else None
         except ClientStateError:
-            raise
+            self.close()
+            return None
         except (FusebillError, UnreadableAnswer) as error:
             logger.info("a settling read of %s failed: %s", write.call.about, error)
             return None

@@ -37,7 +37,9 @@ def resolution_of(write: Write) -> Resolution:
     if write.error is not None:
         outcome = write.error.outcome if isinstance(write.error, FusebillError) else Outcome.UNKNOWN
         return Resolution(write=shown, outcome=outcome, attribution=None, customer=None, reason=str(write.error))
-    assert write.response is not None
+    if write.response is None:
+        reason = "it was dropped before it was sent"
+        return Resolution(write=shown, outcome=Outcome.NOT_SENT, attribution=None, customer=None, reason=reason)
     value = write.response.value
     return Resolution(
         write=shown,

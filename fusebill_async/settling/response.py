@@ -37,7 +37,9 @@ class Response(Generic[T]):
     @property
     def attempts(self) -> tuple[Attempt, ...]:
         """One record for each attempt, oldest first."""
-        return (*self._call.past, self._answer.attempt())
+        past = tuple(self._call.past)
+        # The answer of a settling read is not that of an attempt.
+        return past if self.confirmed_by is ConfirmedBy.READ else (*past, self._answer.attempt())
 
     @property
     def quota(self) -> QuotaSeen:

@@ -8,7 +8,8 @@ import logging
 import time
 import uuid
 import warnings
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 from fusebill_async.errors import (
@@ -33,6 +34,7 @@ from fusebill_async.settling.protocols import Store
 from fusebill_async.settling.resolution import Resolution, resolution_of
 from fusebill_async.settling.response import Response, response_of
 from fusebill_async.settling.seen import LastSeen
+from fusebill_async.settling.undertaking import Undertaking
 from fusebill_async.settling.write import Write, listed
 
 logger = logging.getLogger("fusebill_async")
@@ -75,51 +77,60 @@ class Settler:
         Raises:
             FusebillError: with the true outcome.
         """
-        loop = asyncio.get_running_loop()
-        write.noticed = loop.create_future()
-        task = write.task = loop.create_task(self._carry_out(write))
         self._under_way.add(write)
-        try:
-            await write.noticed
-            if write.settling:
-                await self._wait_for_settling(task)
-        except asyncio.CancelledError:
-            if not write.call.at_risk or write.call.options.on_cancel == "abort":
-                task.cancel()
-            raise
+        await Undertaking(self._carry_out(write), write.hold, partial(self._adopt, write))
+        if write.task is not None:
+            await self._wait_for_settling(write, write.task)
         if write.error is not None:
             raise write.error
         if write.response is not None:
             return write.response
-        # Only closing the client cancels the task of a write whose caller still waits.
+        raise self._still_unknown(write)
+
+    def _adopt(self, write: Write, rest: Coroutine[Any, Any, None]) -> None:
+        """Let the rest of a write run in a task of its own."""
+        write.task = asyncio.get_running_loop().create_task(rest)
+
+    async def _wait_for_settling(self, write: Write, task: asyncio.Task[None]) -> None:
+        clock = asyncio.ensure_future(self.session.effects.sleep(self.policy.wait))
+        write.awaited = True
+        try:
+            await asyncio.wait({task, clock}, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            if write.call.options.on_cancel == "abort":
+                task.cancel()
+            raise
+        finally:
+            write.awaited = False
+            clock.cancel()
+
+    def _still_unknown(self, write: Write) -> FusebillError:
+        if not write.call.at_risk:
+            # Closing the client has dropped what was about to be sent again.
+            return ClientStateError(
+                f"{write.call.about} was not sent again: the client was closed",
+                outcome=Outcome.NOT_APPLIED,
+                **write.call.facts,
+            )
         if write.state == "unknown":
-            raise self._unknown_error(write, "the client was closed")
-        if not write.settling:
-            raise ClientStateError(f"{write.call.about} was not sent: the client was closed", **write.call.facts)
-        assert write.intent is not None
-        raise OutcomeUnknownError(
+            # Only closing the client ends the task of a write whose caller still waits.
+            return self._unknown_error(write, "the client was closed")
+        return OutcomeUnknownError(
             f"{write.call.about} was sent, and reading the customer has not settled it within "
             f"{self.policy.wait:g} s; settling goes on in the background (client.unresolved(), client.resolve())",
             reading=write.last_reading,
-            intent_id=write.intent.id,
+            intent_id=self._intent_of(write).id,
             **write.call.facts,
         )
-
-    async def _wait_for_settling(self, task: asyncio.Task[None]) -> None:
-        clock = asyncio.ensure_future(self.session.effects.sleep(self.policy.wait))
-        try:
-            await asyncio.wait({task, clock}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            clock.cancel()
 
     def remember(self, answered: Customer | Activation) -> None:
         """Keep what the service has just sent as the state from before the next write."""
         self.seen.remember(answered, self.session.effects.now())
 
-    # --- the task of a write
+    # --- a write, as it goes on
 
     async def _carry_out(self, write: Write) -> None:
-        """The whole of a write, in its task. Its end is left on the write, whoever is there to look at it."""
+        """The whole of a write. Its end is left on the write, whoever is there to look at it."""
         call = write.call
         customer_id = call.customer_id
         locks = self.store.locks
@@ -134,17 +145,21 @@ class Settler:
                 write.response = await self._until_settled(write)
             finally:
                 try:
-                    await self._leave(write)
+                    if call.at_risk or write.recorded:
+                        await self._leave(write)
                 finally:
                     if customer_id is not None:
                         await locks.release(customer_id)
+        except FusebillError as error:
+            error.operation = call.operation.name
+            write.error = error
         except Exception as error:  # noqa: BLE001 (raised by whoever waits for the write)
             write.error = error
-            if write.noticed is not None and write.noticed.cancelled():
-                logger.warning("%s, whose caller was cancelled, ended with: %s", call.about, error)
         finally:
             self._under_way.discard(write)
             write.notice()
+            if write.error is not None and write.task is not None and not write.awaited:
+                logger.warning("%s, for which nobody waits any more, ended with: %s", call.about, write.error)
 
     async def _wait_for_lock(self, call: Call, customer_id: int) -> None:
         queue = call.options.timeouts.queue
@@ -178,9 +193,15 @@ class Settler:
         return prepare
 
     async def _open_intent(self, write: Write) -> None:
-        if not write.recorded:
-            await self.store.ledger.open(self._intent_of(write))
-            write.recorded = True
+        intent = self._intent_of(write)
+        if write.recorded and intent.named is write.named:
+            return
+        if write.recorded:
+            # A later round of an update compares with what it sends, not with what an earlier one sent.
+            await self.store.ledger.close(intent)
+            intent.named, intent.known = write.named, write.before
+        await self.store.ledger.open(intent)
+        write.recorded = True
 
     def _intent_of(self, write: Write) -> Intent:
         if write.intent is not None:
@@ -318,8 +339,7 @@ class Settler:
         """
         under_way = next((w for w in self._under_way if w.intent is not None and w.intent.id == intent_id), None)
         if under_way is not None:
-            assert under_way.task is not None
-            await asyncio.wait({under_way.task})
+            await asyncio.wait({under_way.end()})
         intent = next((i for i in self.store.ledger.unresolved() if i.id == intent_id), None)
         if intent is None:
             if under_way is not None and under_way.intent is not None:
@@ -342,6 +362,9 @@ class Settler:
         if customer_id is not None:
             await self.store.locks.acquire(customer_id, None)
         try:
+            if all(other.id != intent.id for other in self.store.ledger.unresolved()):
+                # Its owner, or somebody else who resolves it, has settled it while we waited for the lock.
+                raise KeyError(intent.id)
             settled = await self.inquiry.settle(write, "no usable answer came")
             if settled.outcome is not Outcome.UNKNOWN:
                 write.call.at_risk = False
@@ -360,25 +383,27 @@ class Settler:
 
     async def aclose(self) -> None:
         """Wait for what is under way, bounded by `SettlingPolicy(close_wait=)`; name what stays unresolved."""
+        ends = {write.end() for write in self._under_way}
         for write in list(self._under_way):
             if not write.call.at_risk and write.task is not None:
                 write.task.cancel()
-        tasks = {write.task for write in self._under_way if write.task is not None}
-        if tasks:
+        if ends:
             clock = asyncio.ensure_future(self.session.effects.sleep(self.policy.close_wait))
             try:
-                waiting = set(tasks)
-                while waiting and not clock.done():
-                    done, _ = await asyncio.wait({*waiting, clock}, return_when=asyncio.FIRST_COMPLETED)
-                    waiting -= done
+                while ends and not clock.done():
+                    done, _ = await asyncio.wait({*ends, clock}, return_when=asyncio.FIRST_COMPLETED)
+                    ends -= done
             finally:
                 clock.cancel()
+                self.inquiry.close()
+                tasks = [write.task for write in self._under_way if write.task is not None]
                 for task in tasks:
                     task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        left = self.unresolved()
+        # Only our own: a store that is shared also shows what other processes have in flight.
+        left = [*self._unknown.values(), *(write for write in self._under_way if write.call.at_risk)]
         if left:
-            names = ", ".join(str(write) for write in left)
+            names = ", ".join(str(listed(self._intent_of(write), write.state)) for write in left)
             warnings.warn(f"closed with unresolved writes: {names}", UnresolvedWritesWarning, stacklevel=3)
             logger.warning("closed with unresolved writes: %s", names)
 

@@ -74,7 +74,6 @@ async def test_ids(fusebill: FusebillSimulator, client: FusebillClient, bad, ver
         ({"compny_name": "x"}, "compny_name", "did you mean company_name?"),
         ({"modified_timestamp": None}, "modified_timestamp", "set by the service"),
         ({"id": 5}, "id", "set by the service"),
-        ({"status": "Suspended"}, "status", "in charge of suspending"),
     ],
 )
 async def test_fields_of_the_update_page(fusebill: FusebillSimulator, client: FusebillClient, changes, field, told):
@@ -83,6 +82,15 @@ async def test_fields_of_the_update_page(fusebill: FusebillSimulator, client: Fu
     assert caught.value.field == field
     assert told in str(caught.value)
     assert fusebill.connections == 0
+
+
+async def test_nobody_is_suspended_by_hand(fusebill: FusebillSimulator, client: FusebillClient):
+    fusebill.add_customer(id=1, status="Active")
+    for allowed in (False, True):
+        with pytest.raises(ValidationError, match="in charge of suspending") as caught:
+            await client.customers.update(1, status="Suspended", allow_status_change=allowed)
+        assert caught.value.field == "status"
+    assert fusebill.received("update", 1) == 0
 
 
 async def test_validation_can_be_left_to_the_service(fusebill: FusebillSimulator, client: FusebillClient):
