@@ -182,6 +182,11 @@ class Pager:
         self.number = self._following(number, len(ids), size, facts)
         return new
 
+    def expected(self, received: int, facts: PageFacts) -> int | None:
+        """The page that most likely comes next, told by the headers alone: before `take` has seen who is on it."""
+        assert self.number is not None
+        return self._following(self.number, received, self._size(facts), facts)
+
     def _size(self, facts: PageFacts) -> int:
         """The service may cap a page below what was asked: a page is short by its own measure."""
         told = facts.page_size
