@@ -18,7 +18,7 @@ from fusebill_async.errors import (
 )
 from fusebill_async.models import Customer
 from fusebill_async.operations import GET, REPLACE, UPDATE, Operation
-from fusebill_async.outcome import Attempt, Attribution, ConfirmedBy
+from fusebill_async.outcome import Attribution, ConfirmedBy
 from fusebill_async.resources.handle import Handle, identify
 from fusebill_async.session.admission import Permit
 from fusebill_async.session.call import Answer, Call
@@ -57,15 +57,6 @@ Check: TypeAlias = Literal["fresh", "strict"]
 
 class NothingToSend(Exception):  # noqa: N818 (not an error: the customer is already as wanted)
     """The customer is already as wanted."""
-
-
-class UnsentResponse(Response[Customer]):
-    """The response of an update that neither read nor sent anything: it rests on the read that it was handed."""
-
-    @property
-    def attempts(self) -> tuple[Attempt, ...]:
-        """None was made."""
-        return ()
 
 
 @attrs.define(eq=False)
@@ -117,19 +108,11 @@ class Update:
 
     def _unchanged(self, call: Call) -> Response[Customer]:
         """The response that says that there was nothing to do: "already", by what was read."""
-        if self._answer is not None:
-            return response_of(call, self._answer, confirmed_by=ConfirmedBy.READ, attribution=Attribution.ALREADY)
-        assert self.base is not None
-        customer = decode_customer(self.base)
-        return UnsentResponse(
-            value=customer,
-            status=200,
-            headers={},
-            confirmed_by=ConfirmedBy.READ,
-            attribution=Attribution.ALREADY,
-            call=call,
-            answer=Answer(customer, 200, {}, 0.0, 0.0, 0),
-        )
+        answer = self._answer
+        if answer is None:
+            assert self.base is not None
+            answer = Answer(decode_customer(self.base), 200, {}, 0.0, 0.0, 0)
+        return response_of(call, answer, confirmed_by=ConfirmedBy.READ, attribution=Attribution.ALREADY)
 
     def _requests(self) -> int:
         return 1 + (not self._is_young(self.base)) + (self.check == "strict")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fusebill_async.errors import ClientStateError
 from fusebill_async.models import Customer
 from fusebill_async.models.view import revive
 
@@ -18,12 +19,13 @@ class CustomerDraft(Customer):
         """The customer as the service answered.
 
         Raises:
-            AttributeError: the block has not ended yet, or it ended with an error.
+            ClientStateError: the block has not ended yet, or it ended with an error.
         """
         try:
             result: Customer = _result_of(self)
         except AttributeError:
-            raise AttributeError("the draft has no result: its block has not ended well") from None
+            # An AttributeError of a property would end as "no such field" in the model's `__getattr__`.
+            raise ClientStateError("the draft has no result: its block has not ended well") from None
         return result
 
     def finish(self, result: Customer) -> None:
