@@ -104,7 +104,10 @@ def _judge_applied(
     if ended.confirmed_by is not ConfirmedBy.READ:
         if not ours:
             # A service that answers 200 and shows the goal, which stood before, tells a lie that nothing shows.
-            yield Finding("applied by a response, but it did not happen", apart=planned.wrong_state or bool(theirs))
+            yield Finding(
+                "applied by a response, but it did not happen",
+                apart=planned.wrong_state or bool(theirs or seen.foreign),
+            )
         return
     match ended.attribution:
         case Attribution.OURS if not ours:
@@ -177,7 +180,8 @@ class Report:
 
     def __str__(self) -> str:
         lines = [
-            f"seed {self.seed}: {self.calls:,} calls in {self.seconds:,.1f} s, {self.calls / self.seconds:,.0f} calls/s",
+            f"seed {self.seed}: {self.calls:,} calls in {self.seconds:,.1f} s, "
+            f"{self.calls / self.seconds:,.0f} calls/s",
             f"effects at the service: {self.effects:,}; faults that struck: {self.faults.total():,}",
         ]
         for title, counts in (
@@ -198,7 +202,7 @@ def make_client(base_url: str, concurrency: int) -> FusebillClient:
     return FusebillClient(
         KEY,
         base_url=base_url,
-        timeouts=Timeouts(connect=0.5, read=0.12, total=10.0, queue=None),
+        timeouts=Timeouts(connect=0.5, read=0.2, total=10.0, queue=None),
         pool=PoolSettings(connections=2 * concurrency),
         retry=RetryPolicy(max_attempts=4, backoff=0.005, budget_ratio=1.0),
         settling=SettlingPolicy(
@@ -207,7 +211,7 @@ def make_client(base_url: str, concurrency: int) -> FusebillClient:
             retry_delay=0.02,
             retry_limit=0.05,
             wait=30.0,
-            give_up=1.5,
+            give_up=6.0,
             close_wait=30.0,
         ),
         quota=QuotaPolicy.off(),
@@ -219,8 +223,17 @@ class Campaign:
     """Calls in batches: make the customers, call, wait for the last late effect, judge."""
 
     def __init__(
-        self, *, calls: int, seed: int, concurrency: int, mix: str = "usual", batch: int = 10_000, remote: bool = True
+        self,
+        *,
+        calls: int,
+        seed: int,
+        concurrency: int,
+        mix: str = "usual",
+        batch: int = 10_000,
+        first: int = 0,
+        remote: bool = True,
     ) -> None:
+        self._first = first
         self._calls = calls
         self._seed = seed
         self._mix = MIXES[mix]
@@ -228,22 +241,30 @@ class Campaign:
         self._batch = batch
         self._service = RemoteService(seed, mix) if remote else CampaignService(seed, self._mix)
         self.report = Report(seed)
+        self._told = 0
 
     async def run(self, *, progress: bool = False) -> Report:
         """Run it."""
         started = time.perf_counter()
         base_url = await self._service.start()
         async with make_client(base_url, self._concurrency) as client:
-            for first in range(0, self._calls, self._batch):
-                await self._run_batch(client, first, min(self._batch, self._calls - first))
+            for done in range(0, self._calls, self._batch):
+                count = min(self._batch, self._calls - done)
+                await self._run_batch(client, self._first + done, count)
                 if progress:
-                    done, seconds = first + self._batch, time.perf_counter() - started
-                    print(f"{done:,} {done / seconds:,.0f}/s {dict(self.report.violations)}", file=sys.stderr, flush=True)
+                    self._tell(done + count, time.perf_counter() - started)
         self.report.faults = await self._service.faults()
         await self._service.aclose()
         self.report.calls = self._calls
         self.report.seconds = time.perf_counter() - started
         return self.report
+
+    def _tell(self, done: int, seconds: float) -> None:
+        report = self.report
+        told = [f"{done:,} calls, {done / seconds:,.0f}/s, violations: {report.violations.total():,}"]
+        told += report.examples[self._told :]
+        self._told = len(report.examples)
+        print("\n  ".join(told), file=sys.stderr, flush=True)
 
     async def _run_batch(self, client: FusebillClient, first: int, count: int) -> None:
         await self._service.begin(first, count)
@@ -283,7 +304,7 @@ class Campaign:
 
     async def _until_settled(self, client: FusebillClient) -> None:
         """Writes whose callers were cancelled go on by themselves."""
-        while any(write.state != "unknown" for write in client.unresolved()):
+        while any(write.state != "unknown" for write in client.unresolved()):  # noqa: ASYNC110 (nobody tells)
             await asyncio.sleep(0.02)
 
     async def _call(self, client: FusebillClient, planned: Planned) -> Ended:
@@ -336,6 +357,7 @@ def main() -> int:
     parser.add_argument("--concurrency", type=int, default=64)
     parser.add_argument("--mix", choices=sorted(MIXES), default="usual")
     parser.add_argument("--batch", type=int, default=10_000, help="calls between two looks at the ledger")
+    parser.add_argument("--first", type=int, default=0, help="the number of the first call, to repeat a part")
     parser.add_argument("--in-process", action="store_true", help="the service in this process")
     given = parser.parse_args()
     logging.getLogger("fusebill_async").setLevel(logging.CRITICAL)
@@ -347,6 +369,7 @@ def main() -> int:
         concurrency=given.concurrency,
         mix=given.mix,
         batch=given.batch,
+        first=given.first,
         remote=not given.in_process,
     )
     report = asyncio.run(campaign.run(progress=True))

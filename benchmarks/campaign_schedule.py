@@ -30,8 +30,6 @@ from fusebill_async.testing import Fault
 QUIET_PERIOD = 0.15
 """Seconds. The campaign runs in a hurry; the bound that the client states is this one."""
 
-_READ_TIMEOUT = 0.12
-
 
 @attrs.frozen
 class Mix:
@@ -42,7 +40,7 @@ class Mix:
     """The second attempt goes wrong too."""
     reads: float = 0.10
     """Some reads that settle go wrong too."""
-    blind: float = 0.004
+    blind: float = 0.001
     """Every read that settles goes wrong, to the end."""
     beyond: float = 0.004
     """The effect comes later than the quiet period: the stated bound."""
@@ -59,7 +57,7 @@ class Mix:
 MIXES = {
     "usual": Mix(),
     "nasty": Mix(
-        faulty=0.7, second=0.5, reads=0.4, blind=0.01, beyond=0.0, cancelled=0.05, others=0.08, connections=0.03
+        faulty=0.7, second=0.5, reads=0.4, blind=0.003, beyond=0.0, cancelled=0.05, others=0.08, connections=0.03
     ),
     "crowded": Mix(faulty=0.5, second=0.3, beyond=0.0, others=0.5, wrong_state=0.1),
     "impatient": Mix(faulty=0.5, second=0.3, reads=0.3, cancelled=0.5, beyond=0.0),
@@ -141,14 +139,18 @@ def _menu() -> tuple[tuple[float, Callable[[Mapping[str, Any]], Fault]], ...]:
         (2, answer(Fault.cut_body)),
         (2, answer(Fault.cut_body, then="reset")),
         (1, answer(Fault.slow_body, seconds=0.01)),
-        (1, answer(Fault.slow_body, seconds=0.2)),
+        (1, answer(Fault.slow_body, seconds=0.3)),
         (2, answer(Fault.broken_gzip)),
         (1, answer(Fault.gzip_answer)),
         (2, answer(Fault.delay, 0.02)),
-        (2, answer(Fault.delay, 0.2)),
+        (2, answer(Fault.delay, 0.3)),
         (2, answer(Fault.close_after_answer)),
         (2, answer(Fault.close_after_answer, then="reset")),
-        *((2.0, without_effect(getattr(Fault, f"{end}_in_{part}"))) for end in ("reset", "close") for part in ("headers", "body")),
+        *(
+            (2.0, without_effect(getattr(Fault, f"{end}_in_{part}")))
+            for end in ("reset", "close")
+            for part in ("headers", "body")
+        ),
         *(
             (2.0, answer(getattr(Fault, f"{end}_in_{part}"), of="answer"))
             for end in ("reset", "close")

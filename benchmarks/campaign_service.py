@@ -81,7 +81,12 @@ class Schedule(FaultScript):
         return True
 
     def strike(
-        self, level: Level, at: float, connection: int, operation: str = "", customer_id: int | None = None
+        self,
+        level: Level,
+        at: float,
+        connection: int,  # noqa: ARG002 (the same call)
+        operation: str = "",
+        customer_id: int | None = None,
     ) -> Fault | None:
         """What befalls a connection or a request."""
         if level != "request":
@@ -191,7 +196,7 @@ class CampaignService:
         if self._idle is not None:
             self._idle.cancel()
             self._idle = None
-        while self._acting:
+        while self._acting:  # noqa: ASYNC110 (it takes a few milliseconds)
             await asyncio.sleep(0.01)
         await self.simulator.wait_for_late_effects()
 

@@ -1,0 +1,175 @@
+"""What the tests of outcomes share: a client in a hurry, the operations with their verbs, and the faults by kind."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import attrs
+
+from fusebill_async import (
+    FusebillClient,
+    FusebillError,
+    Outcome,
+    PoolSettings,
+    RetryPolicy,
+    SettlingPolicy,
+    Timeouts,
+)
+from fusebill_async.testing import Fault, FusebillSimulator
+
+KEY = "c2VjcmV0LWFwaS1rZXk6MTIzNDU2Nzg5"
+
+QUIET = 0.15
+READ = 0.4
+INSIDE = 0.05
+"""Seconds until an effect that is late, but inside the quiet period."""
+BEYOND = READ + QUIET + 1.0
+"""Seconds until an effect that comes after every read."""
+
+
+def make_client(fusebill: FusebillSimulator, **options: Any) -> FusebillClient:
+    """A client in a hurry."""
+    settings: dict[str, Any] = {
+        "base_url": fusebill.base_url,
+        "timeouts": Timeouts(connect=1.0, read=READ, total=20.0, queue=10.0),
+        "retry": RetryPolicy(backoff=0.001, budget_minimum=1000),
+        "settling": SettlingPolicy(first_read=0.005, quiet_period=QUIET, retry_delay=0.01, wait=20.0, close_wait=5.0),
+    }
+    return FusebillClient(KEY, **{**settings, **options})
+
+
+@attrs.frozen
+class Verb:
+    """An operation as a caller uses it.
+
+    Attributes:
+        title: how the simulator counts it.
+        status: the status from which it works.
+        kind: "read", "repeatable", "money" or "put".
+        call: takes the resources with responses, and an id.
+        once: a second effect is impossible, since the state refuses it.
+    """
+
+    name: str
+    title: str
+    status: str
+    kind: str
+    call: Callable[[Any, int], Awaitable[Any]]
+    once: bool = False
+
+    def __str__(self) -> str:
+        return self.name
+
+
+async def _replace(with_response: Any, customer_id: int) -> Any:
+    customer = (await with_response.customers.get(customer_id)).value
+    customer.company_name = "Replaced Ltd"
+    return await with_response.customers.replace(customer)
+
+
+VERBS = {
+    verb.name: verb
+    for verb in (
+        Verb("hold", "hold", "Active", "repeatable", lambda c, i: c.customers.hold(i), once=True),
+        Verb(
+            "release_hold", "release_hold", "Hold", "money",
+            lambda c, i: c.customers.release_hold(i, "NoChargesForMissedPeriods"), once=True,
+        ),
+        Verb(
+            "activate", "activate", "Draft", "money",
+            lambda c, i: c.customers.activate(i, True, True, False), once=True,
+        ),
+        Verb("cancel", "cancel", "Active", "money", lambda c, i: c.customers.cancel(i, "None"), once=True),
+        Verb("unlatch", "hubspot.unlatch", "Active", "repeatable", lambda c, i: c.hubspot.unlatch(i)),
+        Verb("update", "update", "Active", "put", lambda c, i: c.customers.update(i, company_name="Updated Ltd")),
+        Verb("replace", "update", "Active", "put", _replace),
+        Verb("get", "get", "Active", "read", lambda c, i: c.customers.get(i)),
+        Verb("preview", "preview_activation", "Draft", "read", lambda c, i: c.customers.preview_activation(i)),
+    )
+}  # fmt: skip
+WRITES = [verb for verb in VERBS.values() if verb.kind != "read"]
+READS = [verb for verb in VERBS.values() if verb.kind == "read"]
+
+BAD_ANSWERS = [
+    *(getattr(Fault, f"{end}_in_{part}")(of="answer") for end in ("reset", "close") for part in ("headers", "body")),
+    *(Fault.status(code) for code in (408, 500, 502, 503, 504)),
+    Fault.redirect(), Fault.redirect(307), Fault.redirect(to="https://elsewhere.example/v1/customers"),
+    Fault.html(), Fault.html(code=502), Fault.empty(), Fault.no_content(), Fault.null_body(), Fault.bad_json(),
+    Fault.wrong_types(), Fault.other_id(), Fault.duplicate_content_length(), Fault.cut_body(),
+    Fault.cut_body(then="reset"), Fault.broken_gzip(), Fault.slow_body(seconds=2 * READ), Fault.delay(2 * READ),
+]  # fmt: skip
+"""The answer is of no use; the effect happens or not."""
+
+GOOD_ANSWERS = [
+    Fault.gzip_answer(), Fault.delay(0.02), Fault.slow_body(seconds=0.001), Fault.close_after_answer(),
+    Fault.close_after_answer(then="reset"), Fault.unsolicited_answer(), Fault.unsolicited_answer(after=0.01),
+]  # fmt: skip
+"""The answer is right in the end. Without the effect it shows the customer as it was, which confirms nothing."""
+
+HEAVY_ANSWERS = [
+    Fault.gzip_bomb(), Fault.deep_json(), Fault.header_flood(), Fault.oversized_body(),
+]  # fmt: skip
+
+CUT_REQUESTS = [getattr(Fault, f"{end}_in_{part}")() for end in ("reset", "close") for part in ("headers", "body")]
+"""The request never reached the service whole, so nothing can have happened; the client cannot know."""
+
+REFUSALS = [Fault.status(code) for code in (400, 401, 403, 409, 422)]
+
+
+def cuts(when: str, late_by: float = INSIDE) -> list[Fault]:
+    """The connection ends, or hangs, after the request was read."""
+    if when == "late":
+        endings = [Fault.late_effect(delay=late_by, then=then) for then in ("reset", "close", "hang")]
+        return [*endings, Fault.late_effect(delay=late_by, then="status", code=503)]
+    side = "before" if when == "none" else "after"
+    return [getattr(Fault, f"{end}_{side}_effect")() for end in ("reset", "close", "hang")]
+
+
+def with_effect(faults: list[Fault], when: str, late_by: float = INSIDE) -> list[Fault]:
+    """The same answers, with the effect before, late or never ("none")."""
+    return [fault.scoped(effect=when, late_by=late_by) for fault in faults]
+
+
+@attrs.frozen
+class Seen:
+    """How a call ended, and what the service saw of it. In an expectation None stands for anything."""
+
+    outcome: Outcome | None
+    confirmed_by: str | None = None
+    attribution: str | None = None
+    effects: int | None = None
+    requests: int | None = None
+
+    def meets(self, expected: "Seen") -> bool:
+        """Whether it is as expected."""
+        pairs = zip(attrs.astuple(self), attrs.astuple(expected), strict=True)
+        return all(wanted is None or is_ == wanted for is_, wanted in pairs)
+
+
+async def observe(
+    fusebill: FusebillSimulator,
+    verb: Verb,
+    customer_id: int,
+    fault: Fault | None,
+    *,
+    connection: str = "kept",
+    late: bool = False,
+    **options: Any,
+) -> Seen:
+    """Make one call that meets a fault; a client of its own, with a fresh connection for the write or a kept one."""
+    fusebill.add_customer(id=customer_id, status=verb.status)
+    pool = PoolSettings(fresh_connection_per_write=connection == "fresh")
+    async with make_client(fusebill, pool=pool, **options) as client:
+        if connection == "kept":
+            await client.customers.get(fusebill.add_customer(id=customer_id + 100_000))
+        if fault is not None:
+            fusebill.inject(fault.scoped(operation=verb.title, customer_id=customer_id))
+        try:
+            response = await verb.call(client.with_response, customer_id)
+        except FusebillError as error:
+            told: tuple[Any, ...] = (error.outcome, None, None)
+        else:
+            told = (Outcome.APPLIED, response.confirmed_by, response.attribution)
+    if late:
+        await fusebill.wait_for_late_effects()
+    effects = fusebill.effects(verb.title, customer_id) if verb.kind != "read" else 0
+    return Seen(*told, effects, fusebill.received(verb.title, customer_id))

@@ -1,0 +1,178 @@
+"""Every operation meets every fault, on a fresh and on a kept connection; the service is asked what happened.
+
+Each test is a row of the matrix: one operation, one fate of the effect, one kind of connection. Its cells are the
+faults, each with a customer and a client of its own, all at the same time.
+"""
+
+import asyncio
+from itertools import count
+
+import pytest
+from outcome_cases import (
+    BAD_ANSWERS,
+    BEYOND,
+    CUT_REQUESTS,
+    GOOD_ANSWERS,
+    HEAVY_ANSWERS,
+    READS,
+    REFUSALS,
+    VERBS,
+    WRITES,
+    Seen,
+    cuts,
+    observe,
+    with_effect,
+)
+
+from fusebill_async import Outcome
+from fusebill_async.testing import Fault
+
+APPLIED, NOT_APPLIED, REJECTED = Outcome.APPLIED, Outcome.NOT_APPLIED, Outcome.REJECTED
+
+connections = pytest.mark.parametrize("connection", ["fresh", "kept"])
+writes = pytest.mark.parametrize("verb", WRITES, ids=str)
+
+# What is known after one attempt whose answer was of no use. Of what moves money reading cannot tell whose it is.
+CONFIRMED = {
+    "repeatable": Seen(APPLIED, "read", "ours", effects=1, requests=1),
+    "put": Seen(APPLIED, "read", "ours", effects=1, requests=1),
+    "money": Seen(APPLIED, "read", "unproven", effects=1, requests=1),
+}
+# It did not happen: it is sent again, unless it moves money and nobody asked for that.
+MISSED = {
+    "repeatable": Seen(APPLIED, "response", "ours", effects=1, requests=2),
+    "put": Seen(APPLIED, "response", "ours", effects=1, requests=2),
+    "money": Seen(NOT_APPLIED, effects=0, requests=1),
+}
+# It happened after the last read: the bound that the error states. What the state does not refuse happens twice.
+OVERTAKEN = {
+    "hold": Seen(APPLIED, "response", "ours", effects=1, requests=2),
+    "unlatch": Seen(APPLIED, "response", "ours", effects=2, requests=2),
+    "update": Seen(APPLIED, "response", "ours", effects=2, requests=2),
+    "replace": Seen(APPLIED, "response", "ours", effects=2, requests=2),
+    "release_hold": Seen(NOT_APPLIED, effects=1, requests=1),
+    "activate": Seen(NOT_APPLIED, effects=1, requests=1),
+    "cancel": Seen(NOT_APPLIED, effects=1, requests=1),
+}
+
+
+AT_ONCE = 16
+
+
+async def row(fusebill, verb, faults, expected, **options):
+    # Debug mode makes a loop that carries so many cells slower than their time-outs; cancellation is tested with it.
+    asyncio.get_running_loop().set_debug(False)
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def cell_of(fault, number):
+        async with places:
+            return await observe(fusebill, verb, number, fault, **options)
+
+    cells = list(zip(faults, count(1000)))
+    seen = await asyncio.gather(*(cell_of(fault, number) for fault, number in cells))
+    wrong = [
+        f"{fault}\n  expected {expected}\n  but saw  {cell}"
+        for (fault, _), cell in zip(cells, seen, strict=True)
+        if not cell.meets(expected)
+    ]
+    assert not wrong, "\n".join(["", *wrong])
+
+
+@connections
+@writes
+async def test_the_answer_is_lost_after_the_effect(fusebill, verb, connection):
+    faults = [*cuts("before"), *with_effect(BAD_ANSWERS, "before")]
+    await row(fusebill, verb, faults, CONFIRMED[verb.kind], connection=connection)
+
+
+@connections
+@writes
+async def test_the_effect_never_comes(fusebill, verb, connection):
+    faults = [*cuts("none"), *with_effect(BAD_ANSWERS, "none"), *with_effect(GOOD_ANSWERS, "none")]
+    await row(fusebill, verb, faults, MISSED[verb.kind], connection=connection)
+
+
+@connections
+@writes
+async def test_the_effect_comes_late_but_inside_the_quiet_period(fusebill, verb, connection):
+    faults = [*cuts("late"), *with_effect(BAD_ANSWERS, "late"), *with_effect(GOOD_ANSWERS, "late")]
+    await row(fusebill, verb, faults, CONFIRMED[verb.kind], connection=connection, late=True)
+
+
+@connections
+@writes
+async def test_the_effect_comes_later_than_the_quiet_period(fusebill, verb, connection):
+    faults = [*cuts("late", BEYOND), *with_effect([Fault.html(), Fault.status(503)], "late", BEYOND)]
+    await row(fusebill, verb, faults, OVERTAKEN[verb.name], connection=connection, late=True)
+
+
+@connections
+@writes
+async def test_the_answer_is_odd_but_right(fusebill, verb, connection):
+    expected = Seen(APPLIED, "response", "ours", effects=1, requests=1)
+    await row(fusebill, verb, [None, *GOOD_ANSWERS], expected, connection=connection)
+
+
+@connections
+@writes
+async def test_the_request_is_cut(fusebill, verb, connection):
+    again = verb.kind != "money"
+    expected = Seen(APPLIED, "response", effects=1, requests=1) if again else Seen(NOT_APPLIED, effects=0, requests=0)
+    await row(fusebill, verb, CUT_REQUESTS, expected, connection=connection)
+
+
+@connections
+@writes
+async def test_it_is_refused(fusebill, verb, connection):
+    await row(fusebill, verb, REFUSALS, Seen(REJECTED, effects=0, requests=1), connection=connection)
+
+
+@connections
+@writes
+async def test_it_is_refused_for_the_quota(fusebill, verb, connection):
+    faults = [Fault.status(429, retry_after=0.01, quota_headers=headers) for headers in ("with", "without", "garbage")]
+    expected = Seen(APPLIED, "response", "ours", effects=1, requests=2)
+    await row(fusebill, verb, faults, expected, connection=connection)
+
+
+@connections
+@pytest.mark.parametrize("verb", [VERBS["hold"], VERBS["activate"], VERBS["update"]], ids=str)
+@pytest.mark.parametrize("fault", HEAVY_ANSWERS, ids=lambda fault: fault.kind)
+async def test_the_answer_is_huge(fusebill, verb, fault, connection):
+    seen = await observe(fusebill, verb, 1, fault, connection=connection)
+    if fault.kind == "header_flood":
+        # Whether so many headers are an answer is the HTTP library's business; the effect is not.
+        assert (seen.outcome, seen.effects, seen.requests) == (APPLIED, 1, 1)
+    else:
+        assert seen.meets(CONFIRMED[verb.kind]), seen
+
+
+@writes
+async def test_nobody_listens(fusebill, verb):
+    fusebill.add_customer(id=1, status=verb.status)
+    fusebill.inject(Fault.refuse())
+    seen = await observe(fusebill, verb, 1, None, connection="fresh")
+    assert seen == Seen(Outcome.NOT_SENT, effects=0, requests=0)
+
+
+@writes
+@pytest.mark.parametrize(
+    "fault", [Fault.reset_on_accept(), Fault.close_on_accept(), Fault.tls_trouble()], ids=lambda fault: fault.kind
+)
+async def test_the_connection_is_dropped_before_the_request_was_read(fusebill, verb, fault):
+    fusebill.inject(fault)
+    seen = await observe(fusebill, verb, 1, None, connection="fresh")
+    assert (seen.effects, seen.requests) == ((1, 1) if seen.outcome is APPLIED else (0, 0))
+    assert seen.outcome in {APPLIED, NOT_APPLIED}
+
+
+@pytest.mark.parametrize("verb", READS, ids=str)
+async def test_a_read_is_sent_again_and_changes_nothing(fusebill, verb):
+    faults = [*cuts("none"), *BAD_ANSWERS]
+    await row(fusebill, verb, faults, Seen(APPLIED, "response", effects=0, requests=2))
+    assert not fusebill.effects_log
+
+
+@pytest.mark.parametrize("verb", READS, ids=str)
+async def test_a_read_is_refused(fusebill, verb):
+    await row(fusebill, verb, REFUSALS, Seen(REJECTED, effects=0, requests=1))
