@@ -200,8 +200,9 @@ class Settler:
             # A later round of an update compares with what it sends, not with what an earlier one sent.
             await self.store.ledger.close(intent)
             intent.named, intent.known = write.named, write.before
-        await self.store.ledger.open(intent)
+        # From here on it may stand in the ledger, even if we are cancelled while it is written.
         write.recorded = True
+        await self.store.ledger.open(intent)
 
     def _intent_of(self, write: Write) -> Intent:
         if write.intent is not None:
