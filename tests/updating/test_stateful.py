@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from update_wires import LITERALS, TEXTS, literal_pairs
 
-from fusebill_async import ConcurrentModificationError, FusebillClient, RetryPolicy, SettlingPolicy
+from fusebill_async import ConcurrentModificationError, FusebillClient, RetryPolicy, SettlingPolicy, UpdatePolicy
 from fusebill_async.converting import wire_fields
 from fusebill_async.models import Customer
 from fusebill_async.testing import Fault, FusebillSimulator
@@ -32,9 +32,11 @@ NESTED = {
     ("customer_acquisition", "campaign"): ("customerAcquisition", "campaign"),
 }
 NAMES = [(name,) for name in FIELDS] + list(NESTED)
-NAMED = st.dictionaries(st.sampled_from(NAMES), st.one_of(TEXTS, st.none()), min_size=1, max_size=3)
+# A lost PUT is found by reading, where null and "" and outer spaces are no difference (see `same_value`).
+WORDS = TEXTS.map(lambda text: f"v{text.strip()}")
+NAMED = st.dictionaries(st.sampled_from(NAMES), st.one_of(WORDS, st.none()), min_size=1, max_size=3)
 HOW = st.sampled_from(["fresh", "strict"])
-LOSS = st.sampled_from([None, None, None, "reset_after_effect", "reset_before_effect", "status"])
+LOSS = st.sampled_from([None, None, None, "reset_after_effect", "reset_before_effect"])
 
 
 def keys_of(name: tuple[str, ...]) -> tuple[str, ...]:
@@ -64,7 +66,12 @@ class Customers(RuleBasedStateMachine):
     async def open(self) -> None:
         self.fusebill = await FusebillSimulator().start()
         self.client = FusebillClient(
-            KEY, base_url=self.fusebill.base_url, settling=QUICK, retry=RetryPolicy(backoff=0.0001)
+            KEY,
+            base_url=self.fusebill.base_url,
+            settling=QUICK,
+            retry=RetryPolicy(backoff=0.0001),
+            # Somebody else may act right after any read here, and a trusted read would be the window for that.
+            updates=UpdatePolicy(max_read_age=0),
         )
 
     def teardown(self) -> None:
@@ -116,8 +123,7 @@ class Customers(RuleBasedStateMachine):
     def lose(self, kind: str | None) -> None:
         self.fusebill.clear_faults()
         if kind is not None:
-            fault = Fault.status(429, retry_after=0.001) if kind == "status" else getattr(Fault, kind)()
-            self.fusebill.inject(fault.scoped(operation="update", times=1))
+            self.fusebill.inject(getattr(Fault, kind)(operation="update"))
 
     @rule(changes=NAMED, check=HOW, loss=LOSS)
     def update(self, changes: dict[tuple[str, ...], Any], check: Any, loss: str | None) -> None:
@@ -148,13 +154,15 @@ class Customers(RuleBasedStateMachine):
         copy = data.draw(st.sampled_from(self.copies))
         try:
             self.run(self.client.customers.update(copy, **arguments(changes), check=check))
-        except ConcurrentModificationError as error:
-            assert set(error.conflicts) <= {".".join(name) for name in changes}
+        except ConcurrentModificationError as told:
+            error = told
         else:
             self.name(changes)
+            return
+        assert set(error.conflicts) <= {".".join(name) for name in changes}
 
     @precondition(lambda self: self.copies)
-    @rule(company_name=TEXTS, data=st.data())
+    @rule(company_name=WORDS, data=st.data())
     def replace_a_copy(self, company_name: str, data: Any) -> None:
         copy = attrs.evolve(data.draw(st.sampled_from(self.copies)), company_name=company_name)
         try:
@@ -200,7 +208,7 @@ class Customers(RuleBasedStateMachine):
         self.model["status"] = status
 
 
-Customers.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+Customers.TestCase.settings = settings(max_examples=60, stateful_step_count=20, deadline=None)
 TestCustomers = Customers.TestCase
 
 
