@@ -29,9 +29,7 @@ HELD = 10_000
 
 def plain_class(model: type[attrs.AttrsInstance], nested: dict[str, type] | None = None) -> type:
     """Make the class that a straightforward SDK would have: keys as attributes, every one optional."""
-    fields = {
-        key: attrs.field(default=None, type=(nested or {}).get(key, Any)) for key in wire_keys(model).values()
-    }
+    fields = {key: attrs.field(default=None, type=(nested or {}).get(key, Any)) for key in wire_keys(model).values()}
     return attrs.make_class(f"Plain{model.__name__}", fields, kw_only=True, slots=True)
 
 
@@ -92,18 +90,24 @@ READING = {
 UPDATING = {"json.loads, dumps": bare_json_update, "cattrs default": cattrs_update, "ours": ours_update}
 
 
-def compare(title: str, contenders: dict[str, Callable[[], None]]) -> None:
-    """Print medians in microseconds, the spread of the middle half, and the ratio to the first contender."""
-    times: dict[str, list[float]] = {name: [] for name in contenders}
+def times(contenders: dict[str, Callable[[], None]]) -> dict[str, list[float]]:
+    """Let contenders alternate; give the microseconds of CPU of a call, one figure for each round."""
+    found: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(ROUNDS):
         for name, run in contenders.items():
             begin = time.process_time_ns()
             for _ in range(CALLS):
                 run()
-            times[name].append((time.process_time_ns() - begin) / CALLS / 1000)
+            found[name].append((time.process_time_ns() - begin) / CALLS / 1000)
+    return found
+
+
+def compare(title: str, contenders: dict[str, Callable[[], None]]) -> None:
+    """Print medians in microseconds, the spread of the middle half, and the ratio to the first contender."""
+    measured = times(contenders)
     print(f"\n{title} ({len(BODY)} bytes; microseconds, median of {ROUNDS} rounds)")
-    first = statistics.median(next(iter(times.values())))
-    for name, found in times.items():
+    first = statistics.median(next(iter(measured.values())))
+    for name, found in measured.items():
         low, median, high = statistics.quantiles(found, n=4)
         print(f"  {name:34} {median:7.2f}  [{low:.2f}, {high:.2f}]  ratio {median / first:.2f}")
 
