@@ -1,0 +1,95 @@
+"""A total outage: the client does not multiply the load, asks once at a time, and settles all when it is over."""
+
+import asyncio
+from itertools import pairwise
+
+import pytest
+from outcome_cases import make_client
+
+from fusebill_async import FusebillError, Outcome, PoolSettings, RetryPolicy, SettlingPolicy, Timeouts
+from fusebill_async.testing import Fault
+
+CALLS = 1000
+SILENCE = 0.1
+
+OUTAGES = {
+    "503": Fault.status(503, times=None),
+    "reset": Fault.reset_before_effect(times=None),
+    "closed": Fault.close_before_effect(times=None),
+    "html": Fault.html(code=502, effect="none", times=None),
+    "hangs": Fault.hang_before_effect(times=None),
+}
+
+
+
+
+@pytest.mark.parametrize("name", OUTAGES)
+async def test_a_thousand_calls_in_an_outage(fusebill, name):
+    asyncio.get_running_loop().set_debug(False)
+    for number in range(1, CALLS + 1):
+        fusebill.add_customer(id=number, status="Active")
+    client = make_client(
+        fusebill,
+        pool=PoolSettings(connections=200),
+        timeouts=Timeouts(connect=1.0, read=SILENCE, total=60.0, queue=None),
+        retry=RetryPolicy(backoff=0.001),
+        settling=SettlingPolicy(
+            first_read=0.005, quiet_period=0.05, retry_delay=0.05, retry_limit=0.2, wait=0.3, give_up=600, close_wait=60
+        ),
+    )
+    async with client:
+        # Every read hangs, so that two of them at a time would be seen by the times at which they came.
+        fusebill.inject(Fault.hang_before_effect(operation="get", times=None), OUTAGES[name])
+        ended = await asyncio.gather(
+            *(client.customers.hold(number) for number in range(1, CALLS + 1)), return_exceptions=True
+        )
+        assert {error.outcome for error in ended if isinstance(error, FusebillError)} == {Outcome.UNKNOWN}
+        assert len(client.unresolved()) == CALLS
+        assert fusebill.received("hold") <= 1.10 * CALLS
+
+        await asyncio.sleep(5 * SILENCE)
+        reads = [fired.at for fired in fusebill.faults_fired if fired.operation == "customers.get"]
+        assert len(reads) > 2
+        assert all(later - earlier >= 0.9 * SILENCE for earlier, later in pairwise(reads)), "two probes at a time"
+
+        fusebill.clear_faults()
+        async with asyncio.timeout(30):
+            while client.unresolved():
+                await asyncio.sleep(0.05)
+        assert fusebill.received("hold") <= 1.10 * CALLS
+        for number in range(1, CALLS + 1):
+            assert fusebill.effects("hold", number) <= 1
+
+
+async def test_nobody_listens_and_the_budget_holds_the_attempts_down(fusebill):
+    asyncio.get_running_loop().set_debug(False)
+    fusebill.inject(Fault.refuse())
+    async with make_client(fusebill, retry=RetryPolicy(backoff=0.001)) as client:
+        ended = await asyncio.gather(
+            *(client.customers.hold(number) for number in range(1, CALLS + 1)), return_exceptions=True
+        )
+        assert {error.outcome for error in ended} == {Outcome.NOT_SENT}
+        assert sum(len(error.attempts) for error in ended) <= 1.10 * CALLS
+        assert not client.unresolved()
+    fusebill.clear_faults()
+
+
+async def test_a_steady_share_of_lost_answers_is_no_outage(fusebill):
+    """One customer whose reads fail for good holds up nobody else."""
+    asyncio.get_running_loop().set_debug(False)
+    fusebill.add_customer(id=1, status="Active")
+    fusebill.inject(
+        Fault.reset_after_effect(operation="hold", times=None),
+        Fault.status(500, operation="get", customer_id=1, times=None),
+    )
+    settling = SettlingPolicy(first_read=0.005, quiet_period=0.05, retry_delay=0.3, wait=5.0, give_up=30, close_wait=0)
+    client = make_client(fusebill, settling=settling)
+    blind = asyncio.ensure_future(client.customers.hold(1))
+    for number in range(2, 202):
+        fusebill.add_customer(id=number, status="Active")
+    async with asyncio.timeout(4):
+        responses = await asyncio.gather(*(client.with_response.customers.hold(number) for number in range(2, 202)))
+    assert {response.confirmed_by for response in responses} == {"read"}
+    blind.cancel()
+    with pytest.warns(RuntimeWarning, match="customer 1"):
+        await client.aclose()
