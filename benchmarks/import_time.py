@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 
 import attrs
@@ -42,10 +44,15 @@ class ImportTime:
     modules: tuple[str, ...]
 
 
-def once(statement: str) -> tuple[float, float, set[str]]:
+def once(statement: str, environment: dict[str, str]) -> tuple[float, float, set[str]]:
     """Run a statement in a fresh interpreter: wall and CPU in milliseconds, and every module that was loaded."""
     done = subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-c", _PROGRAM.format(statement)], cwd=ROOT, check=True, capture_output=True, text=True
+        [sys.executable, "-c", _PROGRAM.format(statement)],
+        cwd=ROOT,
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
     )
     wall, cpu, modules = json.loads(done.stdout)
     return wall, cpu, set(modules)
@@ -53,14 +60,18 @@ def once(statement: str) -> tuple[float, float, set[str]]:
 
 def measure(rounds: int) -> ImportTime:
     """Alternate, and take the median of the differences of neighbours."""
-    once(OURS)  # compiles what has no bytecode yet
     base, ours = [], []
     modules: set[str] = set()
-    for _ in range(rounds):
-        one, other = once(BASE), once(OURS)
-        base.append(one[1])
-        ours.append(other[1])
-        modules = other[2] - one[2]
+    with tempfile.TemporaryDirectory() as cache:
+        # An installed package has its bytecode; a checkout may be told not to write any.
+        environment = {**os.environ, "PYTHONPYCACHEPREFIX": cache}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        once(OURS, environment)
+        for _ in range(rounds):
+            one, other = once(BASE, environment), once(OURS, environment)
+            base.append(one[1])
+            ours.append(other[1])
+            modules = other[2] - one[2]
     added = [after - before for before, after in zip(base, ours, strict=True)]
     low, middle, high = statistics.quantiles(added, n=4)
     return ImportTime(statistics.median(base), statistics.median(ours), middle, (low, high), tuple(sorted(modules)))
