@@ -48,6 +48,7 @@ from fusebill_async.models import (
     Title,
 )
 from fusebill_async.outcome import Attempt, Attribution, ConfirmedBy, Outcome, Phase, QuotaSeen, Window
+from fusebill_async.resources.listing import CustomerList, CustomerPage
 from fusebill_async.session.hooks import Hooks
 from fusebill_async.settings import (
     PoolSettings,
@@ -82,6 +83,8 @@ __all__ = [
     "ConnectionLostError",
     "Customer",
     "CustomerAcquisition",
+    "CustomerList",
+    "CustomerPage",
     "CustomerReference",
     "DraftCharge",
     "FieldsNotTakenError",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 import attrs
 
@@ -96,3 +97,18 @@ class QuotaSeen:
     minute: Window | None = None
     day: Window | None = None
     date: datetime | None = None
+
+
+class QuotaReading(NamedTuple):
+    """The quota headers of one answer as bare numbers; timestamps in seconds since 1970.
+
+    A limit of 0 stands for a window that was left out or garbled.
+    """
+
+    minute_limit: int
+    minute_remaining: int
+    minute_reset: float | None
+    day_limit: int
+    day_remaining: int
+    day_reset: float | None
+    date: float | None

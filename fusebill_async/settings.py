@@ -51,9 +51,8 @@ def _flag(settings: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
         raise ConfigurationError(f"{type(settings).__name__}({attribute.name}=) must be True or False, not {value!r}")
 
 
-def _parts(settings: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-    parts: tuple[Any, ...] = value if isinstance(value, tuple) else (None,)
-    if not all(isinstance(part, (int, float)) and 0 < part <= 1 for part in parts):
+def _parts(settings: Any, attribute: attrs.Attribute[Any], value: tuple[Any, ...]) -> None:
+    if type(value) is not tuple or not all(isinstance(part, (int, float)) and 0 < part <= 1 for part in value):
         raise ConfigurationError(
             f"{type(settings).__name__}({attribute.name}=) must be a tuple of numbers above 0 and at most 1, "
             f"not {value!r}"

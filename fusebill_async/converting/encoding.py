@@ -93,9 +93,7 @@ def _scalar(value: Any, field: str) -> Any:
 
 
 def _not_json(what: str, field: str) -> ValidationError:
-    return ValidationError(
-        f"{field or 'the value'} is {what}, which JSON does not have", field=field or "body"
-    )
+    return ValidationError(f"{field or 'the value'} is {what}, which JSON does not have", field=field or "body")
 
 
 def _key(key: Any, field: str) -> str:

@@ -31,6 +31,17 @@ _text = msgspec.json.Decoder(str)
 _raw_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
+def _number(text: str) -> Decimal | NumberText:
+    """A number with an exponent that no `Decimal` has stays the text that it is."""
+    try:
+        return Decimal(text)
+    except ArithmeticError:
+        return NumberText(text)
+
+
+_any_number = msgspec.json.Decoder(float_hook=_number)
+
+
 def check_utf8(body: bytes) -> None:
     """Raise `UnicodeDecodeError` for a body that is not UTF-8: msgspec does not look into what it skips."""
     if not body.isascii():
@@ -47,7 +58,7 @@ def decode_json(body: bytes | msgspec.Raw) -> Any:
     except RecursionError:
         raise UnreadableAnswer("the JSON is nested too deeply") from None
     except ArithmeticError:
-        raise UnreadableAnswer("the JSON holds a number with an exponent that no Decimal has") from None
+        return _any_number.decode(body)
     except ValueError as error:
         raise UnreadableAnswer(str(error)) from None
 

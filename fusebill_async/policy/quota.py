@@ -8,17 +8,17 @@ lets nothing through twice.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from math import inf
 
 import attrs
 
-from fusebill_async.outcome import Window
+from fusebill_async.outcome import QuotaReading, Window
 from fusebill_async.policy.clock import ServiceClock
 from fusebill_async.policy.priority import Priority
 from fusebill_async.policy.shared import Claim, Lease
 from fusebill_async.policy.window import FixedWindow, Neighbours
 from fusebill_async.settings import QuotaPolicy
-from fusebill_async.wire.quota_headers import QuotaReading, moment
 
 MINUTE, DAY = 60.0, 86_400.0
 """The longest that a window may last, in seconds: what its name says. Its end is the reset header's
@@ -554,7 +554,8 @@ class Quota:
 def _shown(window: FixedWindow) -> Window | None:
     if window.last_reset is None and not window.used:
         return None
-    return Window(limit=window.limit, remaining=max(0, window.limit - window.used), resets_at=moment(window.reset))
+    resets_at = None if window.reset is None else datetime.fromtimestamp(window.reset, UTC)
+    return Window(limit=window.limit, remaining=max(0, window.limit - window.used), resets_at=resets_at)
 
 
 def _plausible(reset: float | None, date: float | None, length: float, ahead: float) -> float | None:

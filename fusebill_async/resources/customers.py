@@ -396,12 +396,29 @@ class CustomersWithResponse:
         )
         return await update.run()
 
-    async def plan_update(self, customer: int | Customer, /, **changes: Any) -> Response[UpdatePlan]:
+    async def plan_update(
+        self,
+        customer: int | Customer,
+        /,
+        *,
+        validate: bool = True,
+        allow_status_change: bool = False,
+        allow_erase: Collection[str] = (),
+        **changes: Any,
+    ) -> Response[UpdatePlan]:
         """Show what `update` would change. Sends no PUT.
 
-        `print(plan)` shows the difference as text; `plan.changes` has it as data.
+        `print(plan)` shows the difference as text; `plan.changes` has it as data. The options are those of `update`,
+        and it raises what `update` would raise.
         """
-        return await plan_update(self._handle, customer, changes)
+        return await plan_update(
+            self._handle,
+            customer,
+            changes,
+            validate=validate,
+            allow_erase=allow_erase,
+            allow_status_change=allow_status_change,
+        )
 
     def edit(
         self,

@@ -230,12 +230,13 @@ class SessionManager:
     async def _exchange_afresh(self, call: Call, permit: Permit, line: Line) -> Exchange:
         """Every kept connection may turn out to be stale; a fresh one that is stale says that the peer is broken."""
         assert call.request is not None
-        for _ in range(self._pool_settings.connections):
+        left = self._pool_settings.connections
+        while True:
             exchange = Exchange(call, permit, line)
             await exchange.perform(call.request, self._timeout(call, exchange))
-            if not exchange.stale:
-                break
-        return exchange
+            left -= 1
+            if not exchange.stale or left <= 0:
+                return exchange
 
     def _timeout(self, call: Call, exchange: Exchange) -> aiohttp.ClientTimeout:
         """Aiohttp times the connecting only; the sweeper times the rest."""

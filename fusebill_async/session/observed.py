@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
-from typing import Any, Protocol
+from typing import Protocol
 
 import aiohttp
 from aiohttp.connector import Connection
@@ -34,8 +33,8 @@ class ObservedRequest(aiohttp.ClientRequest):
 
     observer: Observer | None = None
 
-    def send(self, conn: Connection) -> Coroutine[Any, Any, aiohttp.ClientResponse]:
+    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
         """Write the request."""
         if self.observer is not None:
             self.observer.handed_out(conn)
-        return super().send(conn)
+        return await super().send(conn)

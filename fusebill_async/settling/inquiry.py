@@ -24,6 +24,7 @@ from fusebill_async.settling.goals import Verdict, judge
 from fusebill_async.settling.intent import Reading
 from fusebill_async.settling.outage import ProbeGate
 from fusebill_async.settling.searching import search_request, searchable_reference, weigh
+from fusebill_async.settling.seen import LastSeen
 from fusebill_async.settling.write import Write
 from fusebill_async.wire.request import build_request
 
@@ -51,12 +52,14 @@ class Inquiry:
         self,
         session: SessionManager,
         policy: SettlingPolicy,
+        seen: LastSeen,
         *,
         timeouts: Timeouts,
         hooks: Sequence[Hooks] = (),
     ) -> None:
         self._session = session
         self._policy = policy
+        self._seen = seen
         self._hooks = tuple(hooks)
         self._gate = ProbeGate(policy, session.effects)
         self._made: dict[int, None] = {}
@@ -182,6 +185,8 @@ class Inquiry:
             answer = await self._session.send(read)
             if read.operation is LIST:
                 answer.value = [decode_customer(text) for text in answer.value]
+            else:
+                self._seen.remember(answer.value, self._session.effects.now())
         except NotFoundError as error:
             now = self._session.effects.now()
             told = bool(error.errors) and read.operation is GET

@@ -68,9 +68,10 @@ class Before:
     @property
     def fields(self) -> Mapping[str, Any]:
         """The customer's keys and values; empty if only the summary is known."""
-        if self._fields is None:
-            self._fields = {} if self.wire is None else decode_json(self.wire)
-        return self._fields
+        fields = self._fields
+        if fields is None:
+            fields = self._fields = {} if self.wire is None else decode_json(self.wire)
+        return fields
 
     @property
     def summary(self) -> tuple[str | None, str | None]:

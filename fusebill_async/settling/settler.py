@@ -59,7 +59,7 @@ class Settler:
         self.store = store
         self.policy = policy
         self.seen = LastSeen()
-        self.inquiry = Inquiry(session, policy, timeouts=timeouts, hooks=hooks)
+        self.inquiry = Inquiry(session, policy, self.seen, timeouts=timeouts, hooks=hooks)
         self._under_way: set[Write] = set()
         self._unknown: dict[str, Write] = {}
         self._recorded = store.ledger.durable or store.locks.shared
@@ -235,6 +235,7 @@ class Settler:
         while True:
             answer: Answer | None = None
             refusal: FusebillError | None = None
+            reason = ""
             try:
                 answer = await self.session.send(call)
             except UnsettledError as unsettled:

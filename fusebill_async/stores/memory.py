@@ -34,9 +34,9 @@ class MemoryLedger:
 class MemoryLocks:
     """A lock for each customer that is being written to; first come, first served."""
 
-    shared = False
-
     def __init__(self) -> None:
+        self.shared = False
+        """Others than this client take them too."""
         self._held: dict[int, deque[asyncio.Future[None]] | None] = {}
 
     def acquire_now(self, customer_id: int) -> bool:
@@ -99,6 +99,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self._ledger = MemoryLedger()
         self._locks = MemoryLocks()
+        self._clients = 0
 
     @property
     def ledger(self) -> MemoryLedger:
@@ -111,7 +112,10 @@ class MemoryStore:
         return self._locks
 
     def open(self, account: str) -> None:
-        """Nothing to open."""
+        """Nothing to open; a second client makes the locks shared ones."""
+        del account
+        self._clients += 1
+        self._locks.shared = self._clients > 1
 
     def quota(self, policy: QuotaPolicy) -> SharedQuota | None:  # noqa: ARG002 (the protocol's)
         """Each client counts for itself."""
@@ -119,3 +123,5 @@ class MemoryStore:
 
     async def aclose(self) -> None:
         """Nothing to close."""
+        self._clients -= 1
+        self._locks.shared = self._clients > 1

@@ -10,11 +10,10 @@ import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import NamedTuple
 
 from multidict import istr
 
-from fusebill_async.outcome import QuotaSeen, Window
+from fusebill_async.outcome import QuotaReading, QuotaSeen, Window
 
 # Lower-cased once here: a lookup of these costs half of a lookup by plain text.
 _MINUTE_LIMIT = istr("X-Rate-Limit-Limit-Minute")
@@ -37,21 +36,6 @@ _KEPT = 64
 """How many texts are remembered."""
 _LONGEST = 64
 """Characters of the longest text that is looked at."""
-
-
-class QuotaReading(NamedTuple):
-    """The quota headers of one answer as bare numbers; timestamps in seconds since 1970.
-
-    A limit of 0 stands for a window that was left out or garbled.
-    """
-
-    minute_limit: int
-    minute_remaining: int
-    minute_reset: float | None
-    day_limit: int
-    day_remaining: int
-    day_reset: float | None
-    date: float | None
 
 
 class _Timestamps(dict[str, float | None]):
