@@ -10,7 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from update_wires import CHANGES, LITERALS, WRITABLE, as_arguments, customers, join, literal_pairs
 
-from fusebill_async import BadRequestError, FieldsNotTakenError, FusebillClient, InvalidResponseError, Outcome
+from fusebill_async import (
+    BadRequestError,
+    FieldsNotTakenError,
+    FusebillClient,
+    InvalidResponseError,
+    Outcome,
+    WouldEraseError,
+)
 from fusebill_async.converting import decode_json, wire_fields
 from fusebill_async.models import CustomerAcquisition, CustomerReference, wire_key
 from fusebill_async.testing import FusebillSimulator
@@ -164,8 +171,8 @@ def test_what_arrives_at_the_service_is_what_came_but_for_the_named_field() -> N
 
 
 def client_refusals() -> tuple[type[Exception], ...]:
-    """What the simulator refuses (too long, no title) or does not take (its own read-only keys) in made-up data."""
-    return BadRequestError, FieldsNotTakenError
+    """What the simulator refuses or does not take, and a made-up object in the place of a text, which None erases."""
+    return BadRequestError, FieldsNotTakenError, WouldEraseError
 
 
 async def test_odd_literals_survive_at_every_level(fusebill: FusebillSimulator, client: FusebillClient) -> None:
