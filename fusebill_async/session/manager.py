@@ -127,7 +127,9 @@ class SessionManager:
             FusebillError: it was refused, was not sent, or is a read that failed.
         """
         self.open()
-        call.options.budget.call_started(self.effects.now())
+        if not call.past:
+            # A write that is sent again comes through here once more, and is the same call.
+            call.options.budget.call_started(self.effects.now())
         while True:
             permit = await self._admit(call)
             try:
