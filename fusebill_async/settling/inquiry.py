@@ -91,6 +91,7 @@ class Inquiry:
         self._gate.suspect()
         for hooks in self._hooks:
             hooks.settling_started(call.operation.title, call.customer_id)
+        write.notice()
         settled = await self._read_until_decided(write, reason, once=once)
         for hooks in self._hooks:
             hooks.settling_ended(call.operation.title, call.customer_id, settled.outcome)

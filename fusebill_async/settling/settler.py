@@ -8,8 +8,7 @@ import logging
 import time
 import uuid
 import warnings
-from collections.abc import Coroutine, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 from fusebill_async.errors import (
@@ -34,7 +33,6 @@ from fusebill_async.settling.protocols import Store
 from fusebill_async.settling.resolution import Resolution, resolution_of
 from fusebill_async.settling.response import Response, response_of
 from fusebill_async.settling.seen import LastSeen
-from fusebill_async.settling.undertaking import Undertaking
 from fusebill_async.settling.write import Write, listed
 
 logger = logging.getLogger("fusebill_async")
@@ -77,43 +75,41 @@ class Settler:
         Raises:
             FusebillError: with the true outcome.
         """
+        loop = asyncio.get_running_loop()
+        noticed = write.noticed = loop.create_future()
+        # The task of its own is what lets it outlive its caller. It is also faster than to run it in the caller's
+        # task: under load the event loop then does the same step of many calls one after the other.
+        task = write.task = loop.create_task(self._carry_out(write))
         self._under_way.add(write)
-        await Undertaking(self._carry_out(write), write.hold, partial(self._adopt, write))
-        if write.task is not None:
-            await self._wait_for_settling(write, write.task)
+        try:
+            await noticed
+            if write.settling:
+                await self._wait_for_settling(task)
+        except asyncio.CancelledError:
+            if not write.call.at_risk or write.call.options.on_cancel == "abort":
+                task.cancel()
+            raise
         if write.error is not None:
             raise write.error
         if write.response is not None:
             return write.response
         raise self._still_unknown(write)
 
-    def _adopt(self, write: Write, rest: Coroutine[Any, Any, None]) -> None:
-        """Let the rest of a write run in a task of its own."""
-        write.task = asyncio.get_running_loop().create_task(rest)
-
-    async def _wait_for_settling(self, write: Write, task: asyncio.Task[None]) -> None:
+    async def _wait_for_settling(self, task: asyncio.Task[None]) -> None:
         clock = asyncio.ensure_future(self.session.effects.sleep(self.policy.wait))
-        write.awaited = True
         try:
             await asyncio.wait({task, clock}, return_when=asyncio.FIRST_COMPLETED)
-        except asyncio.CancelledError:
-            if write.call.options.on_cancel == "abort":
-                task.cancel()
-            raise
         finally:
-            write.awaited = False
             clock.cancel()
 
     def _still_unknown(self, write: Write) -> FusebillError:
+        # Only closing the client ends the task of a write whose caller still waits.
         if not write.call.at_risk:
-            # Closing the client has dropped what was about to be sent again.
+            outcome = Outcome.NOT_APPLIED if write.doubtful else Outcome.NOT_SENT
             return ClientStateError(
-                f"{write.call.about} was not sent again: the client was closed",
-                outcome=Outcome.NOT_APPLIED,
-                **write.call.facts,
+                f"{write.call.about} was dropped: the client was closed", outcome=outcome, **write.call.facts
             )
         if write.state == "unknown":
-            # Only closing the client ends the task of a write whose caller still waits.
             return self._unknown_error(write, "the client was closed")
         return OutcomeUnknownError(
             f"{write.call.about} was sent, and reading the customer has not settled it within "
@@ -158,8 +154,8 @@ class Settler:
         finally:
             self._under_way.discard(write)
             write.notice()
-            if write.error is not None and write.task is not None and not write.awaited:
-                logger.warning("%s, for which nobody waits any more, ended with: %s", call.about, write.error)
+            if write.error is not None and write.noticed is not None and write.noticed.cancelled():
+                logger.warning("%s, whose caller was cancelled, ended with: %s", call.about, write.error)
 
     async def _wait_for_lock(self, call: Call, customer_id: int) -> None:
         queue = call.options.timeouts.queue
@@ -341,7 +337,8 @@ class Settler:
         """
         under_way = next((w for w in self._under_way if w.intent is not None and w.intent.id == intent_id), None)
         if under_way is not None:
-            await asyncio.wait({under_way.end()})
+            assert under_way.task is not None
+            await asyncio.wait({under_way.task})
         intent = next((i for i in self.store.ledger.unresolved() if i.id == intent_id), None)
         if intent is None:
             if under_way is not None and under_way.intent is not None:
@@ -385,20 +382,20 @@ class Settler:
 
     async def aclose(self) -> None:
         """Wait for what is under way, bounded by `SettlingPolicy(close_wait=)`; name what stays unresolved."""
-        ends = {write.end() for write in self._under_way}
         for write in list(self._under_way):
             if not write.call.at_risk and write.task is not None:
                 write.task.cancel()
-        if ends:
+        tasks = {write.task for write in self._under_way if write.task is not None}
+        if tasks:
             clock = asyncio.ensure_future(self.session.effects.sleep(self.policy.close_wait))
             try:
-                while ends and not clock.done():
-                    done, _ = await asyncio.wait({*ends, clock}, return_when=asyncio.FIRST_COMPLETED)
-                    ends -= done
+                waiting = set(tasks)
+                while waiting and not clock.done():
+                    done, _ = await asyncio.wait({*waiting, clock}, return_when=asyncio.FIRST_COMPLETED)
+                    waiting -= done
             finally:
                 clock.cancel()
                 self.inquiry.close()
-                tasks = [write.task for write in self._under_way if write.task is not None]
                 for task in tasks:
                     task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)

@@ -12,7 +12,6 @@ from fusebill_async.session.admission import Permit
 from fusebill_async.session.call import Call
 from fusebill_async.settling.intent import Before, Intent, Reading, UnresolvedWrite
 from fusebill_async.settling.response import Response
-from fusebill_async.settling.undertaking import Hold
 
 Preparation: TypeAlias = "Callable[[Write, Permit], Awaitable[None]]"
 """Makes the request of a write right before it is sent, and fills in `named` and `before`."""
@@ -40,29 +39,13 @@ class Write:
     response: Response[Any] | None = None
     error: Exception | None = None
     task: asyncio.Task[None] | None = None
-    """Runs the rest of it, once it settles or its caller was cancelled; until then it runs in the caller's task."""
-    awaited: bool = False
-    """Somebody waits for the task."""
-    _end: asyncio.Future[None] | None = None
-
-    def end(self) -> asyncio.Future[None]:
-        """A future that is done when the write has come to its end."""
-        if self._end is None:
-            self._end = asyncio.get_running_loop().create_future()
-        return self._end
+    noticed: asyncio.Future[None] | None = None
+    """Resolved when the task has ended or has begun to settle: the caller waits for that."""
 
     def notice(self) -> None:
-        """It has come to its end."""
-        if self._end is not None and not self._end.done():
-            self._end.set_result(None)
-
-    def hold(self) -> Hold:
-        """How firmly its caller holds it: not at all once it settles, and not for good once it may have an effect."""
-        if not self.call.at_risk:
-            return Hold.INLINE
-        if self.state == "settling":
-            return Hold.LOOSE
-        return Hold.INLINE if self.call.options.on_cancel == "abort" else Hold.SHIELDED
+        """Wake the caller."""
+        if self.noticed is not None and not self.noticed.done():
+            self.noticed.set_result(None)
 
     @property
     def settling(self) -> bool:
