@@ -29,7 +29,7 @@ async def create_customer(
     if validate:
         check_changes(wired)
     call = Call(CREATE, None, Request(CREATE.method, CREATE.path, encode(wired)), handle.options)
-    response = await handle.settler.write(Write(call, wired, resend))
+    response = await handle.settler.write(Write(call, wired, resend=resend))
     _compare(call, wired, response.value)
     return response
 

@@ -53,7 +53,7 @@ class Handle:
         request = build_request(operation, customer_id, **arguments)
         call = Call(operation, customer_id, request, self.options)
         named = named_in_body(operation, arguments) if arguments else {}
-        write = Write(call, named, resend or operation.safety in MAY_BE_SENT_AGAIN)
+        write = Write(call, named, resend=resend or operation.safety in MAY_BE_SENT_AGAIN)
         if before is not None:
             write.before = Before(wire=before, given=True)
         return self.settler.write(write)

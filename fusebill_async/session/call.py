@@ -29,14 +29,10 @@ class CallOptions:
     on_cancel: OnCancel = "finish"
 
 
-@attrs.define(eq=False)
 class Call:
     """One call. `prepare` makes the request anew right before each attempt, in the place that the attempt has."""
 
-    operation: Operation
-    customer_id: int | None
-    request: Request | None
-    options: CallOptions
+    # Defaults stand on the class: a call is made for every coroutine awaited, and most of these never change.
     prepare: Preparation | None = None
     requests_per_attempt: int = 1
 
@@ -54,6 +50,14 @@ class Call:
     """Seconds of `Timeouts.total` that are used up."""
     queued: float = 0.0
     """Seconds of `Timeouts.queue` that are used up."""
+
+    def __init__(
+        self, operation: Operation, customer_id: int | None, request: Request | None, options: CallOptions
+    ) -> None:
+        self.operation = operation
+        self.customer_id = customer_id
+        self.request = request
+        self.options = options
 
     @property
     def about(self) -> str:

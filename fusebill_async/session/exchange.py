@@ -115,7 +115,13 @@ class Exchange:
             self.status = response.status
             self.headers = response.headers
             self.silent_since = self._line.now()
-            await self._read_body(response)
+            content = response.content
+            chunk = await content.readany()
+            if content.at_eof() and len(chunk) <= self._line.cap:
+                self.body = chunk
+                self.phase = Phase.ANSWERED
+            else:
+                await self._read_rest(content, chunk)
         except StaleConnectionError as error:
             self.stale = True
             self.reason = str(error)
@@ -133,24 +139,19 @@ class Exchange:
             if response is not None and self.phase is not Phase.ANSWERED:
                 response.close()
 
-    async def _read_body(self, response: aiohttp.ClientResponse) -> None:
-        """Read the body up to the cap, which counts what has been decompressed."""
-        content = response.content
-        chunk = await content.readany()
-        if not content.at_eof():
-            chunks, size = [chunk], len(chunk)
-            while size <= self._line.cap and not content.at_eof():
-                self.silent_since = self._line.now()
-                chunk = await content.readany()
-                chunks.append(chunk)
-                size += len(chunk)
-            chunk = b"".join(chunks)
-        self.body = chunk
-        if len(chunk) > self._line.cap:
-            self.body = b""
+    async def _read_rest(self, content: aiohttp.StreamReader, chunk: bytes) -> None:
+        """Read the rest of the body up to the cap, which counts what has been decompressed."""
+        chunks, size = [chunk], len(chunk)
+        while size <= self._line.cap and not content.at_eof():
+            self.silent_since = self._line.now()
+            chunk = await content.readany()
+            chunks.append(chunk)
+            size += len(chunk)
+        if size > self._line.cap:
             self.oversized = True
             self.reason = f"the answer is larger than {self._line.cap} bytes"
             return
+        self.body = b"".join(chunks)
         self.phase = Phase.ANSWERED
 
     def record(self, number: int, followed: str) -> Attempt:

@@ -33,7 +33,7 @@ from fusebill_async.session.exchange import Exchange, Line
 from fusebill_async.session.hooks import Hooks
 from fusebill_async.session.pool import Pool
 from fusebill_async.session.sweeper import DeadlineSweeper
-from fusebill_async.settings import PoolSettings
+from fusebill_async.settings import PoolSettings, Timeouts
 from fusebill_async.wire.answer import (
     BODY_KEPT,
     UnrelatedAnswer,
@@ -77,7 +77,7 @@ class SessionManager:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self._sweeper = DeadlineSweeper(effects.now)
-        self._timeouts: dict[tuple[float, float | None], aiohttp.ClientTimeout] = {}
+        self._usual_timeout: tuple[Timeouts | None, aiohttp.ClientTimeout | None] = None, None
         self.admission = admission
         self.clock = clock
         self.effects = effects
@@ -127,11 +127,14 @@ class SessionManager:
             FusebillError: it was refused, was not sent, or is a read that failed.
         """
         self.open()
+        options = call.options
         if not call.past:
             # A write that is sent again comes through here once more, and is the same call.
-            call.options.budget.call_started(self.effects.now())
+            options.budget.call_started(self.effects.now())
         while True:
-            permit = await self._admit(call)
+            permit = self.admission.enter_now(options.priority, call.requests_per_attempt)
+            if permit is None:
+                permit = await self._admit(call)
             try:
                 if call.prepare is not None:
                     await call.prepare(call, permit)
@@ -182,11 +185,7 @@ class SessionManager:
 
     async def _admit(self, call: Call) -> Permit:
         """Wait for a place in the pool and for quota, as long as the call may."""
-        admission, options = self.admission, call.options
-        permit = admission.enter_now(options.priority, call.requests_per_attempt)
-        if permit is not None:
-            return permit
-        now = self.effects.now
+        admission, options, now = self.admission, call.options, self.effects.now
         started = now()
         until = None if options.timeouts.queue is None else started + options.timeouts.queue - call.queued
         ended: QueueTimeout | QuotaExhausted | None
@@ -241,19 +240,20 @@ class SessionManager:
                 return exchange
 
     def _timeout(self, call: Call, exchange: Exchange) -> aiohttp.ClientTimeout:
-        """Aiohttp times the connecting only; the sweeper times the rest."""
+        """What aiohttp times is the connecting; the sweeper times the rest."""
         timeouts = call.options.timeouts
-        connect = min(timeouts.connect, exchange.until - exchange.started_at)
-        # A user's pool may make us wait inside aiohttp, where that counts as connecting.
-        waiting = None if self._users_session is not None and timeouts.queue is None else connect
-        if self._users_session is not None and timeouts.queue is not None:
-            waiting = connect + timeouts.queue
-        if connect < timeouts.connect:
-            return aiohttp.ClientTimeout(total=None, connect=waiting, sock_connect=connect)
-        known = self._timeouts.get((connect, waiting))
-        if known is None:
-            known = aiohttp.ClientTimeout(total=None, connect=waiting, sock_connect=connect)
-            self._timeouts[connect, waiting] = known
+        usual, known = self._usual_timeout
+        left = exchange.until - exchange.started_at
+        if timeouts is usual and known is not None and left >= timeouts.connect:
+            return known
+        connect = min(timeouts.connect, left)
+        waiting: float | None = connect
+        if self._users_session is not None:
+            # Their pool may make us wait inside aiohttp, where that counts as connecting.
+            waiting = None if timeouts.queue is None else connect + timeouts.queue
+        known = aiohttp.ClientTimeout(total=None, connect=waiting, sock_connect=connect)
+        if connect == timeouts.connect:
+            self._usual_timeout = timeouts, known
         return known
 
     def _read(self, call: Call, exchange: Exchange) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fusebill_async.models import Activation, Customer
-from fusebill_async.settling.intent import Before
 
 _KEPT = 512
 """Customers remembered, up to twice as many; what is forgotten costs certainty, never correctness."""
@@ -31,10 +30,10 @@ class LastSeen:
         if len(self._young) >= _KEPT:
             self._old, self._young = self._young, {}
 
-    def before(self, customer_id: int) -> Before | None:
-        """What is known of a customer, None if it has not been seen lately."""
+    def wire(self, customer_id: int) -> bytes | None:
+        """The last that came of a customer, None if it has not been seen lately."""
         seen = self._seen(customer_id)
-        return None if seen is None else Before(wire=seen[0])
+        return None if seen is None else seen[0]
 
     def age(self, customer_id: int, wire: bytes, now: float) -> float:
         """Seconds since these bytes came, if they are the last that came of that customer; else infinite."""

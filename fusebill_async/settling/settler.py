@@ -134,8 +134,8 @@ class Settler:
             if customer_id is not None and not locks.acquire_now(customer_id):
                 await self._wait_for_lock(call, customer_id)
             try:
-                if write.before is None and customer_id is not None:
-                    write.before = self.seen.before(customer_id)
+                if customer_id is not None:
+                    write.seen = self.seen.wire(customer_id)
                 if write.prepare is not None or self._recorded:
                     call.prepare = self._preparation(write)
                 write.response = await self._until_settled(write)
@@ -354,7 +354,9 @@ class Settler:
             before = Before(summary=intent.before)
         call = Call(operation, intent.customer_id, None, self.inquiry.read_options)
         call.at_risk = True
-        return Write(call, intent.named, resend=False, before=before, intent=intent)
+        write = Write(call, intent.named, resend=False)
+        write.before, write.intent, write.recorded = before, intent, True
+        return write
 
     async def _resolve(self, write: Write, intent: Intent) -> Resolution:
         customer_id = intent.customer_id

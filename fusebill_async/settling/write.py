@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
 
-import attrs
-
 from fusebill_async.session.admission import Permit
 from fusebill_async.session.call import Call
 from fusebill_async.settling.intent import Before, Intent, Reading, UnresolvedWrite
@@ -17,16 +15,11 @@ Preparation: TypeAlias = "Callable[[Write, Permit], Awaitable[None]]"
 """Makes the request of a write right before it is sent, and fills in `named` and `before`."""
 
 
-@attrs.define(eq=False)
 class Write:
     """A write. `resend` says whether it may be sent again after it was settled as not applied."""
 
-    call: Call
-    named: Mapping[str, Any]
-    resend: bool
-    before: Before | None = None
+    # Defaults stand on the class, as for `Call`.
     prepare: Preparation | None = None
-
     intent: Intent | None = None
     recorded: bool = False
     """The intent stands in the ledger; listing a write that is under way names it without recording it."""
@@ -41,6 +34,27 @@ class Write:
     task: asyncio.Task[None] | None = None
     noticed: asyncio.Future[None] | None = None
     """Resolved when the task has ended or has begun to settle: the caller waits for that."""
+    _before: Before | None = None
+    seen: bytes | None = None
+    """The last that this client saw of the customer before; it is decoded only if an answer is lost."""
+
+    def __init__(self, call: Call, named: Mapping[str, Any], *, resend: bool, prepare: Any = None) -> None:
+        self.call = call
+        self.named = named
+        self.resend = resend
+        if prepare is not None:
+            self.prepare = prepare
+
+    @property
+    def before(self) -> Before | None:
+        """What was known of the customer before the send."""
+        if self._before is None and self.seen is not None:
+            self._before = Before(wire=self.seen)
+        return self._before
+
+    @before.setter
+    def before(self, before: Before | None) -> None:
+        self._before = before
 
     def notice(self) -> None:
         """Wake the caller."""
