@@ -180,7 +180,7 @@ class Report:
 
     def __str__(self) -> str:
         lines = [
-            f"seed {self.seed}: {self.calls:,} calls in {self.seconds:,.1f} s, "
+            f"seed {self.seed}: {self.calls:,} calls in {self.seconds:,.1f} s",
             f"{self.calls / self.seconds:,.0f} calls/s",
             f"effects at the service: {self.effects:,}; faults that struck: {self.faults.total():,}",
         ]

@@ -6,7 +6,15 @@ from itertools import pairwise
 import pytest
 from outcome_cases import make_client
 
-from fusebill_async import FusebillError, Outcome, PoolSettings, RetryPolicy, SettlingPolicy, Timeouts
+from fusebill_async import (
+    FusebillError,
+    Outcome,
+    PoolSettings,
+    QuotaPolicy,
+    RetryPolicy,
+    SettlingPolicy,
+    Timeouts,
+)
 from fusebill_async.testing import Fault
 
 CALLS = 1000
@@ -21,8 +29,6 @@ OUTAGES = {
 }
 
 
-
-
 @pytest.mark.parametrize("name", OUTAGES)
 async def test_a_thousand_calls_in_an_outage(fusebill, name):
     asyncio.get_running_loop().set_debug(False)
@@ -31,6 +37,7 @@ async def test_a_thousand_calls_in_an_outage(fusebill, name):
     client = make_client(
         fusebill,
         pool=PoolSettings(connections=200),
+        quota=QuotaPolicy.off(),
         timeouts=Timeouts(connect=1.0, read=SILENCE, total=60.0, queue=None),
         retry=RetryPolicy(backoff=0.001),
         settling=SettlingPolicy(
@@ -64,7 +71,7 @@ async def test_a_thousand_calls_in_an_outage(fusebill, name):
 async def test_nobody_listens_and_the_budget_holds_the_attempts_down(fusebill):
     asyncio.get_running_loop().set_debug(False)
     fusebill.inject(Fault.refuse())
-    async with make_client(fusebill, retry=RetryPolicy(backoff=0.001)) as client:
+    async with make_client(fusebill, retry=RetryPolicy(backoff=0.001), quota=QuotaPolicy.off()) as client:
         ended = await asyncio.gather(
             *(client.customers.hold(number) for number in range(1, CALLS + 1)), return_exceptions=True
         )
