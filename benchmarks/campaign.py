@@ -246,15 +246,18 @@ class Campaign:
     async def run(self, *, progress: bool = False) -> Report:
         """Run it."""
         started = time.perf_counter()
-        base_url = await self._service.start()
-        async with make_client(base_url, self._concurrency) as client:
-            for done in range(0, self._calls, self._batch):
-                count = min(self._batch, self._calls - done)
-                await self._run_batch(client, self._first + done, count)
-                if progress:
-                    self._tell(done + count, time.perf_counter() - started)
-        self.report.faults = await self._service.faults()
-        await self._service.aclose()
+        # What stays unknown is counted, so there is no need to be warned of it.
+        warnings.simplefilter("ignore", UnresolvedWritesWarning)
+        try:
+            async with make_client(await self._service.start(), self._concurrency) as client:
+                for done in range(0, self._calls, self._batch):
+                    count = min(self._batch, self._calls - done)
+                    await self._run_batch(client, self._first + done, count)
+                    if progress:
+                        self._tell(done + count, time.perf_counter() - started)
+            self.report.faults = await self._service.faults()
+        finally:
+            await self._service.aclose()
         self.report.calls = self._calls
         self.report.seconds = time.perf_counter() - started
         return self.report
@@ -362,7 +365,6 @@ def main() -> int:
     given = parser.parse_args()
     logging.getLogger("fusebill_async").setLevel(logging.CRITICAL)
     warnings.simplefilter("error")
-    warnings.simplefilter("ignore", UnresolvedWritesWarning)  # they are counted
     campaign = Campaign(
         calls=given.calls,
         seed=given.seed,

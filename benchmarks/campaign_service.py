@@ -8,6 +8,7 @@ import random
 import sys
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -19,6 +20,8 @@ from fusebill_async.testing.faults import FaultScript, Level
 from fusebill_async.testing.messages import Headers, Request
 from fusebill_async.testing.routing import identify
 from fusebill_async.wire.request import build_request
+
+_ROOT = Path(__file__).parents[1]
 
 SOMEBODY_ELSE = -1
 """Stands for the connection of an effect that was not this client's."""
@@ -261,6 +264,7 @@ class RemoteService:
             *self._arguments,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
+            cwd=_ROOT,
         )
         address: str = await self._ask("start")
         return address

@@ -367,6 +367,7 @@ class Settler:
                 # Its owner, or somebody else who resolves it, has settled it while we waited for the lock.
                 raise KeyError(intent.id)
             settled = await self.inquiry.settle(write, "no usable answer came")
+            write.state = "unknown"
             if settled.outcome is not Outcome.UNKNOWN:
                 write.call.at_risk = False
                 self._unknown.pop(intent.id, None)
