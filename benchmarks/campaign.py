@@ -120,7 +120,9 @@ def _judge_applied(
                 kind = "ours, but somebody else did it between the send and the read"
                 yield Finding(f"{kind} ({planned.operation.safety})", apart=True)
             else:
-                yield Finding("ours, but nobody did it")
+                # It was so before, nobody had read it, and somebody modified the customer in another way meanwhile.
+                untellable = planned.wrong_state and seen.foreign > 0 and not planned.operation.moves_money
+                yield Finding("ours, but nobody did it", apart=untellable)
         case Attribution.ALREADY if ours and not any(at < ours[0] for at in theirs):
             yield Finding("already, but it was ours", apart=seen.latest > QUIET_PERIOD)
         case Attribution.UNPROVEN | Attribution.ALREADY if not (ours or theirs or planned.wrong_state):

@@ -259,8 +259,9 @@ class RemoteService:
         """Start it; the address."""
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
-            "-m",
-            "benchmarks.campaign_service",
+            "-c",
+            # Not -m: what it sends back must be of this module, not of `__main__`.
+            "from benchmarks import campaign_service; campaign_service.main()",
             *self._arguments,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
@@ -329,5 +330,6 @@ async def _serve(seed: int, mix: Mix) -> None:
     transport.close()
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Serve a campaign; seed and mix are the arguments."""
     asyncio.run(_serve(int(sys.argv[1]), MIXES[sys.argv[2]]))

@@ -35,10 +35,14 @@ def attribute(
     # A customer that has not been modified since it was seen shows what it showed then: the goal met, or else a
     # service that does not bump the timestamp with this operation, and then the times are no evidence.
     unmodified = before is not None and before.modified is not None and before.modified == after.modified
-    if unmodified and before is not None and judge(operation.goal, before.fields, named) is Verdict.MET:
+    was_so = before is not None and judge(operation.goal, before.fields, named) is Verdict.MET
+    if unmodified and was_so:
         return Attribution.ALREADY
     if surely_older and not unmodified:
         return Attribution.ALREADY
+    if was_so:
+        # It was so when it was seen, and the customer was modified since: undone and done again, or something else.
+        return Attribution.UNPROVEN
     if not operation.moves_money:
         return Attribution.OURS
     # Somebody else may have done it between our send and our read, and no reading can tell the two apart.
