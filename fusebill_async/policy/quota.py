@@ -31,6 +31,10 @@ _SLOWEST_LEAD = 0.1
 """The largest part of a window that may be left for slow answers to come in."""
 
 
+_AMPLE = 1000
+"""Calls left in the minute, at least, before answers go unread: no account of the vendor's table has more."""
+
+
 @attrs.frozen(kw_only=True)
 class QuotaView:
     """What `client.quota` shows.
@@ -141,6 +145,21 @@ class Quota:
         self._day.counted += 1
         self._day.used += 1
         self._neighbours.passed(sent, now, in_doubt=True)
+
+    @property
+    def ample(self) -> bool:
+        """Whether so much of the minute is left that a few answers more or less teach nothing."""
+        window = self._minute
+        return window.limit - window.used > max(_AMPLE, window.limit // 4)
+
+    def answered_unread(self, sent: float, received: float) -> None:
+        """A call was answered, and its headers were not looked at; it is taken for counted in the present window."""
+        self._held -= 1
+        self._under_way -= 1
+        self._minute.counted += 1
+        self._day.counted += 1
+        self._day.used += 1
+        self._neighbours.passed(sent, received, in_doubt=True)
 
     def answered(self, reading: QuotaReading, sent: float, received: float) -> None:
         """Learn from an answer.
