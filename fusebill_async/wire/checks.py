@@ -12,7 +12,7 @@ LARGEST_ID = 2**63 - 1
 """Ids are 64-bit integers at the service."""
 
 _LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
-_KEY_TEXT = re.compile(r"[\x21-\x7e]+")
+_KEY_TEXT = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 
 
 def check_id(value: Any, *, field: str = "customer_id") -> int:
@@ -56,10 +56,11 @@ def check_key(key: Any) -> str:
         )
     if not _KEY_TEXT.fullmatch(key):
         raise ConfigurationError(
-            "the API key holds a space, a line break or another character that cannot stand in a header: "
+            "the API key begins or ends with a space, or holds a line break or another character that cannot stand "
+            "in a header: "
             "copy it again, without what surrounds it"
         )
-    if key.lower().startswith("basic"):
+    if key.lower().startswith("basic "):
         raise ConfigurationError('the API key begins with "Basic": give the key alone, the client adds the scheme')
     return key
 

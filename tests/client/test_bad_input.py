@@ -118,7 +118,9 @@ async def test_required_options(client: FusebillClient):
         await client.customers.cancel(1, "none")
 
 
-@pytest.mark.parametrize("key", ["", "two words", "line\nbreak", "carriage\rreturn", "caf\u00e9", None, 5, "Basic MDp"])
+@pytest.mark.parametrize(
+    "key", ["", " space before", "line\nbreak", "carriage\rreturn", "caf\u00e9", None, 5, "Basic MDp"]
+)
 def test_keys(key):
     with pytest.raises(ConfigurationError) as caught:
         FusebillClient(key)

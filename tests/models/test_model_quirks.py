@@ -98,9 +98,7 @@ def test_absent_keys_read_as_none(sample):
 
 
 def test_tracking_codes():
-    customer = customer_with(
-        '"customerReference": {"salesTrackingCodes": [{"type":"t","code":5,"name":null,"z":1}]}'
-    )
+    customer = customer_with('"customerReference": {"salesTrackingCodes": [{"type":"t","code":5,"name":null,"z":1}]}')
     (code,) = customer.customer_reference.sales_tracking_codes
 
     assert (code.type, code.code, code.name, dict(code.extra)) == ("t", "5", None, {"z": 1})

@@ -1,0 +1,48 @@
+"""The fixtures that users of the package get, in both modes of pytest-asyncio."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CHECKS = """
+import pytest
+
+@pytest.mark.asyncio
+async def test_a_hold(fusebill_simulator, fusebill_client):
+    fusebill_simulator.add_customer(id=1, status="Active")
+    assert (await fusebill_client.customers.hold(1)).status == "Hold"
+    assert fusebill_simulator.effects("hold", 1) == 1
+"""
+
+
+@pytest.mark.parametrize("mode", ["auto", "strict"])
+def test_fixtures(mode: str, tmp_path: Path):
+    (tmp_path / "test_hold.py").write_text(CHECKS)
+    arguments = ["-q", "-W", "error", "-p", "no:cacheprovider", "-o", f"asyncio_mode={mode}"]
+    arguments += ["-o", "asyncio_default_fixture_loop_scope=function"]
+    # Installed, the entry point brings the plugin along; from a checkout it is named.
+    arguments += [] if _installed() else ["-p", "fusebill_async.testing.plugin"]
+    shown = subprocess.run(
+        [sys.executable, "-m", "pytest", *arguments, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=_environment(),
+    )
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+
+
+def _installed() -> bool:
+    from importlib.metadata import entry_points
+
+    return any(point.value == "fusebill_async.testing.plugin" for point in entry_points(group="pytest11"))
+
+
+def _environment() -> dict[str, str]:
+    import os
+
+    return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
