@@ -4,7 +4,6 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from lifecycle_calls import client_left_unsettled, client_of, quick
 
 from fusebill_async import (
     BadRequestError,
@@ -18,6 +17,7 @@ from fusebill_async.converting import decode_customer
 from fusebill_async.settling.searching import searchable_reference, weigh
 from fusebill_async.stores import SQLiteStore
 from fusebill_async.testing import Fault
+from tests.lifecycle.lifecycle_calls import client_left_unsettled, client_of, quick
 
 FIELDS = {"reference": "A-1", "company_name": "Grok Ltd", "customer_reference": {"reference1": "x"}}
 

@@ -6,10 +6,10 @@ import logging
 import tracemalloc
 
 import pytest
-from lifecycle_calls import client_of
 
 from fusebill_async import Customer, InvalidResponseError, NotFoundError, ServerError, Timeouts, ValidationError
 from fusebill_async.testing import Fault, FusebillSimulator, Paging, Template
+from tests.lifecycle.lifecycle_calls import client_of
 
 
 async def listed(customers):
@@ -282,10 +282,10 @@ async def test_a_page_of_a_thousand_does_not_hold_up_the_loop():
 
 async def _longest_pause(client, texts):
     """The longest time for which decoding a page keeps the loop; the best of some, since a machine has hiccups."""
-    from fusebill_async.operations import LIST  # noqa: PLC0415
-    from fusebill_async.resources.listing import _Walk  # noqa: PLC0415
-    from fusebill_async.session.call import Call  # noqa: PLC0415
-    from fusebill_async.wire.paging import Sort, split_page  # noqa: PLC0415
+    from fusebill_async.operations import LIST
+    from fusebill_async.resources.listing import _Walk
+    from fusebill_async.session.call import Call
+    from fusebill_async.wire.paging import Sort, split_page
 
     loop = asyncio.get_running_loop()
     body = b"[" + b",".join(texts) + b"]"

@@ -5,13 +5,13 @@ import asyncio
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from lifecycle_calls import NETSUITE_ID, client_of, perform
 
 from fusebill_async import ConflictError
 from fusebill_async import operations as table
 from fusebill_async.models import Customer, Status
 from fusebill_async.operations import BY_THE_SERVICE, OPERATIONS, FieldIs, FieldsAre, FieldsAreNull
 from fusebill_async.testing import Fault, FusebillSimulator
+from tests.lifecycle.lifecycle_calls import NETSUITE_ID, client_of, perform
 
 UNKNOWN_KEYS = {
     "futureField": b'{"rate":1.10,"list":[1e2,null]}',

@@ -4,7 +4,6 @@ import inspect
 
 import attrs
 import pytest
-from lifecycle_calls import add_customer_for, arguments_of, client_left_unsettled, perform, quick, verb_of
 
 from fusebill_async import (
     ConflictError,
@@ -27,6 +26,14 @@ from fusebill_async.operations import (
 from fusebill_async.settling.goals import Verdict, judge
 from fusebill_async.testing import Fault
 from fusebill_async.wire.request import named_in_body
+from tests.lifecycle.lifecycle_calls import (
+    add_customer_for,
+    arguments_of,
+    client_left_unsettled,
+    perform,
+    quick,
+    verb_of,
+)
 
 ROWS = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.title)
 WRITES = [operation for operation in OPERATIONS if operation.writes]

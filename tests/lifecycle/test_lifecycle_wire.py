@@ -4,10 +4,10 @@ import json
 from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
-from lifecycle_calls import NETSUITE_ID
 
 from fusebill_async import BadRequestError, Overview, Status, ValidationError
 from fusebill_async.testing import Fault
+from tests.lifecycle.lifecycle_calls import NETSUITE_ID
 
 
 def received(fusebill):

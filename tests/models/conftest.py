@@ -1,5 +1,6 @@
 import pytest
-from sample_payloads import CUSTOMERS, SAMPLES
+
+from tests.models.sample_payloads import CUSTOMERS, SAMPLES
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,6 @@ import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from json_equality import literal_values, same_json
-from sample_payloads import SAMPLES
 
 from fusebill_async.converting import (
     converter,
@@ -20,6 +18,8 @@ from fusebill_async.converting import (
     wire_fields,
 )
 from fusebill_async.models import Customer, InvoicePreview, wire_keys
+from tests.models.json_equality import literal_values, same_json
+from tests.models.sample_payloads import SAMPLES
 
 NUMBERS = st.sampled_from(
     [

@@ -4,10 +4,10 @@ import asyncio
 import logging
 
 import pytest
-from outcome_cases import VERBS, WRITES, make_client
 
 from fusebill_async import PoolSettings, PreviewChangedStateError
 from fusebill_async.testing import Fault, FusebillSimulator
+from tests.outcomes.outcome_cases import VERBS, WRITES, make_client
 
 
 @pytest.mark.parametrize("pause", [0, 0.05], ids=["at once", "after a while"])

@@ -11,7 +11,6 @@ import warnings
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 
 import pytest
-from outcome_cases import VERBS, make_client
 
 from fusebill_async import (
     FusebillError,
@@ -26,6 +25,7 @@ from fusebill_async import (
 )
 from fusebill_async.stores import MemoryStore
 from fusebill_async.testing import Fault
+from tests.outcomes.outcome_cases import VERBS, make_client
 
 TOTAL = 10_000
 TICKS = 60

@@ -7,16 +7,6 @@ import pickle
 import traceback
 
 import pytest
-from outcome_cases import (
-    BAD_ANSWERS,
-    CUT_REQUESTS,
-    HEAVY_ANSWERS,
-    KEY,
-    REFUSALS,
-    VERBS,
-    cuts,
-    make_client,
-)
 
 from fusebill_async import (
     ConfigurationError,
@@ -28,6 +18,16 @@ from fusebill_async import (
     UnresolvedWritesWarning,
 )
 from fusebill_async.testing import Fault, FusebillSimulator
+from tests.outcomes.outcome_cases import (
+    BAD_ANSWERS,
+    CUT_REQUESTS,
+    HEAVY_ANSWERS,
+    KEY,
+    REFUSALS,
+    VERBS,
+    cuts,
+    make_client,
+)
 
 ECHO = f'{{"ErrorId":1,"Errors":[{{"Key":"Basic {KEY}","Value":"the key Basic {KEY} is not welcome"}}]}}'
 PAGE = f"<html><body>Authorization: Basic {KEY}</body></html>"

@@ -8,7 +8,10 @@ import asyncio
 from itertools import count
 
 import pytest
-from outcome_cases import (
+
+from fusebill_async import Outcome
+from fusebill_async.testing import Fault
+from tests.outcomes.outcome_cases import (
     BAD_ANSWERS,
     BEYOND,
     CUT_REQUESTS,
@@ -23,9 +26,6 @@ from outcome_cases import (
     observe,
     with_effect,
 )
-
-from fusebill_async import Outcome
-from fusebill_async.testing import Fault
 
 APPLIED, NOT_APPLIED, REJECTED = Outcome.APPLIED, Outcome.NOT_APPLIED, Outcome.REJECTED
 

@@ -6,7 +6,6 @@ import asyncio
 from itertools import pairwise
 
 import pytest
-from outcome_cases import make_client
 
 from fusebill_async import (
     FusebillError,
@@ -18,6 +17,7 @@ from fusebill_async import (
     Timeouts,
 )
 from fusebill_async.testing import Fault
+from tests.outcomes.outcome_cases import make_client
 
 CALLS = 1000
 SILENCE = 0.1

@@ -5,10 +5,10 @@
 import asyncio
 
 import pytest
-from outcome_cases import WRITES, make_client
 
 from fusebill_async import FusebillError, Outcome, Phase, PoolSettings, QuotaPolicy, RetryPolicy, Timeouts
 from fusebill_async.testing import Fault
+from tests.outcomes.outcome_cases import WRITES, make_client
 
 QUICK = Timeouts(connect=0.05, read=0.3, total=1.0, queue=0.05)
 

@@ -1,10 +1,10 @@
 """aiohttp sends a GET, a PUT and others a second time by itself when a connection drops. Not through this client."""
 
 import pytest
-from outcome_cases import VERBS, cuts, make_client
 
 from fusebill_async import FusebillError, PoolSettings, RetryPolicy, SettlingPolicy
 from fusebill_async.testing import Fault
+from tests.outcomes.outcome_cases import VERBS, cuts, make_client
 
 ENDINGS = [
     *cuts("none")[:2],

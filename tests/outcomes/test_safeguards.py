@@ -9,7 +9,6 @@ import asyncio
 
 import attrs
 import pytest
-from outcome_cases import KEY, VERBS, Seen, make_client, observe
 
 from benchmarks import campaign
 from fusebill_async import FusebillError, Outcome
@@ -23,6 +22,7 @@ from fusebill_async.settling import evidence, inquiry, settler
 from fusebill_async.settling.settler import Settler
 from fusebill_async.testing import Fault
 from fusebill_async.wire import answer
+from tests.outcomes.outcome_cases import KEY, VERBS, Seen, make_client, observe
 
 APPLIED, NOT_APPLIED, REJECTED = Outcome.APPLIED, Outcome.NOT_APPLIED, Outcome.REJECTED
 right_rule, right_read = retry.rule, answer.read_value

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from functools import wraps
 
 import pytest
-from conftest import load_simulation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +13,7 @@ from fusebill_async.policy.priority import Priority
 from fusebill_async.session.admission import Admission, AdmissionClosed, QueueTimeout, QuotaExhausted
 from fusebill_async.session.effects import Effects
 from fusebill_async.settings import QuotaPolicy
+from tests.quota.conftest import load_simulation
 
 SETTLING, INTERACTIVE, BULK = Priority
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC).timestamp()

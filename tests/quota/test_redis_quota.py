@@ -12,7 +12,6 @@ import time
 from contextlib import suppress
 
 import pytest
-from conftest import load_simulation
 
 from fusebill_async.policy.clock import ServiceClock
 from fusebill_async.policy.priority import Priority
@@ -20,6 +19,7 @@ from fusebill_async.session.admission import Admission, QueueTimeout
 from fusebill_async.session.effects import Effects
 from fusebill_async.settings import QuotaPolicy
 from fusebill_async.stores.redis import RedisQuota
+from tests.quota.conftest import load_simulation
 
 if shutil.which("redis-server") is None and os.environ.get("CI") != "true":
     pytest.skip("redis-server is not installed", allow_module_level=True)
@@ -37,7 +37,7 @@ class RedisServer:
 
     def start(self):
         arguments = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self.folder)]
-        self.process = subprocess.Popen(["redis-server", *arguments], stdout=subprocess.DEVNULL)  # noqa: S603, S607
+        self.process = subprocess.Popen(["redis-server", *arguments], stdout=subprocess.DEVNULL)  # noqa: S607
         for _ in range(200):
             with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
                 return

@@ -5,9 +5,9 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from plain_wire import ask
 
 from fusebill_async.testing import FusebillSimulator, Template
+from tests.simulator.plain_wire import ask
 
 PUT = "/v1/customers"
 

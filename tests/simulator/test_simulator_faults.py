@@ -7,9 +7,9 @@ import socket
 import time
 
 import pytest
-from plain_wire import Wire, ask
 
 from fusebill_async.testing import Fault, FusebillSimulator
+from tests.simulator.plain_wire import Wire, ask
 
 HOLD = ("POST", "/v1/CustomerHold/1")
 

@@ -10,10 +10,10 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
-from plain_wire import Wire, ask
 
 from fusebill_async.testing import Fault, FusebillSimulator
 from fusebill_async.testing.serving import parse_quota
+from tests.simulator.plain_wire import Wire, ask
 
 PLUGIN = "fusebill_async.testing.plugin"
 ROOT = str(Path(__file__).parents[2])

@@ -1,9 +1,9 @@
 """Lists: paging headers, filters and sorting of FACTS 4."""
 
 import pytest
-from plain_wire import ask
 
 from fusebill_async.testing import FusebillSimulator, Paging
+from tests.simulator.plain_wire import ask
 
 
 async def ids(fusebill, query: str) -> list[int]:

@@ -4,12 +4,12 @@ import asyncio
 import json
 
 import pytest
-from plain_wire import Wire, ask
 
 from fusebill_async import operations as table
 from fusebill_async.models.enums import Status
 from fusebill_async.operations import OPERATIONS
 from fusebill_async.testing import FusebillSimulator
+from tests.simulator.plain_wire import Wire, ask
 
 BODIES = {
     "customers.activate": {

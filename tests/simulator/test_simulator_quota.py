@@ -3,9 +3,9 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from plain_wire import ask
 
 from fusebill_async.testing import FusebillSimulator, SimulatorQuota
+from tests.simulator.plain_wire import ask
 
 
 class Clock:

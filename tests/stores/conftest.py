@@ -64,7 +64,7 @@ def redis_url(tmp_path_factory):
         port = probe.getsockname()[1]
     place = tmp_path_factory.mktemp("redis")
     options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(place)]
-    with subprocess.Popen([program, *options], stdout=subprocess.DEVNULL) as server:  # noqa: S603 (our own options)
+    with subprocess.Popen([program, *options], stdout=subprocess.DEVNULL) as server:
         try:
             _wait_for(port)
             yield f"redis://127.0.0.1:{port}/0"

@@ -172,7 +172,7 @@ async def test_while_redis_is_away_nothing_is_sent_unrecorded(silent_port, make_
 
 
 async def test_redis_comes_back(redis_url, make_store):
-    import redis  # noqa: PLC0415 (an extra)
+    import redis
 
     with redis.Redis.from_url(redis_url) as server:
         pid = server.info("server")["process_id"]
@@ -213,7 +213,7 @@ async def test_the_quota_alone(redis_url, make_store):
     ],
 )
 def test_a_redis_store_that_cannot_work(url, options):
-    from fusebill_async.stores import RedisStore  # noqa: PLC0415
+    from fusebill_async.stores import RedisStore
 
     with pytest.raises(ConfigurationError) as refused:
         RedisStore(url, **options)

@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
-from update_wires import CHANGES, LITERALS, WRITABLE, as_arguments, customers, join, literal_pairs
 
 from fusebill_async import (
     BadRequestError,
@@ -23,6 +22,7 @@ from fusebill_async.models import CustomerAcquisition, CustomerReference, wire_k
 from fusebill_async.testing import FusebillSimulator
 from fusebill_async.updating.changes import wire_changes
 from fusebill_async.updating.merging import differences, frozen, merge
+from tests.updating.update_wires import CHANGES, LITERALS, WRITABLE, as_arguments, customers, join, literal_pairs
 
 KEY = "MDpub3QtYS1yZWFsLWtleQ"
 

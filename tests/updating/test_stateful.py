@@ -10,12 +10,12 @@ import hypothesis.strategies as st
 import msgspec
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from update_wires import LITERALS, TEXTS, literal_pairs
 
 from fusebill_async import ConcurrentModificationError, FusebillClient, RetryPolicy, SettlingPolicy, UpdatePolicy
 from fusebill_async.converting import wire_fields
 from fusebill_async.models import Customer
 from fusebill_async.testing import Fault, FusebillSimulator
+from tests.updating.update_wires import LITERALS, TEXTS, literal_pairs
 
 KEY = "MDpub3QtYS1yZWFsLWtleQ"
 QUICK = SettlingPolicy(first_read=0.0, quiet_period=0.002, retry_delay=0.001, wait=5.0)
