@@ -19,10 +19,10 @@ from fusebill_async.testing import Fault, FusebillSimulator
 KEY = "c2VjcmV0LWFwaS1rZXk6MTIzNDU2Nzg5"
 
 QUIET = 0.15
-READ = 0.4
+READ = 0.3
 INSIDE = 0.05
 """Seconds until an effect that is late, but inside the quiet period."""
-BEYOND = READ + QUIET + 1.0
+BEYOND = READ + QUIET + 0.5
 """Seconds until an effect that comes after every read."""
 
 

@@ -56,7 +56,7 @@ OVERTAKEN = {
 }
 
 
-AT_ONCE = 16
+AT_ONCE = 40
 
 
 async def row(fusebill, verb, faults, expected, **options):
