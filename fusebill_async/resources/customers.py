@@ -31,7 +31,7 @@ from fusebill_async.updating.merging import UpdatePlan
 class CustomersWithResponse:
     """The verbs of `client.customers`, each giving a `Response`: the value, and what it rests on.
 
-    A `customer` is an id (an int from 1 to 2**63 - 1), or a `Customer` that was read before: it then also tells
+    A `customer_id` is an id (an int from 1 to 2**63 - 1), or a `Customer` that was read before: it then also tells
     whose work an effect is if the answer is lost.
 
     Every verb raises a `FusebillError` with the true outcome. A write whose answer is lost is settled by reading
@@ -141,7 +141,7 @@ class CustomersWithResponse:
         """
         return await create_customer(self._handle, fields, validate=validate, resend=resend)
 
-    async def hold(self, customer: int | Customer) -> Response[Customer]:
+    async def hold(self, customer_id: int | Customer) -> Response[Customer]:
         """Put an active customer on hold; its subscriptions are suspended.
 
         A hold whose answer was lost is settled, and sent again if it was not applied.
@@ -154,11 +154,11 @@ class CustomersWithResponse:
 
         API page: https://developer.staxbill.com/reference/hold-customer
         """
-        return await self._handle.write(HOLD, customer)
+        return await self._handle.write(HOLD, customer_id)
 
     async def release_hold(
         self,
-        customer: int | Customer,
+        customer_id: int | Customer,
         service_start_option: ServiceStartOption | str,
         show_zero_dollar_charges: bool | None = None,
         temporarily_disable_auto_post: bool | None = None,
@@ -168,7 +168,7 @@ class CustomersWithResponse:
         """Take a customer off hold. This may invoice and charge.
 
         Args:
-            customer: an id, or a customer read before.
+            customer_id: an id, or a customer read before.
             service_start_option: what is charged for the periods that were missed.
             show_zero_dollar_charges: include zero dollar charges on invoices.
             temporarily_disable_auto_post: leave the invoice unposted.
@@ -178,7 +178,7 @@ class CustomersWithResponse:
         """
         return await self._handle.write(
             RELEASE_HOLD,
-            customer,
+            customer_id,
             resend=resend,
             service_start_option=service_start_option,
             show_zero_dollar_charges=show_zero_dollar_charges,
@@ -215,24 +215,24 @@ class CustomersWithResponse:
         )
 
     async def cancel(
-        self, customer: int | Customer, cancellation_option: CancellationOption | str, *, resend: bool = False
+        self, customer_id: int | Customer, cancellation_option: CancellationOption | str, *, resend: bool = False
     ) -> Response[Customer]:
         """Cancel a customer and its subscriptions. This may refund.
 
         Args:
-            customer: an id, or a customer read before.
+            customer_id: an id, or a customer read before.
             cancellation_option: "None", "Unearned" or "Full": what is credited of charges not yet earned.
             resend: send it again after it was settled as not applied.
 
         API page: https://developer.staxbill.com/reference/delete-customer
         """
-        return await self._handle.write(CANCEL, customer, resend=resend, cancellation_option=cancellation_option)
+        return await self._handle.write(CANCEL, customer_id, resend=resend, cancellation_option=cancellation_option)
 
-    async def uncancel(self, customer: int | Customer, *, resend: bool = False) -> Response[Customer]:
+    async def uncancel(self, customer_id: int | Customer, *, resend: bool = False) -> Response[Customer]:
         """Undo the cancellation of a customer.
 
         Args:
-            customer: an id, or a customer read before.
+            customer_id: an id, or a customer read before.
             resend: send it again after it was settled as not applied.
 
         Raises:
@@ -240,11 +240,11 @@ class CustomersWithResponse:
 
         API page: https://developer.staxbill.com/reference/uncancel-customer
         """
-        return await self._handle.write(UNCANCEL, customer, resend=resend)
+        return await self._handle.write(UNCANCEL, customer_id, resend=resend)
 
     async def activate(
         self,
-        customer: int | Customer,
+        customer_id: int | Customer,
         activate_all_subscriptions: bool,
         activate_all_draft_purchases: bool,
         temporarily_disable_auto_post: bool,
@@ -256,7 +256,7 @@ class CustomersWithResponse:
         """Activate a draft customer. This may invoice and charge.
 
         Args:
-            customer: an id, or a customer read before.
+            customer_id: an id, or a customer read before.
             activate_all_subscriptions: activate draft subscriptions too.
             activate_all_draft_purchases: activate draft purchases too.
             temporarily_disable_auto_post: leave the invoice unposted.
@@ -271,7 +271,7 @@ class CustomersWithResponse:
         """
         return await self._handle.write(
             ACTIVATE,
-            customer,
+            customer_id,
             resend=resend,
             activate_all_subscriptions=activate_all_subscriptions,
             activate_all_draft_purchases=activate_all_draft_purchases,
@@ -316,7 +316,7 @@ class CustomersWithResponse:
 
     async def activate_items(
         self,
-        customer: int | Customer,
+        customer_id: int | Customer,
         subscription_ids: Iterable[int] | None = None,
         purchase_ids: Iterable[int] | None = None,
         invoice_collect_options: str | None = None,
@@ -328,7 +328,7 @@ class CustomersWithResponse:
         does not show what became of its items, so a lost answer leaves the outcome unknown.
 
         Args:
-            customer: an id, or a customer read before.
+            customer_id: an id, or a customer read before.
             subscription_ids: the draft subscriptions to activate, 1 to 2**63 - 1 each, at least one.
             purchase_ids: the draft purchases to activate, 1 to 2**63 - 1 each, at least one.
             invoice_collect_options: how the invoice is collected, in the service's words.
@@ -342,7 +342,7 @@ class CustomersWithResponse:
         """
         return await self._handle.write(
             ACTIVATE_ITEMS,
-            customer,
+            customer_id,
             subscription_ids=None if subscription_ids is None else tuple(subscription_ids),
             purchase_ids=None if purchase_ids is None else tuple(purchase_ids),
             invoice_collect_options=invoice_collect_options,
@@ -351,7 +351,7 @@ class CustomersWithResponse:
 
     async def update(
         self,
-        customer: int | Customer,
+        customer_id: int | Customer,
         /,
         *,
         validate: bool = True,
@@ -366,7 +366,7 @@ class CustomersWithResponse:
         sends no PUT.
 
         Args:
-            customer: an id, or a customer read before; what was set on it counts as changes too, and if it is the
+            customer_id: an id, or a customer read before; what was set on it counts as changes too, and if it is the
                 last that came and not older than `UpdatePolicy(max_read_age=)` it is not read again.
             validate: check lengths, choices and forms before sending; False leaves it to the service.
             allow_status_change: let `status` through, which has verbs of its own.
@@ -387,7 +387,7 @@ class CustomersWithResponse:
         update = make_update(
             self._handle,
             UPDATE,
-            customer,
+            customer_id,
             changes,
             validate=validate,
             allow_status_change=allow_status_change,
@@ -398,7 +398,7 @@ class CustomersWithResponse:
 
     async def plan_update(
         self,
-        customer: int | Customer,
+        customer_id: int | Customer,
         /,
         *,
         validate: bool = True,
@@ -413,7 +413,7 @@ class CustomersWithResponse:
         """
         return await plan_update(
             self._handle,
-            customer,
+            customer_id,
             changes,
             validate=validate,
             allow_erase=allow_erase,

@@ -20,11 +20,11 @@ class GeotabWithResponse:
     def __init__(self, handle: Handle) -> None:
         self._handle = handle
 
-    async def latch(self, customer: int | Customer, geotab_id: str) -> Response[Customer]:
+    async def latch(self, customer_id: int | Customer, geotab_id: str) -> Response[Customer]:
         """Map a customer to a Geotab account.
 
         Args:
-            customer: an id (1 to 2**63 - 1), or a customer read before.
+            customer_id: an id (1 to 2**63 - 1), or a customer read before.
             geotab_id: the account's id in Geotab, 1 to 255 characters.
 
         Raises:
@@ -33,20 +33,20 @@ class GeotabWithResponse:
 
         API page: https://developer.staxbill.com/reference/latch-customer-2
         """
-        return await self._handle.write(GEOTAB_LATCH, customer, geotab_id=_checked(geotab_id))
+        return await self._handle.write(GEOTAB_LATCH, customer_id, geotab_id=_checked(geotab_id))
 
-    async def unlatch(self, customer: int | Customer) -> Response[Customer]:
+    async def unlatch(self, customer_id: int | Customer) -> Response[Customer]:
         """Remove a customer's mapping to its Geotab account.
 
         Args:
-            customer: an id (1 to 2**63 - 1), or a customer read before.
+            customer_id: an id (1 to 2**63 - 1), or a customer read before.
 
         Raises:
             NotFoundError: there is no such customer.
 
         API page: https://developer.staxbill.com/reference/unlatch-customer-2
         """
-        return await self._handle.write(GEOTAB_UNLATCH, customer)
+        return await self._handle.write(GEOTAB_UNLATCH, customer_id)
 
 
 class Geotab:

@@ -17,7 +17,7 @@ class HubspotWithResponse:
 
     async def latch(
         self,
-        customer: int | Customer,
+        customer_id: int | Customer,
         *,
         hubspot_id: int | None = UNSET,
         hubspot_company_id: int | None = UNSET,
@@ -25,7 +25,7 @@ class HubspotWithResponse:
         """Map a customer to its HubSpot contact and company. Only what is given is sent.
 
         Args:
-            customer: an id (1 to 2**63 - 1), or a customer read before.
+            customer_id: an id (1 to 2**63 - 1), or a customer read before.
             hubspot_id: the contact's id (vid), 1 to 2**63 - 1; None clears that mapping.
             hubspot_company_id: the company's id, 1 to 2**63 - 1; None clears that mapping.
 
@@ -41,21 +41,21 @@ class HubspotWithResponse:
         if hubspot_id is UNSET and hubspot_company_id is UNSET:
             raise ValidationError("give hubspot_id, hubspot_company_id or both", field="hubspot_id")
         return await self._handle.write(
-            HUBSPOT_LATCH, customer, hubspot_id=hubspot_id, hubspot_company_id=hubspot_company_id
+            HUBSPOT_LATCH, customer_id, hubspot_id=hubspot_id, hubspot_company_id=hubspot_company_id
         )
 
-    async def unlatch(self, customer: int | Customer) -> Response[Customer]:
+    async def unlatch(self, customer_id: int | Customer) -> Response[Customer]:
         """Remove a customer's mapping to its HubSpot contact and company.
 
         Args:
-            customer: an id (1 to 2**63 - 1), or a customer read before.
+            customer_id: an id (1 to 2**63 - 1), or a customer read before.
 
         Raises:
             NotFoundError: there is no such customer.
 
         API page: https://developer.staxbill.com/reference/unlatch-customer-1
         """
-        return await self._handle.write(HUBSPOT_UNLATCH, customer)
+        return await self._handle.write(HUBSPOT_UNLATCH, customer_id)
 
 
 class Hubspot:

@@ -24,14 +24,14 @@ class NetsuiteWithResponse:
 
     async def latch(
         self,
-        customer: int | Customer,
+        customer_id: int | Customer,
         netsuite_id: str,
         netsuite_sync_start_date: datetime | date | str | None = None,
     ) -> Response[Customer]:
         """Map a customer to a NetSuite customer.
 
         Args:
-            customer: an id (1 to 2**63 - 1), or a customer read before.
+            customer_id: an id (1 to 2**63 - 1), or a customer read before.
             netsuite_id: the internal id in NetSuite, a text that is not empty.
             netsuite_sync_start_date: when synchronising begins; a datetime goes in UTC, a text as it is.
 
@@ -44,16 +44,16 @@ class NetsuiteWithResponse:
         """
         return await self._handle.write(
             NETSUITE_LATCH,
-            customer,
+            customer_id,
             netsuite_id=netsuite_id,
             netsuite_sync_start_date=_date_text(netsuite_sync_start_date),
         )
 
-    async def unlatch(self, customer: int | Customer, netsuite_id: str) -> Response[Customer]:
+    async def unlatch(self, customer_id: int | Customer, netsuite_id: str) -> Response[Customer]:
         """Remove a customer's mapping to its NetSuite customer.
 
         Args:
-            customer: an id (1 to 2**63 - 1), or a customer read before.
+            customer_id: an id (1 to 2**63 - 1), or a customer read before.
             netsuite_id: the internal id in NetSuite that it is mapped to.
 
         Raises:
@@ -63,33 +63,33 @@ class NetsuiteWithResponse:
 
         API page: https://developer.staxbill.com/reference/netsuite-unlatch-customer
         """
-        return await self._handle.write(NETSUITE_UNLATCH, customer, netsuite_id=netsuite_id)
+        return await self._handle.write(NETSUITE_UNLATCH, customer_id, netsuite_id=netsuite_id)
 
-    async def enable_sync(self, customer: int | Customer) -> Response[Customer]:
+    async def enable_sync(self, customer_id: int | Customer) -> Response[Customer]:
         """Synchronise a customer with NetSuite.
 
         Args:
-            customer: an id (1 to 2**63 - 1), or a customer read before.
+            customer_id: an id (1 to 2**63 - 1), or a customer read before.
 
         Raises:
             NotFoundError: there is no such customer.
 
         API page: https://developer.staxbill.com/reference/netsuite-enable-synchronization
         """
-        return await self._handle.write(NETSUITE_ENABLE_SYNC, customer)
+        return await self._handle.write(NETSUITE_ENABLE_SYNC, customer_id)
 
-    async def disable_sync(self, customer: int | Customer) -> Response[Customer]:
+    async def disable_sync(self, customer_id: int | Customer) -> Response[Customer]:
         """Stop synchronising a customer with NetSuite.
 
         Args:
-            customer: an id (1 to 2**63 - 1), or a customer read before.
+            customer_id: an id (1 to 2**63 - 1), or a customer read before.
 
         Raises:
             NotFoundError: there is no such customer.
 
         API page: https://developer.staxbill.com/reference/netsuite-disable-sync
         """
-        return await self._handle.write(NETSUITE_DISABLE_SYNC, customer)
+        return await self._handle.write(NETSUITE_DISABLE_SYNC, customer_id)
 
 
 class Netsuite:

@@ -15,12 +15,12 @@ class SalesforceWithResponse:
         self._handle = handle
 
     async def latch(
-        self, customer: int | Customer, salesforce_id: str, *, force_latch: bool | None = None
+        self, customer_id: int | Customer, salesforce_id: str, *, force_latch: bool | None = None
     ) -> Response[Customer]:
         """Map a customer to a Salesforce account.
 
         Args:
-            customer: an id (1 to 2**63 - 1), or a customer read before.
+            customer_id: an id (1 to 2**63 - 1), or a customer read before.
             salesforce_id: the account's id in Salesforce, a text that is not empty.
             force_latch: replace a mapping that is there; without it the service refuses that.
 
@@ -32,7 +32,7 @@ class SalesforceWithResponse:
         API page: https://developer.staxbill.com/reference/latch-customer
         """
         return await self._handle.write(
-            SALESFORCE_LATCH, customer, salesforce_id=salesforce_id, force_latch=force_latch
+            SALESFORCE_LATCH, customer_id, salesforce_id=salesforce_id, force_latch=force_latch
         )
 
 
