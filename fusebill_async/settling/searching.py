@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -45,6 +46,14 @@ def searchable_reference(named: Mapping[str, Any]) -> str | None:
         return check_filter_text(reference, field="reference", wildcard=False)
     except ValidationError:
         return None
+
+
+def reference_lock(named: Mapping[str, Any]) -> int | None:
+    """The lock that creates with one reference share, None without a reference. Below zero, where no customer is."""
+    reference = named.get("reference")
+    if not isinstance(reference, str) or not reference:
+        return None
+    return -1 - int.from_bytes(hashlib.sha256(reference.encode()).digest()[:7])
 
 
 def search_request(reference: str) -> Request:

@@ -32,6 +32,7 @@ from fusebill_async.settling.intent import Before, Intent, UnresolvedWrite
 from fusebill_async.settling.protocols import Store
 from fusebill_async.settling.resolution import Resolution, resolution_of
 from fusebill_async.settling.response import Response, response_of
+from fusebill_async.settling.searching import reference_lock
 from fusebill_async.settling.seen import LastSeen
 from fusebill_async.settling.write import Write, listed
 
@@ -130,9 +131,11 @@ class Settler:
         call = write.call
         customer_id = call.customer_id
         locks = self.store.locks
+        # Two creates with one reference at once could take each other's customer for their own.
+        locked = reference_lock(write.named) if call.operation.safety is Safety.CREATE else customer_id
         try:
-            if customer_id is not None and not locks.acquire_now(customer_id):
-                await self._wait_for_lock(call, customer_id)
+            if locked is not None and not locks.acquire_now(locked):
+                await self._wait_for_lock(call, locked)
             try:
                 if customer_id is not None:
                     write.seen = self.seen.wire(customer_id)
@@ -144,8 +147,8 @@ class Settler:
                     if call.at_risk or write.recorded:
                         await self._leave(write)
                 finally:
-                    if customer_id is not None:
-                        await locks.release(customer_id)
+                    if locked is not None:
+                        await locks.release(locked)
         except FusebillError as error:
             error.operation = call.operation.name
             write.error = error
@@ -157,12 +160,12 @@ class Settler:
             if write.error is not None and write.noticed is not None and write.noticed.cancelled():
                 logger.warning("%s, whose caller was cancelled, ended with: %s", call.about, write.error)
 
-    async def _wait_for_lock(self, call: Call, customer_id: int) -> None:
+    async def _wait_for_lock(self, call: Call, locked: int) -> None:
         queue = call.options.timeouts.queue
         started = self.session.effects.now()
         in_time = True
         try:
-            await self.store.locks.acquire(customer_id, queue)
+            await self.store.locks.acquire(locked, queue)
         except TimeoutError:
             in_time = False
         call.queued += self.session.effects.now() - started

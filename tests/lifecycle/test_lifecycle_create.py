@@ -16,7 +16,7 @@ from fusebill_async import (
 from fusebill_async.converting import decode_customer
 from fusebill_async.settling.searching import searchable_reference, weigh
 from fusebill_async.stores import SQLiteStore
-from fusebill_async.testing import Fault
+from fusebill_async.testing import Fault, FusebillSimulator
 from tests.lifecycle.lifecycle_calls import client_left_unsettled, client_of, quick
 
 FIELDS = {"reference": "A-1", "company_name": "Grok Ltd", "customer_reference": {"reference1": "x"}}
@@ -235,3 +235,14 @@ async def test_a_create_that_a_process_left_behind_is_resolved(fusebill, tmp_pat
         (resolution,) = await client.resolve_all()
         assert resolution.outcome is Outcome.APPLIED
         assert resolution.customer.reference == "A-1"
+
+
+async def test_creates_with_one_reference_go_one_after_the_other():
+    async with FusebillSimulator(latency=0.05) as fusebill, client_of(fusebill) as client:
+        made = await asyncio.gather(
+            *(client.customers.create(reference="same", company_name=f"Company {number}") for number in range(5))
+        )
+        assert len({customer.id for customer in made}) == 5
+        arrivals = [effect.at for effect in fusebill.effects_log if effect.operation.endswith("create")]
+        gaps = [after - before for before, after in zip(arrivals, arrivals[1:], strict=False)]
+        assert min(gaps) >= 0.04
