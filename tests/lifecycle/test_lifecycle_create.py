@@ -1,6 +1,7 @@
 """A create is never sent twice: what became of it is found by its reference."""
 
 import asyncio
+import itertools
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -244,5 +245,5 @@ async def test_creates_with_one_reference_go_one_after_the_other():
         )
         assert len({customer.id for customer in made}) == 5
         arrivals = [effect.at for effect in fusebill.effects_log if effect.operation.endswith("create")]
-        gaps = [after - before for before, after in zip(arrivals, arrivals[1:], strict=False)]
+        gaps = [after - before for before, after in itertools.pairwise(arrivals)]
         assert min(gaps) >= 0.04
