@@ -167,7 +167,7 @@ def test_what_arrives_at_the_service_is_what_came_but_for_the_named_field() -> N
                 sent += len(puts)
         return sent
 
-    assert asyncio.run(update_all()) > 200
+    assert asyncio.run(update_all()) > 100
 
 
 def client_refusals() -> tuple[type[Exception], ...]:
