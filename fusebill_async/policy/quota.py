@@ -31,6 +31,9 @@ _SLOWEST_LEAD = 0.1
 """The largest part of a window that may be left for slow answers to come in."""
 
 
+_SILENCE = 3
+"""Good answers without a word of the quota after which the service is taken for one that has none."""
+
 _AMPLE = 1000
 """Calls left in the minute, at least, before answers go unread: no account of the vendor's table has more."""
 
@@ -74,6 +77,8 @@ class Quota:
         self._policy = policy
         self._clock = clock
         self._enabled = policy.enabled
+        self._silent = 0  # good answers in a row that told no quota, as long as none has told any
+        self._told = False
         self._share = policy.share if share is None else share
         self._minute = FixedWindow(policy.per_minute, MINUTE, clock)
         self._day = FixedWindow(policy.per_day, DAY, clock)
@@ -146,6 +151,23 @@ class Quota:
         self._day.used += 1
         self._neighbours.passed(sent, now, in_doubt=True)
 
+    def heard_nothing(self) -> bool:
+        """A good answer told no quota; True if calls are not paced from here on.
+
+        The service tells its quota in every answer. One that never does is a stand-in for it, and the limits that
+        were assumed are not its own; those that the policy names are kept to.
+        """
+        assumed = QuotaPolicy()
+        named = (self._policy.per_minute, self._policy.per_day) != (assumed.per_minute, assumed.per_day)
+        if self._told or named or not self._enabled or self._lent is not None:
+            return False
+        self._silent += 1
+        if self._silent < _SILENCE:
+            return False
+        self._enabled = False
+        self._look_at = -inf
+        return True
+
     @property
     def ample(self) -> bool:
         """Whether so much of the minute is left that a few answers more or less teach nothing."""
@@ -175,6 +197,9 @@ class Quota:
         # Remembers the slowest answers, and forgets them over a few hundred faster ones.
         self._lead = latency if latency > self._lead else self._lead - (self._lead - latency) * 0.004
         limit, remaining, reset, day_limit, day_remaining, day_reset, date = reading
+        if not self._told and (limit or day_limit):
+            self._told = True
+            self._enabled = self._policy.enabled
         if limit:
             self._learn_minute(limit, remaining, reset, date, sent, received)
         else:

@@ -255,6 +255,8 @@ class Admission:
             self._clock.observe_epoch(date, sent_at, received_at)
         quota = self._quota
         quota.answered(reading, sent_at, received_at)
+        if not reading.minute_limit and not reading.day_limit and status < 300 and quota.heard_nothing():
+            _logger.warning("The service tells no quota: calls are not paced until it does")
         if status == 429:
             quota.refused(reading, retry_after(headers, date), received_at, self._effects.random())
         if self._waiting:

@@ -81,7 +81,7 @@ class Exchange:
     def handed_out(self, connection: Connection) -> None:
         """A connection is there, and the first byte is about to be written."""
         line = self._line
-        line.pool.check(connection, line.now())
+        line.pool.check(connection)
         self._transport = connection.transport
         self._sending()
         line.sweeper.watch(self, min(self.read_limit, self.until - self.silent_since))

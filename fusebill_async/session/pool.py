@@ -18,18 +18,25 @@ from fusebill_async.session.observed import ObservedRequest, StaleConnectionErro
 from fusebill_async.settings import PoolSettings
 from fusebill_async.wire.request import Request
 
-_LONG_IDLE = 0.1
-"""Seconds. What came on a connection before that has been seen by the event loop; asking the kernel costs 4 us."""
-
 
 class Kept:
     """What is remembered of a connection."""
 
-    __slots__ = ("epoch", "used_at")
+    __slots__ = ("_poll", "epoch")
 
-    def __init__(self, epoch: int) -> None:
+    def __init__(self, epoch: int, connection: Connection) -> None:
         self.epoch = epoch
-        self.used_at = 0.0
+        self._poll: select.poll | None = None
+        transport = connection.transport
+        socket = transport.get_extra_info("socket") if transport is not None else None
+        if socket is not None and hasattr(select, "poll"):
+            # Made once: it holds for as long as the connection does.
+            self._poll = select.poll()
+            self._poll.register(socket.fileno(), select.POLLIN)
+
+    def something_waits(self) -> bool:
+        """Whether something, an end of file included, waits in the kernel and the event loop has not seen it yet."""
+        return self._poll is not None and bool(self._poll.poll(0))
 
 
 class Pool:
@@ -105,7 +112,7 @@ class Pool:
             middlewares=(observer,),
         )
 
-    def check(self, connection: Connection, now: float) -> None:
+    def check(self, connection: Connection) -> None:
         """Refuse a kept connection on which something is wrong, before a byte is written to it.
 
         aiohttp looks at a connection when it comes back to the pool, not when it leaves it, and would take an
@@ -119,12 +126,11 @@ class Pool:
             raise StaleConnectionError("something waited on the connection before it was asked")
         kept = self._kept.get(protocol)
         if kept is None:
-            kept = self._kept[protocol] = Kept(self.epoch)
+            self._kept[protocol] = Kept(self.epoch, connection)
         elif kept.epoch != self.epoch:
             raise StaleConnectionError("the connection was made before an answer to another question came")
-        elif now - kept.used_at > _LONG_IDLE and _readable(connection):
+        elif kept.something_waits():
             raise StaleConnectionError("the service closed the idle connection, or spoke unasked")
-        kept.used_at = now
 
     def renew(self) -> None:
         """Give up every connection made so far; those in use end their exchange first."""
@@ -135,16 +141,3 @@ class Pool:
         await self._session.close()
         if self._write_session is not self._session:
             await self._write_session.close()
-
-
-def _readable(connection: Connection) -> bool:
-    """Whether something, an end of file included, waits in the kernel and the event loop has not seen it yet."""
-    transport = connection.transport
-    socket = transport.get_extra_info("socket") if transport is not None else None
-    if socket is None:
-        return False
-    if not hasattr(select, "poll"):
-        return bool(select.select([socket], [], [], 0)[0])
-    poll = select.poll()
-    poll.register(socket.fileno(), select.POLLIN)
-    return bool(poll.poll(0))
