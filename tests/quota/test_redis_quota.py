@@ -98,10 +98,11 @@ class Worker:
 async def test_processes_share_one_budget_and_the_key_stays_out_of_it(redis):
     service = load_simulation().Service(limit=60, length=2.0)
     workers = [Worker(redis, service, QuotaPolicy(per_minute=60)) for _ in range(3)]
-    await asyncio.gather(*(worker.run(5.0) for worker in workers))
+    await asyncio.gather(*(worker.run(9.0) for worker in workers))
     assert all(window.refused == 0 for window in service.windows.values())
     assert all(worker.statuses for worker in workers)
-    full = [window for _, window in sorted(service.windows.items())][1:-1]
+    # Until the first whole window has been seen to turn, nobody knows where in it we are, and calls are held back.
+    full = [window for _, window in sorted(service.windows.items())][2:-1]
     assert full
     assert all(window.ours >= 30 for window in full)
     stored = {key: await redis.get(key) for key in await redis.keys()}
