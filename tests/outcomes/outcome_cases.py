@@ -80,6 +80,18 @@ VERBS = {
         ),
         Verb("cancel", "cancel", "Active", "money", lambda c, i: c.customers.cancel(i, "None"), once=True),
         Verb("unlatch", "hubspot.unlatch", "Active", "repeatable", lambda c, i: c.hubspot.unlatch(i)),
+        Verb("uncancel", "uncancel", "Cancelled", "money", lambda c, i: c.customers.uncancel(i), once=True),
+        Verb(
+            "hubspot_latch", "hubspot.latch", "Active", "repeatable",
+            lambda c, i: c.hubspot.latch(i, hubspot_id=77, hubspot_company_id=88),
+        ),
+        Verb(
+            "netsuite_latch", "netsuite.latch", "Active", "repeatable",
+            lambda c, i: c.netsuite.latch(i, "999001"),
+        ),
+        Verb("netsuite_sync", "netsuite.disable_sync", "Active", "repeatable", lambda c, i: c.netsuite.disable_sync(i)),
+        Verb("geotab_latch", "geotab.latch", "Active", "repeatable", lambda c, i: c.geotab.latch(i, "G-77")),
+        Verb("geotab_unlatch", "geotab.unlatch", "Active", "repeatable", lambda c, i: c.geotab.unlatch(i)),
         Verb("update", "update", "Active", "put", lambda c, i: c.customers.update(i, company_name="Updated Ltd")),
         Verb("replace", "update", "Active", "put", _replace),
         Verb("get", "get", "Active", "read", lambda c, i: c.customers.get(i)),

@@ -53,6 +53,12 @@ OVERTAKEN = {
     "release_hold": Seen(NOT_APPLIED, effects=1, requests=1),
     "activate": Seen(NOT_APPLIED, effects=1, requests=1),
     "cancel": Seen(NOT_APPLIED, effects=1, requests=1),
+    "uncancel": Seen(NOT_APPLIED, effects=1, requests=1),
+    "hubspot_latch": Seen(APPLIED, "response", "ours", effects=2, requests=2),
+    "netsuite_latch": Seen(APPLIED, "response", "ours", effects=2, requests=2),
+    "netsuite_sync": Seen(APPLIED, "response", "ours", effects=2, requests=2),
+    "geotab_latch": Seen(APPLIED, "response", "ours", effects=2, requests=2),
+    "geotab_unlatch": Seen(APPLIED, "response", "ours", effects=2, requests=2),
 }
 
 
