@@ -31,21 +31,21 @@ class Safety(StrEnum):
     """Settle it by searching for what it would have made."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class StatusIs:
     """The goal is met when the customer has one of these statuses."""
 
     statuses: frozenset[Status]
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class FieldsAreNull:
     """The goal is met when these keys are there and null. A key that is absent leaves it undecided."""
 
     keys: tuple[str, ...]
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class FieldsAre:
     """The goal is met when each key (on the left) holds the value that was sent under the key on the right.
 
@@ -55,7 +55,7 @@ class FieldsAre:
     keys: tuple[tuple[str, str], ...]
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class FieldIs:
     """The goal is met when the key holds this value."""
 
@@ -63,12 +63,12 @@ class FieldIs:
     value: str
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class FieldsAsNamed:
     """The goal is met when every field that the caller named reads as it was sent."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class FoundByReference:
     """The goal is met when a search finds what the request would have made."""
 
@@ -76,7 +76,7 @@ class FoundByReference:
 Goal: TypeAlias = StatusIs | FieldsAreNull | FieldsAre | FieldIs | FieldsAsNamed | FoundByReference
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Parameter:
     """One parameter of an operation: `name` in Python, `key` on the wire.
 
@@ -105,7 +105,7 @@ def _moves_money(operation: Operation) -> bool:
     return operation.safety is Safety.MONEY
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Operation:
     """One endpoint.
 

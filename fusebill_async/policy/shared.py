@@ -7,7 +7,7 @@ from typing import Protocol
 import attrs
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Claim:
     """What one process tells of its present windows. Resets are the service's time in seconds since 1970, 0 if unknown.
 
@@ -52,7 +52,7 @@ class Claim:
     pause: float
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Lease:
     """What a process is lent, and what the others know.
 

@@ -59,7 +59,7 @@ class NothingToSend(Exception):  # noqa: N818 (not an error: the customer is alr
     """The customer is already as wanted."""
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Update:
     """One update over all its rounds.
 

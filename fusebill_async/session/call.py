@@ -18,7 +18,7 @@ from fusebill_async.wire.request import Request
 OnCancel: TypeAlias = Literal["finish", "abort"]
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class CallOptions:
     """What one handle of a client sets for its calls."""
 
@@ -74,7 +74,7 @@ class Call:
 Preparation: TypeAlias = Callable[[Call, Permit], Awaitable[None]]
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Answer:
     """A good answer: its value, and where it came from."""
 

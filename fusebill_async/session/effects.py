@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 import attrs
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Effects:
     """What the session takes from the world besides the network.
 

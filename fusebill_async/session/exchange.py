@@ -26,7 +26,7 @@ class _DroppedError(Exception):
     """Stands in for the two errors on which aiohttp would send a GET or a PUT again by itself."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Line:
     """What every exchange of a session uses. `cap` is in bytes of a body, after decompression."""
 

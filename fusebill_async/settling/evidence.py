@@ -14,7 +14,7 @@ from fusebill_async.settling.goals import Verdict, judge, same_value
 from fusebill_async.settling.intent import Before, Reading
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class SendTime:
     """When a write was sent by the service's clock, in epoch seconds: certainly not before, certainly not after."""
 

@@ -34,7 +34,7 @@ _MADE_KEPT = 512
 """Customers remembered as made by creates that are settled."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Settled:
     """What reading has shown."""
 

@@ -50,7 +50,7 @@ class Reading:
         return fields
 
 
-@attrs.define(kw_only=True, eq=False)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class Before:
     """What was known of a customer before the send. The wire is decoded when somebody asks: most writes just work.
 

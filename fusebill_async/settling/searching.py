@@ -24,7 +24,7 @@ _RESOLUTION = timedelta(seconds=2)
 """How far `createdTimestamp` may lie from the service's clock: it is written with two digits, or with none."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Found:
     """What a search shows.
 

@@ -20,7 +20,7 @@ _CURRENCY = re.compile(r"[A-Z]{3}")
 _ADDRESS = re.compile(r"[^@\s;,]+@[^@\s;,]+")
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Rule:
     """How one key of the wire may be written.
 

@@ -32,7 +32,7 @@ EMPTY = "[empty]"
 _RESERVED = ":;,|"
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Filter:
     """One name that a query may hold.
 

@@ -15,7 +15,7 @@ from fusebill_async.wire.checks import check_choice, check_flag, check_id, check
 from fusebill_async.wire.shapes import is_array
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class Request:
     """One HTTP request, without host and key. `target` is the encoded path and query under the base URL."""
 
