@@ -50,6 +50,10 @@ class Exchange(Protocol):
         """Let it have its effect later."""
         ...
 
+    def refusal(self) -> Reply | None:
+        """Return the refusal that it would meet now, None if it would be carried out."""
+        ...
+
     def present(self, customer_id: int | None = None) -> Reply:
         """Return what a read of a customer would answer now."""
         ...
@@ -75,6 +79,10 @@ def _settle_effect(fault: Fault, exchange: Exchange) -> Reply:
     """Let the effect happen now, later or never, and return the answer to begin with."""
     if fault.effect == "before" or exchange.reads:
         return exchange.perform()
+    refusal = exchange.refusal()
+    if refusal is not None:
+        # A service that has lost its way still refuses what its own state forbids.
+        return refusal
     if fault.effect == "late":
         exchange.perform_later(fault.late_by)
     return exchange.present()

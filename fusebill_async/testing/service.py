@@ -115,13 +115,22 @@ class Service:
         """Do what is asked and return the answer; a refusal is an answer too."""
         try:
             reply = self._answer(request)
-        except RefusedError as refused:
-            reply = refused.reply
-        except NotAnObjectError:
-            reply = message(400, "The request is invalid.").reply
+        except (RefusedError, NotAnObjectError) as error:
+            reply = _reply_to(error)
         if self.behaviour.template.pretty and reply.body:
             return attrs.evolve(reply, body=msgspec.json.format(reply.body, indent=2))
         return reply
+
+    def refusal(self, request: Request) -> Reply | None:
+        """Return the refusal that a request about a customer would meet, None if it would be carried out."""
+        operation = table.BY_TITLE.get(request.operation)
+        if operation is None or request.customer_id is None:
+            return None
+        try:
+            self._check(operation, self._customer(operation, request), request)
+        except (RefusedError, NotAnObjectError) as error:
+            return _reply_to(error)
+        return None
 
     def present(self, customer_id: int) -> Reply:
         """Return what a read would answer; a customer that does not exist is made up."""
@@ -203,24 +212,38 @@ class Service:
         return Reply(200, body)
 
     def _update(self, operation: Operation, customer: StoredCustomer, request: Request) -> Reply:
-        check_put(customer, request.fields)
+        self._check(operation, customer, request)
         customer.replace(request.fields, self.behaviour.default_currency)
         return self._changed(operation, customer, request, {})
 
     # -- verbs ---------------------------------------------------------------------------------------------
 
     def _verb(self, operation: Operation, customer: StoredCustomer, request: Request) -> Reply:
-        preview = bool(operation.fixed) or (operation is table.ACTIVATE_ITEMS and body_flag(request, "preview"))
-        check_parameters(operation, request, preview=preview)
-        self._check_status(operation, customer)
-        if preview:
+        self._check(operation, customer, request)
+        if _previews(operation, request):
             return self._preview(operation, customer, request)
         if operation.leads_to is not None:
             return self._transition(operation, customer, request)
         if operation.goal is None:
             return self._changed(operation, customer, request, {})
-        changes = self._latch(operation, customer, request)
+        changes = self._latch(operation, request)
         return self._changed(operation, customer, request, changes)
+
+    def _check(self, operation: Operation, customer: StoredCustomer, request: Request) -> None:
+        """Refuse what the page or the customer's state does not allow."""
+        if operation is table.UPDATE:
+            check_put(customer, request.fields)
+            return
+        check_parameters(operation, request, preview=_previews(operation, request))
+        self._check_status(operation, customer)
+        if operation is table.SALESFORCE_LATCH:
+            latched = customer.fields.get("salesforceId", NULL) != NULL
+            if latched and not body_flag(request, "forceLatch"):
+                raise refuse(400, ALREADY_LATCHED)
+        if operation is table.NETSUITE_UNLATCH:
+            given = text_of(request.fields.get("netsuiteid", NULL))
+            if given != text_of(customer.fields.get("netsuiteId", NULL)):
+                raise refuse(400, NO_NETSUITE_ACCOUNT.format(id=given))
 
     def _check_status(self, operation: Operation, customer: StoredCustomer) -> None:
         if operation.allowed_from is None or not self.behaviour.enforce_states:
@@ -253,15 +276,7 @@ class Service:
         extra = {"invoicePreview": invoice, "additionalInvoicesForPreview": b"[%b]" % invoice}
         return Reply(200, splice(customer.fields | extra))
 
-    def _latch(self, operation: Operation, customer: StoredCustomer, request: Request) -> dict[str, bytes]:
-        if operation is table.SALESFORCE_LATCH:
-            latched = customer.fields.get("salesforceId", NULL) != NULL
-            if latched and not body_flag(request, "forceLatch"):
-                raise refuse(400, ALREADY_LATCHED)
-        if operation is table.NETSUITE_UNLATCH:
-            given = text_of(request.fields.get("netsuiteid", NULL))
-            if given != text_of(customer.fields.get("netsuiteId", NULL)):
-                raise refuse(400, NO_NETSUITE_ACCOUNT.format(id=given))
+    def _latch(self, operation: Operation, request: Request) -> dict[str, bytes]:
         goal = operation.goal
         if isinstance(goal, FieldsAreNull):
             return dict.fromkeys(goal.keys, NULL)
@@ -292,3 +307,11 @@ class Service:
 
     def _record(self, operation: Operation, customer: StoredCustomer, request: Request) -> None:
         self.ledger.record(Effect(operation.title, customer.id, self.clock.seconds(), request.connection))
+
+
+def _previews(operation: Operation, request: Request) -> bool:
+    return bool(operation.fixed) or (operation is table.ACTIVATE_ITEMS and body_flag(request, "preview"))
+
+
+def _reply_to(error: RefusedError | NotAnObjectError) -> Reply:
+    return error.reply if isinstance(error, RefusedError) else message(400, "The request is invalid.").reply

@@ -59,6 +59,9 @@ class _Exchange:
     def perform_later(self, seconds: float) -> None:
         self.simulator.perform_later(seconds, self.request)
 
+    def refusal(self) -> Reply | None:
+        return self.simulator.service.refusal(self.request)
+
     def present(self, customer_id: int | None = None) -> Reply:
         wanted = self.request.customer_id if customer_id is None else customer_id
         if wanted is None:
