@@ -115,6 +115,11 @@ class SessionManager:
         assert self._line is not None
         return self._line
 
+    def give_up_connections(self, call: Call, reason: str) -> None:
+        """Use no connection of the pool again: on one of them came an answer to another question."""
+        self.open().pool.renew()
+        logger.error("%s: %s; every pooled connection is given up", call.about, reason)
+
     def stop_admitting(self) -> None:
         """Take no more calls, but for those that settle what is open."""
         self.admission.stop()
@@ -263,9 +268,7 @@ class SessionManager:
             value = read_value(operation, call.customer_id if operation.id_key else None, exchange.body)
         except UnrelatedAnswer as error:
             exchange.reason = str(error)
-            self.open().pool.renew()
-            # No fault of ours to trace.
-            logger.error("%s: %s; every pooled connection is given up", call.about, error)  # noqa: TRY400
+            self.give_up_connections(call, exchange.reason)
             return None
         except UnreadableAnswer as error:
             exchange.reason = str(error)

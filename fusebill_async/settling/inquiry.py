@@ -23,7 +23,7 @@ from fusebill_async.settling.evidence import SendTime, attribute, untouched
 from fusebill_async.settling.goals import Verdict, judge
 from fusebill_async.settling.intent import Reading
 from fusebill_async.settling.outage import ProbeGate
-from fusebill_async.settling.searching import search_request, searchable_reference, weigh
+from fusebill_async.settling.searching import search_request, searchable_reference, was_made_by, weigh
 from fusebill_async.settling.seen import LastSeen
 from fusebill_async.settling.write import Write
 from fusebill_async.wire.request import build_request
@@ -159,6 +159,27 @@ class Inquiry:
             attribution=Attribution.OURS,
         )
 
+    def shows_effect(self, write: Write, value: Any) -> bool:
+        """Whether the answer to a write shows what the write was for."""
+        operation = write.call.operation
+        goal = operation.goal
+        if operation.safety is Safety.CREATE:
+            return value.id not in self._made and was_made_by(value, write.named)
+        if goal is None:
+            return True
+        customer: Customer = value.customer if isinstance(value, Activation) else value
+        if isinstance(goal, StatusIs):
+            return customer.status in goal.statuses
+        reading = Reading.of(customer)
+        if judge(goal, reading.fields, write.named) is not Verdict.MISSED:
+            return True
+        # A PUT whose answer is newer than the customer was has happened; a value not taken is told elsewhere.
+        return (
+            operation.safety is Safety.REPLACE
+            and write.before is not None
+            and write.before.modified != reading.modified
+        )
+
     def note_made(self, customer: Any) -> None:
         """Remember whose create made a customer, so that it is not taken for the work of another one."""
         self._made[customer.id] = None
@@ -215,22 +236,6 @@ class Inquiry:
             return SendTime(earliest=write.intent.opened_at, latest=float("inf")) if write.intent else None
         bounds = self._session.clock.service_time(first)
         return None if bounds is None else SendTime(earliest=bounds[0], latest=bounds[1])
-
-
-def shows_effect(write: Write, value: Any) -> bool:
-    """Whether the answer to a write shows what the write was for."""
-    operation = write.call.operation
-    goal = operation.goal
-    if goal is None or operation.safety is Safety.CREATE:
-        return True
-    customer: Customer = value.customer if isinstance(value, Activation) else value
-    if isinstance(goal, StatusIs):
-        return customer.status in goal.statuses
-    reading = Reading.of(customer)
-    if judge(goal, reading.fields, write.named) is not Verdict.MISSED:
-        return True
-    # A PUT whose answer is newer than the customer was has happened; which value was not taken is told elsewhere.
-    return operation.safety is Safety.REPLACE and write.before is not None and write.before.modified != reading.modified
 
 
 def _can_be_read(write: Write) -> bool:

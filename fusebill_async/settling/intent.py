@@ -50,7 +50,7 @@ class Reading:
         return fields
 
 
-@attrs.define(kw_only=True, eq=False, repr=False)
+@attrs.define(kw_only=True, eq=False)
 class Before:
     """What was known of a customer before the send. The wire is decoded when somebody asks: most writes just work.
 
@@ -126,9 +126,10 @@ class UnresolvedWrite:
     Attributes:
         id: its name in the ledger, for `client.resolve(...)`.
         operation: such as "customers.activate".
-        customer_id: the customer acted on.
+        customer_id: the customer acted on; None for a create.
         state: "in flight", "settling" or "unknown".
         opened_at: when it was sent at the earliest, in epoch seconds.
+        reference: of the customer that a create was to make, None if it was given none.
     """
 
     id: str
@@ -136,7 +137,10 @@ class UnresolvedWrite:
     customer_id: int | None
     state: str
     opened_at: float
+    reference: str | None = None
 
     def __str__(self) -> str:
         who = "" if self.customer_id is None else f" of customer {self.customer_id}"
+        if self.reference is not None:
+            who = f" with reference {self.reference!r}"
         return f"{self.operation}{who} ({self.state})"

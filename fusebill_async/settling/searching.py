@@ -92,6 +92,23 @@ def weigh(
     return Found(customer=customer)
 
 
+def was_made_by(customer: Customer, named: Mapping[str, Any]) -> bool:
+    """Whether the answer to a create is about what it created: there is no id yet by which to tell.
+
+    A service may leave a field out or write it in another way, so one field that reads as it was sent is enough;
+    but a customer with a reference of its own is somebody else's.
+
+    Args:
+        customer: as the answer shows it.
+        named: the wire keys and values that were sent.
+    """
+    shown = decode_json(customer.wire or b"{}")
+    sent, reference = named.get("reference"), shown.get("reference")
+    if sent is not None and reference is not None and not same_value(sent, reference):
+        return False
+    return not named or any(key in shown and same_value(value, shown[key]) for key, value in named.items())
+
+
 def _made(customer: Customer, created_after: float | None) -> bool | None:
     """Whether a customer was made since: True, False, or None if that cannot be told."""
     try:

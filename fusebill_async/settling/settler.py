@@ -27,7 +27,7 @@ from fusebill_async.session.call import Answer, Call, UnsettledError
 from fusebill_async.session.hooks import Hooks
 from fusebill_async.session.manager import SessionManager
 from fusebill_async.settings import SettlingPolicy, Timeouts
-from fusebill_async.settling.inquiry import Inquiry, Settled, shows_effect
+from fusebill_async.settling.inquiry import Inquiry, Settled
 from fusebill_async.settling.intent import Before, Intent, UnresolvedWrite
 from fusebill_async.settling.protocols import Store
 from fusebill_async.settling.resolution import Resolution, resolution_of
@@ -242,10 +242,13 @@ class Settler:
             except FusebillError as error:
                 refusal, reason = error, str(error)
             if answer is not None:
-                if shows_effect(write, answer.value):
+                if self.inquiry.shows_effect(write, answer.value):
                     return self._answered(write, answer)
                 # An answer to another question about the same customer: what it shows is from before.
                 reason = "the answer does not show the effect"
+                if call.operation.safety is Safety.CREATE:
+                    reason = f"the answer is about another customer, {answer.value.id}"
+                    self.session.give_up_connections(call, reason)
             elif refusal is not None and not (write.doubtful and refusal.outcome is Outcome.REJECTED):
                 raise _told_of_the_write(write, refusal)
             call.at_risk = write.doubtful = True

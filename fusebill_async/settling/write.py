@@ -80,4 +80,5 @@ def listed(intent: Intent, state: str) -> UnresolvedWrite:
         customer_id=intent.customer_id,
         state=state,
         opened_at=intent.opened_at,
+        reference=intent.named.get("reference") if intent.customer_id is None else None,
     )

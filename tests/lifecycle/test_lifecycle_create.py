@@ -4,6 +4,7 @@ import asyncio
 import itertools
 from datetime import UTC, datetime, timedelta
 
+import attrs
 import pytest
 
 from fusebill_async import (
@@ -18,6 +19,7 @@ from fusebill_async.converting import decode_customer
 from fusebill_async.settling.searching import searchable_reference, weigh
 from fusebill_async.stores import SQLiteStore
 from fusebill_async.testing import Fault, FusebillSimulator
+from fusebill_async.testing.service import Service
 from tests.lifecycle.lifecycle_calls import client_left_unsettled, client_of, quick
 
 FIELDS = {"reference": "A-1", "company_name": "Grok Ltd", "customer_reference": {"reference1": "x"}}
@@ -29,6 +31,16 @@ def before_effect(**scope):
 
 def after_effect(**scope):
     return Fault.reset_after_effect(operation="create", **scope)
+
+
+def shouting(create):
+    """A service that writes what it takes in another way."""
+
+    def answer(service, request):
+        reply = create(service, request)
+        return attrs.evolve(reply, body=reply.body.replace(b"Grok Ltd", b"GROK LTD"))
+
+    return answer
 
 
 @pytest.fixture
@@ -154,11 +166,46 @@ async def test_creates_side_by_side_take_no_customer_twice(fusebill, client):
     assert all(isinstance(result, NotAppliedError) for result in results if isinstance(result, Exception))
 
 
-async def test_an_answer_about_another_customer_is_not_hidden(fusebill, client):
-    fusebill.inject(Fault.other_id(operation="create"))
+@pytest.mark.parametrize(("effect", "made"), [("before", 1), ("none", 0)])
+async def test_an_answer_about_another_customer_is_not_believed(fusebill, client, caplog, effect, made):
+    somebody = fusebill.add_customer(reference="B-2", company_name="Other Ltd")
+    connections = fusebill.connections
+    fusebill.inject(Fault.other_id(other=somebody, operation="create", effect=effect))
+    if made:
+        response = await client.with_response.customers.create(**FIELDS)
+        assert (response.confirmed_by, response.value.reference) == ("read", "A-1")
+    else:
+        with pytest.raises(NotAppliedError, match=f"about another customer, {somebody}"):
+            await client.customers.create(**FIELDS)
+    assert fusebill.effects("create") == made
+    assert "every pooled connection is given up" in caplog.text
+    await client.customers.get(somebody)
+    assert fusebill.connections > connections + 1
+
+
+async def test_the_answer_to_an_earlier_create_is_not_believed(fusebill, client):
+    first = await client.customers.create(**FIELDS)
+    fusebill.inject(Fault.other_id(other=first.id, operation="create", effect="none"))
+    with pytest.raises(NotAppliedError, match=f"about another customer, {first.id}"):
+        await client.customers.create(**FIELDS)
+    assert fusebill.effects("create") == 1
+
+
+async def test_without_a_reference_an_answer_that_shows_nothing_of_it_proves_nothing(fusebill, unsettled):
+    other = fusebill.add_customer(company_name="Other Ltd")
+    fusebill.inject(Fault.other_id(other=other, operation="create", effect="none"))
+    with pytest.raises(OutcomeUnknownError, match=f"about another customer, {other}"):
+        await unsettled.customers.create(company_name="Grok Ltd")
+    assert fusebill.effects("create") == 0
+
+
+async def test_a_field_that_was_not_taken_is_told(fusebill, client, monkeypatch):
+    monkeypatch.setattr("fusebill_async.testing.service.Service._create", shouting(Service._create))
     with pytest.raises(FieldsNotTakenError) as caught:
         await client.customers.create(**FIELDS)
-    assert "company_name" in caught.value.fields
+    assert caught.value.fields == {"company_name": ("Grok Ltd", "GROK LTD")}
+    assert caught.value.outcome is Outcome.APPLIED
+    assert fusebill.effects("create") == 1
 
 
 async def test_a_refusal_is_a_refusal(fusebill, client):

@@ -18,7 +18,8 @@ from fusebill_async.policy.retry import Ruling
 from fusebill_async.session import manager
 from fusebill_async.session.exchange import Exchange
 from fusebill_async.settings import SettlingPolicy
-from fusebill_async.settling import evidence, inquiry, settler
+from fusebill_async.settling import evidence, inquiry
+from fusebill_async.settling.inquiry import Inquiry
 from fusebill_async.settling.settler import Settler
 from fusebill_async.testing import Fault
 from fusebill_async.wire import answer
@@ -51,7 +52,7 @@ def id_check_off(broken):
 
 
 def answers_believed(broken):
-    broken.setattr(settler, "shows_effect", lambda write, value: True)
+    broken.setattr(Inquiry, "shows_effect", lambda self, write, value: True)
 
 
 def settling_off(broken):
