@@ -44,9 +44,11 @@ class Verb:
     Attributes:
         title: how the simulator counts it.
         status: the status from which it works.
-        kind: "read", "repeatable", "money" or "put".
+        kind: "read", "repeatable", "money", "put", "create" or "goalless": no read can tell whether it happened.
         call: takes the resources with responses, and an id.
         once: a second effect is impossible, since the state refuses it.
+        by_id: the request names the customer; otherwise the call needs a service of its own.
+        fields: what the customer has besides the status.
     """
 
     name: str
@@ -55,9 +57,24 @@ class Verb:
     kind: str
     call: Callable[[Any, int], Awaitable[Any]]
     once: bool = False
+    by_id: bool = True
+    fields: dict[str, Any] = attrs.field(factory=dict)
 
     def __str__(self) -> str:
         return self.name
+
+
+def _create(with_response: Any, customer_id: int) -> Awaitable[Any]:
+    return with_response.customers.create(reference=f"made-{customer_id}", company_name="Created Ltd")
+
+
+async def _list(with_response: Any, customer_id: int) -> Any:
+    """A page with one customer."""
+    # The simulator's customers have such references.
+    query = {"reference": str(100_000 + customer_id)}
+    found = [customer async for customer in with_response.customers.list(query)]
+    assert [customer.id for customer in found] == [customer_id]
+    return found
 
 
 async def _replace(with_response: Any, customer_id: int) -> Any:
@@ -89,13 +106,36 @@ VERBS = {
             "netsuite_latch", "netsuite.latch", "Active", "repeatable",
             lambda c, i: c.netsuite.latch(i, "999001"),
         ),
+        Verb(
+            "netsuite_unlatch", "netsuite.unlatch", "Active", "repeatable",
+            lambda c, i: c.netsuite.unlatch(i, "999001"), fields={"netsuite_id": "999001"}, once=True,
+        ),
         Verb("netsuite_sync", "netsuite.disable_sync", "Active", "repeatable", lambda c, i: c.netsuite.disable_sync(i)),
+        Verb(
+            "netsuite_no_sync", "netsuite.enable_sync", "Active", "repeatable",
+            lambda c, i: c.netsuite.enable_sync(i), fields={"netsuite_synch_status": "Disabled"},
+        ),
+        Verb(
+            "salesforce_latch", "salesforce.latch", "Active", "repeatable",
+            lambda c, i: c.salesforce.latch(i, "0011U000005Ihdk", force_latch=True),
+        ),
         Verb("geotab_latch", "geotab.latch", "Active", "repeatable", lambda c, i: c.geotab.latch(i, "G-77")),
         Verb("geotab_unlatch", "geotab.unlatch", "Active", "repeatable", lambda c, i: c.geotab.unlatch(i)),
         Verb("update", "update", "Active", "put", lambda c, i: c.customers.update(i, company_name="Updated Ltd")),
         Verb("replace", "update", "Active", "put", _replace),
+        Verb("create", "create", "Active", "create", _create, by_id=False),
+        Verb(
+            "activate_items", "activate_items", "Active", "goalless",
+            lambda c, i: c.customers.activate_items(i, subscription_ids=[1]),
+        ),
         Verb("get", "get", "Active", "read", lambda c, i: c.customers.get(i)),
+        Verb("overview", "overview", "Active", "read", lambda c, i: c.customers.overview(i)),
+        Verb("list", "customers.list", "Active", "read", _list, by_id=False),
         Verb("preview", "preview_activation", "Draft", "read", lambda c, i: c.customers.preview_activation(i)),
+        Verb(
+            "preview_release", "preview_release_hold", "Hold", "read",
+            lambda c, i: c.customers.preview_release_hold(i, "NoChargesForMissedPeriods"),
+        ),
     )
 }  # fmt: skip
 WRITES = [verb for verb in VERBS.values() if verb.kind != "read"]
@@ -168,20 +208,22 @@ async def observe(
     **options: Any,
 ) -> Seen:
     """Make one call that meets a fault; a client of its own, with a fresh connection for the write or a kept one."""
-    fusebill.add_customer(id=customer_id, status=verb.status)
+    subject = customer_id if verb.by_id else None
+    fusebill.add_customer(id=customer_id, status=verb.status, **verb.fields)
     pool = PoolSettings(fresh_connection_per_write=connection == "fresh")
     async with make_client(fusebill, pool=pool, **options) as client:
         if connection == "kept":
             await client.customers.get(fusebill.add_customer(id=customer_id + 100_000))
         if fault is not None:
-            fusebill.inject(fault.scoped(operation=verb.title, customer_id=customer_id))
+            fusebill.inject(fault.scoped(operation=verb.title, customer_id=subject))
         try:
             response = await verb.call(client.with_response, customer_id)
         except FusebillError as error:
             told: tuple[Any, ...] = (error.outcome, None, None)
         else:
-            told = (Outcome.APPLIED, response.confirmed_by, response.attribution)
+            # A list has no response of its own.
+            told = (Outcome.APPLIED, *(getattr(response, name, None) for name in ("confirmed_by", "attribution")))
     if late:
         await fusebill.wait_for_late_effects()
-    effects = fusebill.effects(verb.title, customer_id) if verb.kind != "read" else 0
-    return Seen(*told, effects, fusebill.received(verb.title, customer_id))
+    effects = fusebill.effects(verb.title, subject) if verb.kind != "read" else 0
+    return Seen(*told, effects, fusebill.received(verb.title, subject))
