@@ -1,11 +1,15 @@
 """A campaign against the promise: every call ends in a true outcome, and nothing happens twice.
 
-    python -m benchmarks.campaign --calls 1000000 --seed 7 --concurrency 64
+    python -m benchmarks.campaign --calls 1000000 --seed 7 --concurrency 96
 
 Calls go over real sockets to the simulator in a second process, and a third of them meets trouble. Afterwards,
 when the last late effect has come, each call's outcome is compared with what the simulator's ledger says that
 happened; the ledger alone is believed. The same seed draws the same calls and the same trouble. Ends with 1
 if there was a violation.
+
+Two of the mixes go beyond the bounds that the client states: `beyond`, with effects that come later than the quiet
+period and with somebody else at work on the same customers, and `crowded`. What no client could know is counted
+apart there; in the other mixes nothing is.
 """
 
 from __future__ import annotations
@@ -35,9 +39,10 @@ from fusebill_async import (
     RetryPolicy,
     SettlingPolicy,
     Timeouts,
+    UnresolvedWrite,
     UnresolvedWritesWarning,
 )
-from fusebill_async.operations import HUBSPOT_UNLATCH, REPLACE, UPDATE
+from fusebill_async.operations import CREATE, REPLACE, UPDATE
 from fusebill_async.settling.settler import Resolution
 from fusebill_async.stores import MemoryStore
 
@@ -68,7 +73,10 @@ class Ended:
 
 @attrs.frozen
 class Finding:
-    """What the ledger says against a call; `apart` if it is a bound that the client states."""
+    """What the ledger says against a call; `apart` if it is a bound that the client states.
+
+    In a mix that stays within the bounds only a busy machine, on which a late effect came too late, is an excuse.
+    """
 
     kind: str
     apart: bool = False
@@ -160,9 +168,10 @@ def judge_resolution(planned: Planned, resolution: Resolution, seen: Seen) -> It
 
 @attrs.define
 class Report:
-    """What came of it."""
+    """What came of it. `strict` if nothing was to happen that the stated bounds exclude, so that nothing excuses."""
 
     seed: int
+    strict: bool = True
     calls: int = 0
     seconds: float = 0.0
     outcomes: Counter[str] = attrs.field(factory=Counter)
@@ -176,8 +185,9 @@ class Report:
 
     def note(self, finding: Finding, planned: Planned, ended: object, seen: Seen) -> None:
         """Count a finding, and keep the first few violations in full."""
-        (self.apart if finding.apart else self.violations)[finding.kind] += 1
-        if not finding.apart and len(self.examples) < 50:
+        apart = finding.apart and (not self.strict or seen.latest > QUIET_PERIOD)
+        (self.apart if apart else self.violations)[finding.kind] += 1
+        if not apart and len(self.examples) < 50:
             self.examples.append(f"{finding.kind}: {ended} {getattr(ended, 'told', '')}; {planned}; {seen}")
 
     def __str__(self) -> str:
@@ -242,7 +252,7 @@ class Campaign:
         self._concurrency = concurrency
         self._batch = batch
         self._service = RemoteService(seed, mix) if remote else CampaignService(seed, self._mix)
-        self.report = Report(seed)
+        self.report = Report(seed, strict=self._mix.within_bounds)
         self._told = 0
 
     async def run(self, *, progress: bool = False) -> Report:
@@ -288,7 +298,7 @@ class Campaign:
         await self._service.peace()
         left = client.unresolved()
         resolved = await asyncio.gather(*(client.resolve(write) for write in left))
-        resolutions = {write.customer_id: resolution for write, resolution in zip(left, resolved, strict=True)}
+        resolutions = {_subject_of(write): resolution for write, resolution in zip(left, resolved, strict=True)}
         seen = await self._service.end()
         for planned, ended in calls:
             self._judge(planned, ended, seen[planned.customer_id], resolutions.get(planned.customer_id))
@@ -346,12 +356,17 @@ class Campaign:
         if operation is REPLACE:
             subject.company_name = f"Company of call {planned.number}"
             return customers.replace(subject)
-        if operation is HUBSPOT_UNLATCH:
-            return client.with_response.hubspot.unlatch(subject)
         options: dict[str, Any] = dict(arguments_of(operation.title))
         if operation.moves_money:
             options["resend"] = planned.resend
-        return getattr(customers, operation.name)(subject, **options)
+        if operation is CREATE:
+            return customers.create(reference=planned.reference, company_name="Created Ltd", **options)
+        return getattr(getattr(client.with_response, operation.resource), operation.name)(subject, **options)
+
+
+def _subject_of(write: UnresolvedWrite) -> int | None:
+    """The customer of the schedule; a create is known by its reference."""
+    return write.customer_id if write.reference is None else int(write.reference.removeprefix("call-")) + 1
 
 
 def main() -> int:

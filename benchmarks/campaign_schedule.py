@@ -14,21 +14,35 @@ import attrs
 
 from fusebill_async.operations import (
     ACTIVATE,
-    BY_TITLE,
     CANCEL,
+    CREATE,
+    GEOTAB_LATCH,
+    GEOTAB_UNLATCH,
     GET,
     HOLD,
+    HUBSPOT_LATCH,
     HUBSPOT_UNLATCH,
+    NETSUITE_DISABLE_SYNC,
+    NETSUITE_ENABLE_SYNC,
+    NETSUITE_LATCH,
+    NETSUITE_UNLATCH,
+    OVERVIEW,
     PREVIEW_ACTIVATION,
+    PREVIEW_RELEASE_HOLD,
     RELEASE_HOLD,
     REPLACE,
+    SALESFORCE_LATCH,
+    UNCANCEL,
     UPDATE,
     Operation,
 )
 from fusebill_async.testing import Fault
 
-QUIET_PERIOD = 0.15
+QUIET_PERIOD = 0.25
 """Seconds. The campaign runs in a hurry; the bound that the client states is this one."""
+
+_LATEST = 0.075
+"""Seconds until an effect that is late but inside the quiet period, at most. The rest is for a busy machine."""
 
 
 @attrs.frozen
@@ -42,45 +56,72 @@ class Mix:
     """Some reads that settle go wrong too."""
     blind: float = 0.001
     """Every read that settles goes wrong, to the end."""
-    beyond: float = 0.004
+    beyond: float = 0.0
     """The effect comes later than the quiet period: the stated bound."""
     wrong_state: float = 0.03
     cancelled: float = 0.01
-    others: float = 0.03
+    others: float = 0.0
     """Somebody else acts on the same customer."""
     connections: float = 0.004
     """Of the connections that are made, so many meet a fault before any request."""
     read_first: float = 0.5
     resend: float = 0.3
 
+    @property
+    def within_bounds(self) -> bool:
+        """Whether everything that happens is what the client promises to cope with: nothing is left to excuse."""
+        return not self.beyond and not self.others
+
 
 MIXES = {
     "usual": Mix(),
-    "nasty": Mix(
-        faulty=0.7, second=0.5, reads=0.4, blind=0.003, beyond=0.0, cancelled=0.05, others=0.08, connections=0.03
-    ),
-    "crowded": Mix(faulty=0.5, second=0.3, beyond=0.0, others=0.5, wrong_state=0.1),
-    "impatient": Mix(faulty=0.5, second=0.3, reads=0.3, cancelled=0.5, beyond=0.0),
+    "nasty": Mix(faulty=0.7, second=0.5, reads=0.4, blind=0.003, cancelled=0.05, connections=0.03),
+    "impatient": Mix(faulty=0.5, second=0.3, reads=0.3, cancelled=0.5),
+    "beyond": Mix(beyond=0.004, others=0.03),
+    "crowded": Mix(faulty=0.5, second=0.3, others=0.5, wrong_state=0.1),
 }
 
+# An operation without a goal (`customers.activate_items`) has no place here: when its answer is lost, no read can
+# tell. The matrix in `tests/outcomes` has it.
 _OPERATIONS: tuple[tuple[Operation, str, float], ...] = (
-    (HOLD, "Active", 20),
-    (ACTIVATE, "Draft", 20),
-    (UPDATE, "Active", 15),
-    (HUBSPOT_UNLATCH, "Active", 12),
+    (HOLD, "Active", 18),
+    (ACTIVATE, "Draft", 18),
+    (UPDATE, "Active", 13),
+    (HUBSPOT_UNLATCH, "Active", 10),
     (RELEASE_HOLD, "Hold", 8),
-    (CANCEL, "Active", 7),
-    (REPLACE, "Active", 5),
-    (GET, "Active", 8),
-    (PREVIEW_ACTIVATION, "Draft", 5),
+    (CANCEL, "Active", 6),
+    (REPLACE, "Active", 4),
+    (CREATE, "Draft", 3),
+    (UNCANCEL, "Cancelled", 3),
+    (HUBSPOT_LATCH, "Active", 1),
+    (SALESFORCE_LATCH, "Active", 1),
+    (NETSUITE_LATCH, "Active", 1),
+    (NETSUITE_UNLATCH, "Active", 1),
+    (NETSUITE_ENABLE_SYNC, "Active", 1),
+    (NETSUITE_DISABLE_SYNC, "Active", 1),
+    (GEOTAB_LATCH, "Active", 1),
+    (GEOTAB_UNLATCH, "Active", 1),
+    (GET, "Active", 4),
+    (OVERVIEW, "Active", 1),
+    (PREVIEW_ACTIVATION, "Draft", 3),
+    (PREVIEW_RELEASE_HOLD, "Hold", 1),
 )
 _WRONG_STATE = {
     HOLD: "Hold",
     ACTIVATE: "Active",
     RELEASE_HOLD: "Active",
     CANCEL: "Cancelled",
+    UNCANCEL: "Active",
     PREVIEW_ACTIVATION: "Hold",
+    PREVIEW_RELEASE_HOLD: "Active",
 }
+_FIELDS: dict[Operation, dict[str, Any]] = {
+    NETSUITE_UNLATCH: {"netsuite_id": "999001"},
+    NETSUITE_ENABLE_SYNC: {"netsuite_synch_status": "Disabled"},
+    NETSUITE_DISABLE_SYNC: {"netsuite_synch_status": "Enabled"},
+    GEOTAB_UNLATCH: {"geotab_id": "G-77"},
+}
+"""What a customer of an operation has, so that it changes something."""
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     ACTIVATE.title: {
@@ -89,7 +130,13 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
         "temporarily_disable_auto_post": False,
     },
     RELEASE_HOLD.title: {"service_start_option": "NoChargesForMissedPeriods"},
+    PREVIEW_RELEASE_HOLD.title: {"service_start_option": "NoChargesForMissedPeriods"},
     CANCEL.title: {"cancellation_option": "None"},
+    HUBSPOT_LATCH.title: {"hubspot_id": 77, "hubspot_company_id": 88},
+    SALESFORCE_LATCH.title: {"salesforce_id": "0011U000005Ihdk", "force_latch": True},
+    NETSUITE_LATCH.title: {"netsuite_id": "999002"},
+    NETSUITE_UNLATCH.title: {"netsuite_id": "999001"},
+    GEOTAB_LATCH.title: {"geotab_id": "G-78"},
 }
 """What every call of an operation gives besides the customer."""
 
@@ -188,7 +235,7 @@ class Planned:
     """One call.
 
     Attributes:
-        number: from 0; the customer's id is one more.
+        number: from 0; the customer's id is one more. A create has a `reference` of its own in its place.
         status: of the customer before.
         read_first: the caller reads the customer, and hands in what it read.
         blind: every read that would settle it fails.
@@ -226,6 +273,16 @@ class Planned:
         return self.number + 1
 
     @property
+    def reference(self) -> str:
+        """By which a customer that this call creates is known."""
+        return f"call-{self.number}"
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What its customer has besides the status."""
+        return _FIELDS.get(self.operation, {})
+
+    @property
     def wrong_state(self) -> bool:
         """Whether the service would refuse it."""
         allowed = self.operation.allowed_from
@@ -254,7 +311,7 @@ def plan_call(seed: int, number: int, mix: Mix) -> Planned:
         if draw() < mix.reads:
             read_faults = [_draw_fault(chance) if draw() < 0.6 else None for _ in range(3)]
     other = None
-    if draw() < mix.others and operation.writes:
+    if draw() < mix.others and operation.writes and operation is not CREATE:
         same = draw() < 0.7
         acts = operation if same and operation not in {UPDATE, REPLACE} else CANCEL if draw() < 0.5 else HUBSPOT_UNLATCH
         other = Other(acts, "earlier" if draw() < 0.5 else "meanwhile", 0.03 * draw())
@@ -281,7 +338,7 @@ def _draw_fault(chance: random.Random) -> Fault:
     elif kind < 0.8:
         effect = {"effect": "none"}
     else:
-        effect = {"effect": "late", "late_by": 0.005 + chance.random() * 0.5 * QUIET_PERIOD}
+        effect = {"effect": "late", "late_by": 0.005 + chance.random() * (_LATEST - 0.005)}
     makes, weights = _weighted()
     fault = chance.choices(makes, weights)[0](effect)
     return attrs.evolve(fault, effect="none") if fault.kind == "status" and fault["code"] in _REFUSES else fault
@@ -290,8 +347,3 @@ def _draw_fault(chance: random.Random) -> Fault:
 def arguments_of(title: str) -> dict[str, Any]:
     """What a call of an operation gives besides the customer."""
     return ARGUMENTS.get(title, {})
-
-
-def operation_of(title: str) -> Operation:
-    """The row of the table."""
-    return BY_TITLE[title]

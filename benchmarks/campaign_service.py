@@ -14,14 +14,20 @@ from typing import Any
 import attrs
 
 from benchmarks.campaign_schedule import MIXES, Mix, Other, Planned, arguments_of, plan_call
-from fusebill_async.operations import GET, REPLACE, UPDATE
+from fusebill_async.operations import CREATE, GET, LIST, REPLACE, UPDATE
 from fusebill_async.testing import Fault, FusebillSimulator
+from fusebill_async.testing.customers import text_of
 from fusebill_async.testing.faults import FaultScript, Level
+from fusebill_async.testing.ledger import Effect
 from fusebill_async.testing.messages import Headers, Request
 from fusebill_async.testing.routing import identify
 from fusebill_async.wire.request import build_request
 
 _ROOT = Path(__file__).parents[1]
+
+_READING = frozenset({GET.title, LIST.title})
+_CREATED_FROM = 10**12
+"""The ids of customers that are created; those that the schedule makes are below."""
 
 SOMEBODY_ELSE = -1
 """Stands for the connection of an effect that was not this client's."""
@@ -103,11 +109,11 @@ class Schedule(FaultScript):
 
     def _strike(self, turn: _Turn, at: float, operation: str) -> Fault | None:
         seen, other = turn.seen, turn.other
-        if operation == GET.title:
+        if operation in _READING:
             if other is not None and other.moment == "earlier":
                 turn.other = None
                 self._act(turn.planned.customer_id, other)
-            if turn.title != GET.title:
+            if turn.title != operation:
                 seen.reads += 1
                 fault = self._read_fault(turn)
                 seen.reads_failed += fault is not None
@@ -134,10 +140,28 @@ class Schedule(FaultScript):
         return fault
 
 
+def subject_of(request: Request) -> int | None:
+    """The customer that a request is about; of a create and of a search the one whom the schedule stands it for."""
+    if request.operation == CREATE.title:
+        reference = text_of(request.fields["reference"])
+    elif request.operation == LIST.title:
+        reference = request.options["query"].partition(":")[2]
+    else:
+        return request.customer_id
+    return int(reference.removeprefix("call-")) + 1
+
+
 class _Simulator(FusebillSimulator):
-    """Notes how late the late effects really were: a busy machine is a slow service."""
+    """Knows a create by its reference, and notes how late the late effects really were.
+
+    A busy machine is a slow service.
+    """
 
     schedule: Schedule
+
+    def _strike(self, request: Request) -> Fault | None:
+        at = self._clock.seconds()
+        return self._faults.strike("request", at, request.connection, request.operation, subject_of(request))
 
     def perform_later(self, seconds: float, request: Request) -> None:
         """Let a request have its effect later."""
@@ -146,7 +170,7 @@ class _Simulator(FusebillSimulator):
 
         def perform() -> None:
             del self._late[promise]
-            turn = self.schedule.turns.get(request.customer_id or 0)
+            turn = self.schedule.turns.get(subject_of(request) or 0)
             if turn is not None:
                 turn.seen.latest = max(turn.seen.latest, asyncio.get_running_loop().time() - promised)
             self.service.answer(request)
@@ -165,6 +189,7 @@ class CampaignService:
         self.schedule = Schedule(seed, mix, self._act)
         self.simulator.schedule = self.schedule
         self.simulator._faults = self.schedule
+        self.simulator._store._next_id = _CREATED_FROM
         self._idle: asyncio.Task[None] | None = None
         self._acting = 0
 
@@ -178,7 +203,8 @@ class CampaignService:
         self.schedule.peaceful = False
         for number in range(first, first + count):
             planned = plan_call(self._seed, number, self._mix)
-            self.simulator.add_customer(id=planned.customer_id, status=planned.status)
+            if planned.operation is not CREATE:
+                self.simulator.add_customer(id=planned.customer_id, status=planned.status, **planned.fields)
             operation = UPDATE if planned.operation is REPLACE else planned.operation
             self.schedule.turns[planned.customer_id] = _Turn(
                 planned, operation.title, deque(planned.faults), deque(planned.read_faults), planned.other
@@ -207,7 +233,7 @@ class CampaignService:
         """What was seen of each call of the batch; the next one begins with nothing."""
         turns = self.schedule.turns
         for effect in self.simulator.effects_log:
-            turn = turns[effect.customer_id]
+            turn = turns[self._subject_of(effect)]
             ours = effect.connection != SOMEBODY_ELSE
             if effect.operation == turn.title:
                 turn.seen.effects.append((effect.at, ours))
@@ -215,11 +241,16 @@ class CampaignService:
                 assert not ours, f"this client never asked for {effect}"
                 turn.seen.foreign += 1
         seen = {customer_id: turn.seen for customer_id, turn in turns.items()}
-        for customer_id in turns:
-            self.simulator._store._customers.pop(customer_id, None)
+        self.simulator._store._customers.clear()
         turns.clear()
         self.simulator.clear_records()
         return seen
+
+    def _subject_of(self, effect: Effect) -> int:
+        if effect.operation != CREATE.title:
+            return effect.customer_id
+        reference: str = self.simulator.customer(effect.customer_id)["reference"]
+        return int(reference.removeprefix("call-")) + 1
 
     async def faults(self) -> Counter[str]:
         """How often each kind of fault struck."""

@@ -14,11 +14,12 @@ async def test_twenty_thousand_calls_end_in_a_true_outcome():
     asyncio.get_running_loop().set_debug(False)
     report = await Campaign(calls=20_000, seed=7, concurrency=128).run()
     assert not report.violations, str(report)
+    assert report.strict
     assert report.calls == sum(report.outcomes.values()) == 20_000
     assert report.faults.total() > 0.3 * report.calls
 
 
-@pytest.mark.parametrize("mix", ["nasty", "crowded", "impatient"])
+@pytest.mark.parametrize("mix", ["nasty", "impatient", "beyond", "crowded"])
 async def test_nastier_mixes(mix):
     asyncio.get_running_loop().set_debug(False)
     report = await Campaign(calls=2000, seed=3, concurrency=64, mix=mix).run()
