@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from fusebill_async._version import __version__
 from fusebill_async.client import ClientHandle, FusebillClient
 from fusebill_async.errors import (
@@ -48,7 +51,6 @@ from fusebill_async.models import (
     Title,
 )
 from fusebill_async.outcome import Attempt, Attribution, ConfirmedBy, Outcome, Phase, QuotaSeen, Window
-from fusebill_async.resources.listing import CustomerList, CustomerPage
 from fusebill_async.session.hooks import Hooks
 from fusebill_async.settings import (
     PoolSettings,
@@ -61,7 +63,10 @@ from fusebill_async.settings import (
 from fusebill_async.settling.intent import Reading, UnresolvedWrite
 from fusebill_async.settling.resolution import Resolution
 from fusebill_async.settling.response import Response
-from fusebill_async.updating.merging import Change, UpdatePlan
+
+if TYPE_CHECKING:
+    from fusebill_async.resources.listing import CustomerList, CustomerPage
+    from fusebill_async.updating.merging import Change, UpdatePlan
 
 __all__ = [
     "APIError",
@@ -129,3 +134,22 @@ __all__ = [
     "WouldEraseError",
     "__version__",
 ]
+
+_ON_DEMAND = {
+    "Change": "fusebill_async.updating.merging",
+    "CustomerList": "fusebill_async.resources.listing",
+    "CustomerPage": "fusebill_async.resources.listing",
+    "UpdatePlan": "fusebill_async.updating.merging",
+}
+"""What most programs never name; whoever uses it has its module imported by then."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ON_DEMAND:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_ON_DEMAND[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

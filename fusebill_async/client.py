@@ -1,10 +1,15 @@
-"""`FusebillClient`: settings in, resources out, open and close."""
+"""`FusebillClient`: settings in, resources out, open and close.
+
+A resource is imported when it is first asked for: most programs use one or two of them. What a call needs once it was
+sent is imported with the client, so that settling never waits for a file.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -15,12 +20,7 @@ from fusebill_async.policy.clock import ServiceClock
 from fusebill_async.policy.quota import QuotaView
 from fusebill_async.policy.retry import RetryBudget
 from fusebill_async.resources.customers import Customers, CustomersWithResponse
-from fusebill_async.resources.geotab import Geotab, GeotabWithResponse
 from fusebill_async.resources.handle import Handle
-from fusebill_async.resources.hubspot import Hubspot, HubspotWithResponse
-from fusebill_async.resources.netsuite import Netsuite, NetsuiteWithResponse
-from fusebill_async.resources.requests import send_request
-from fusebill_async.resources.salesforce import Salesforce, SalesforceWithResponse
 from fusebill_async.session.admission import Admission
 from fusebill_async.session.call import CallOptions, OnCancel
 from fusebill_async.session.effects import Effects
@@ -45,6 +45,11 @@ from fusebill_async.wire.checks import check_base_url, check_key
 if TYPE_CHECKING:
     import aiohttp
 
+    from fusebill_async.resources.geotab import Geotab, GeotabWithResponse
+    from fusebill_async.resources.hubspot import Hubspot, HubspotWithResponse
+    from fusebill_async.resources.netsuite import Netsuite, NetsuiteWithResponse
+    from fusebill_async.resources.salesforce import Salesforce, SalesforceWithResponse
+
 S = TypeVar("S")
 
 PRODUCTION = "https://secure.fusebill.com/v1"
@@ -57,15 +62,41 @@ class WithResponse:
     def __init__(self, handle: Handle) -> None:
         self._handle = handle
         self.customers = CustomersWithResponse(handle)
-        self.hubspot = HubspotWithResponse(handle)
-        self.salesforce = SalesforceWithResponse(handle)
-        self.netsuite = NetsuiteWithResponse(handle)
-        self.geotab = GeotabWithResponse(handle)
+
+    @cached_property
+    def hubspot(self) -> HubspotWithResponse:
+        """The verbs of `client.hubspot`, each giving a `Response`."""
+        from fusebill_async.resources.hubspot import HubspotWithResponse
+
+        return HubspotWithResponse(self._handle)
+
+    @cached_property
+    def salesforce(self) -> SalesforceWithResponse:
+        """The verbs of `client.salesforce`, each giving a `Response`."""
+        from fusebill_async.resources.salesforce import SalesforceWithResponse
+
+        return SalesforceWithResponse(self._handle)
+
+    @cached_property
+    def netsuite(self) -> NetsuiteWithResponse:
+        """The verbs of `client.netsuite`, each giving a `Response`."""
+        from fusebill_async.resources.netsuite import NetsuiteWithResponse
+
+        return NetsuiteWithResponse(self._handle)
+
+    @cached_property
+    def geotab(self) -> GeotabWithResponse:
+        """The verbs of `client.geotab`, each giving a `Response`."""
+        from fusebill_async.resources.geotab import GeotabWithResponse
+
+        return GeotabWithResponse(self._handle)
 
     async def request(
         self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Any = None
     ) -> Response[Any]:
         """Send a request to any endpoint; see `FusebillClient.request`."""
+        from fusebill_async.resources.requests import send_request
+
         return await send_request(self._handle, method, path, query=query, body=body)
 
 
@@ -76,10 +107,34 @@ class _Handle:
         self._handle = handle
         self.with_response = WithResponse(handle)
         self.customers = Customers(self.with_response.customers)
-        self.hubspot = Hubspot(self.with_response.hubspot)
-        self.salesforce = Salesforce(self.with_response.salesforce)
-        self.netsuite = Netsuite(self.with_response.netsuite)
-        self.geotab = Geotab(self.with_response.geotab)
+
+    @cached_property
+    def hubspot(self) -> Hubspot:
+        """A customer's mapping to HubSpot."""
+        from fusebill_async.resources.hubspot import Hubspot
+
+        return Hubspot(self.with_response.hubspot)
+
+    @cached_property
+    def salesforce(self) -> Salesforce:
+        """A customer's mapping to Salesforce."""
+        from fusebill_async.resources.salesforce import Salesforce
+
+        return Salesforce(self.with_response.salesforce)
+
+    @cached_property
+    def netsuite(self) -> Netsuite:
+        """A customer's mapping to NetSuite."""
+        from fusebill_async.resources.netsuite import Netsuite
+
+        return Netsuite(self.with_response.netsuite)
+
+    @cached_property
+    def geotab(self) -> Geotab:
+        """A customer's mapping to Geotab."""
+        from fusebill_async.resources.geotab import Geotab
+
+        return Geotab(self.with_response.geotab)
 
     async def request(self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Any = None) -> Any:
         """Send a request to any endpoint, under the same policy.
