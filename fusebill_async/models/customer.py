@@ -21,7 +21,7 @@ from fusebill_async.models.unset import UNSET
 from fusebill_async.models.view import WireView
 
 
-@attrs.define(kw_only=True, repr=False, getstate_setstate=False)
+@attrs.define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
 class SalesTrackingCode(WireView):
     """A sales tracking code of a customer.
 
@@ -38,7 +38,7 @@ class SalesTrackingCode(WireView):
     extra: Mapping[str, Any] = UNSET
 
 
-@attrs.define(kw_only=True, repr=False, getstate_setstate=False)
+@attrs.define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
 class CustomerReference(WireView):
     """Additional data of a customer.
 
@@ -61,7 +61,7 @@ class CustomerReference(WireView):
     extra: Mapping[str, Any] = UNSET
 
 
-@attrs.define(kw_only=True, repr=False, getstate_setstate=False)
+@attrs.define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
 class CustomerAcquisition(WireView):
     """How a customer was acquired; each text holds 255 characters.
 
@@ -88,7 +88,7 @@ class CustomerAcquisition(WireView):
     extra: Mapping[str, Any] = UNSET
 
 
-@attrs.define(kw_only=True, repr=False, getstate_setstate=False)
+@attrs.define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
 class Customer(WireView):
     """A customer, as https://developer.staxbill.com/reference/customer-object describes it.
 

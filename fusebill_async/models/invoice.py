@@ -13,7 +13,7 @@ from fusebill_async.models.unset import UNSET
 from fusebill_async.models.view import WireView
 
 
-@attrs.define(kw_only=True, repr=False, getstate_setstate=False)
+@attrs.define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
 class DraftDiscount(WireView):
     """A discount on a draft charge.
 
@@ -36,7 +36,7 @@ class DraftDiscount(WireView):
     extra: Mapping[str, Any] = UNSET
 
 
-@attrs.define(kw_only=True, repr=False, getstate_setstate=False)
+@attrs.define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
 class DraftTax(WireView):
     """A tax on a draft invoice.
 
@@ -55,7 +55,7 @@ class DraftTax(WireView):
     extra: Mapping[str, Any] = UNSET
 
 
-@attrs.define(kw_only=True, repr=False, getstate_setstate=False)
+@attrs.define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
 class DraftCharge(WireView):
     """A charge on a draft invoice.
 
@@ -97,7 +97,7 @@ class DraftCharge(WireView):
     extra: Mapping[str, Any] = UNSET
 
 
-@attrs.define(kw_only=True, repr=False, getstate_setstate=False)
+@attrs.define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
 class DraftChargeGroup(WireView):
     """Charges that belong together.
 
@@ -114,7 +114,7 @@ class DraftChargeGroup(WireView):
     extra: Mapping[str, Any] = UNSET
 
 
-@attrs.define(kw_only=True, repr=False, getstate_setstate=False)
+@attrs.define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
 class InvoicePreview(WireView):
     """The invoice that an activation would make.
 

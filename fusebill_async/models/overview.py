@@ -13,7 +13,7 @@ from fusebill_async.models.unset import UNSET
 from fusebill_async.models.view import WireView
 
 
-@attrs.define(kw_only=True, repr=False, getstate_setstate=False)
+@attrs.define(kw_only=True, eq=False, repr=False, getstate_setstate=False)
 class Overview(WireView):
     """A customer's overview, https://developer.staxbill.com/reference/read-customer-overview-1.
 

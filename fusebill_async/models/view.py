@@ -38,7 +38,7 @@ Origin: TypeAlias = tuple[bytes | None, Reader | None, set[str]]
 """Where an object comes from: its wire, what reads it, and the fields that were named."""
 
 
-class WireView:
+class WireView:  # noqa: PLW1641 (its fields can be assigned, so it has no hash)
     """The base of the models.
 
     It remembers which fields were named: given to the constructor, or assigned. What came is not named.
@@ -115,6 +115,12 @@ class WireView:
             if filled(self, name) is not UNSET:
                 object.__delattr__(self, name)
             self._named.discard(name)
+
+    def __eq__(self, other: object) -> bool:
+        # Once for all models: a comparison that is generated for each costs as much of the import as its constructor.
+        if type(other) is not type(self):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in (*wire_keys(type(self)), "extra"))
 
     def __repr__(self) -> str:
         """Show what is there: fields that are None and unknown keys are left out."""

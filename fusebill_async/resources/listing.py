@@ -16,8 +16,10 @@ from fusebill_async.operations import LIST
 from fusebill_async.resources.handle import Handle
 from fusebill_async.session.call import Answer, Call
 from fusebill_async.settling.response import Response, response_of
-from fusebill_async.wire.paging import LARGEST_PAGE, PageFacts, Pager, Sort, page_request, read_facts
-from fusebill_async.wire.query import build_query, check_filter_text
+from fusebill_async.wire.checks import check_filter_text
+from fusebill_async.wire.pager import PageFacts, Pager, read_facts
+from fusebill_async.wire.paging import LARGEST_PAGE, Sort, page_request
+from fusebill_async.wire.query import build_query, sort_of
 
 logger = logging.getLogger("fusebill_async")
 
@@ -64,7 +66,7 @@ class CustomerList:
     ) -> None:
         self._handle = handle
         self._query = build_query(query)
-        self._sort = Sort.of(sort)
+        self._sort = sort_of(sort)
         self._limit = None if limit is None else _count(limit, "limit", None)
         self._page_size = _count(page_size, "page_size", LARGEST_PAGE)
         if self._limit is not None:

@@ -14,8 +14,8 @@ from fusebill_async.errors import InvalidResponseError, ValidationError
 from fusebill_async.models import Customer
 from fusebill_async.operations import FieldsAsNamed
 from fusebill_async.settling.goals import Verdict, judge, same_value
+from fusebill_async.wire.checks import check_filter_text
 from fusebill_async.wire.paging import LARGEST_PAGE, Sort, page_request
-from fusebill_async.wire.query import check_filter_text
 from fusebill_async.wire.request import Request
 
 _NEWEST_FIRST = Sort("id", "Descending")

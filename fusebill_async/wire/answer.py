@@ -33,8 +33,8 @@ from fusebill_async.wire.redact import redact, redact_bytes
 BODY_KEPT = 65_536
 """Bytes of an answer that an error keeps: enough to see what it was, not enough to fill a log."""
 
-_MALFORMED_KEY = re.compile(r"authorization key is not in the correct format", re.IGNORECASE)
-_STATE_CONFLICT = re.compile(r"service status is (\w+)", re.IGNORECASE)
+_MALFORMED_KEY = "authorization key is not in the correct format"
+_STATE_CONFLICT = r"service status is (\w+)"
 
 _BY_STATUS: dict[int, type[APIError]] = {
     400: BadRequestError,
@@ -98,9 +98,9 @@ def read_refusal(status: int, body: bytes, key: str) -> APIError:
 def _kind(status: int, texts: str) -> type[APIError]:
     if status == 400:
         # The pages give a 400 for what the errors page calls a 401 and a 409.
-        if _MALFORMED_KEY.search(texts):
+        if _MALFORMED_KEY in texts.lower():
             return AuthenticationError
-        if _STATE_CONFLICT.search(texts):
+        if re.search(_STATE_CONFLICT, texts, re.IGNORECASE):
             return ConflictError
     if status in _BY_STATUS:
         return _BY_STATUS[status]
@@ -110,7 +110,7 @@ def _kind(status: int, texts: str) -> type[APIError]:
 def conflicting_status(error: APIError) -> str | None:
     """The service status that a refusal names, None if it names none."""
     for _, text in error.errors:
-        if found := _STATE_CONFLICT.search(text):
+        if found := re.search(_STATE_CONFLICT, text, re.IGNORECASE):
             return found[1]
     return None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,7 +11,12 @@ LARGEST_ID = 2**63 - 1
 """Ids are 64-bit integers at the service."""
 
 _LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
-_KEY_TEXT = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
+
+EMPTY = "[empty]"
+"""A list's query has this word for null or an empty text."""
+
+_RESERVED = ":;,|"
+"""What a text in such a query cannot hold."""
 
 
 def check_id(value: Any, *, field: str = "customer_id") -> int:
@@ -54,7 +58,7 @@ def check_key(key: Any) -> str:
             "the API key is empty: make one in Stax Bill under Settings > Integrations > API Key, "
             "and pass it to FusebillClient or set FUSEBILL_API_KEY"
         )
-    if not _KEY_TEXT.fullmatch(key):
+    if not (key.isascii() and key.isprintable()) or key != key.strip():
         raise ConfigurationError(
             "the API key begins or ends with a space, or holds a line break or another character that cannot stand "
             "in a header: "
@@ -85,3 +89,22 @@ def check_base_url(base_url: Any) -> str:
     if parts.query or parts.fragment or not parts.path.endswith("/v1"):
         raise ConfigurationError(f"base_url must end in /v1, as in https://secure.fusebill.com/v1, not {base_url!r}")
     return base_url.rstrip("/")
+
+
+def check_filter_text(value: str, *, field: str, wildcard: bool = True) -> str:
+    """A text that can stand in a query.
+
+    Raises:
+        ValidationError: it holds a character that cannot be escaped.
+    """
+    if not value:
+        raise ValidationError(f"{field} is an empty text: None finds what is empty", field=field)
+    if value.lower() == EMPTY:
+        raise ValidationError(f"{field} is the query's own word for empty: use None", field=field)
+    reserved = _RESERVED if wildcard else _RESERVED + "*"
+    held = [character for character in value if character in reserved or not character.isprintable()]
+    if held:
+        raise ValidationError(
+            f"{field} holds {held[0]!r}, which the service's queries cannot escape: {value!r}", field=field
+        )
+    return value

@@ -23,13 +23,10 @@ from fusebill_async.models.enums import (
     SynchStatus,
     Title,
 )
+from fusebill_async.wire.checks import EMPTY, check_filter_text
+from fusebill_async.wire.paging import Sort
 
 Kind: TypeAlias = Literal["text", "choice", "id", "date", "decimal"]
-
-EMPTY = "[empty]"
-"""The query's word for null or an empty text."""
-
-_RESERVED = ":;,|"
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -99,6 +96,21 @@ def find_filter(name: Any, field: str) -> Filter:
         hint = f": did you mean {FILTERS[near[0]].name}?" if near else ""
         raise ValidationError(f"{name!r} is no name that customers can be filtered or sorted by{hint}", field=field)
     raise ValidationError(f"a name in {field} must be a str, not {name!r}", field=field)
+
+
+def sort_of(text: Any) -> Sort:
+    """The order that a text such as "id" or "-created_timestamp" means; "-" is descending.
+
+    Raises:
+        ValidationError: a name that customers cannot be sorted by.
+    """
+    if isinstance(text, Sort):
+        return text
+    if not isinstance(text, str):
+        raise ValidationError(f'sort must be a text such as "id" or "-created_timestamp", not {text!r}', field="sort")
+    name = text.removeprefix("-")
+    expression = "id" if name.lower() == "id" else find_filter(name, "sort").name
+    return Sort(expression, "Descending" if text.startswith("-") else "Ascending")
 
 
 def build_query(query: Any) -> str | None:
@@ -201,25 +213,6 @@ def _plain(value: Any, field: str) -> str:
     if not isinstance(value, str):
         raise ValidationError(f"{field} cannot be {type(value).__name__} {value!r}", field=field)
     return check_filter_text(str(value), field=field)
-
-
-def check_filter_text(value: str, *, field: str, wildcard: bool = True) -> str:
-    """A text that can stand in a query.
-
-    Raises:
-        ValidationError: it holds a character that cannot be escaped.
-    """
-    if not value:
-        raise ValidationError(f"{field} is an empty text: None finds what is empty", field=field)
-    if value.lower() == EMPTY:
-        raise ValidationError(f"{field} is the query's own word for empty: use None", field=field)
-    reserved = _RESERVED if wildcard else _RESERVED + "*"
-    held = [character for character in value if character in reserved or not character.isprintable()]
-    if held:
-        raise ValidationError(
-            f"{field} holds {held[0]!r}, which the service's queries cannot escape: {value!r}", field=field
-        )
-    return value
 
 
 def _choice(wanted: Filter, value: Any, field: str) -> str:

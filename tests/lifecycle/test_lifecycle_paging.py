@@ -5,12 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fusebill_async import ValidationError
-from fusebill_async.wire.paging import PageFacts, Pager, Sort, read_facts
+from fusebill_async.wire.pager import PageFacts, Pager, read_facts
+from fusebill_async.wire.paging import Sort
+from fusebill_async.wire.query import sort_of
 
 
 def pages_of(ids, size, *, sort="id", facts=lambda number, last: PageFacts(next=number + 1 if number < last else -1)):
     """Walk through a set that stands still: the numbers of the pages asked for, and the ids given."""
-    pager, asked, given_ids = Pager(size, Sort.of(sort)), [], []
+    pager, asked, given_ids = Pager(size, sort_of(sort)), [], []
     while pager.number is not None:
         number = pager.number
         page = ids[number * size : (number + 1) * size]
@@ -59,7 +61,7 @@ class Moving:
 
     def __init__(self, ids, size, sort="id"):
         self.ids, self.size = list(ids), size
-        self.pager = Pager(size, Sort.of(sort))
+        self.pager = Pager(size, sort_of(sort))
         self.given, self.asked = [], []
 
     def step(self):
@@ -155,13 +157,13 @@ def test_whoever_stays_in_the_list_comes_exactly_once(data):
     ],
 )
 def test_a_sort_is_a_name_and_a_direction(text, expression, order):
-    assert Sort.of(text) == Sort(expression, order)
+    assert sort_of(text) == Sort(expression, order)
 
 
 @pytest.mark.parametrize("text", ["", "-", "nobody", 7, None])
 def test_what_nobody_can_be_sorted_by_is_refused(text):
     with pytest.raises(ValidationError) as caught:
-        Sort.of(text)
+        sort_of(text)
     assert caught.value.field == "sort"
 
 
