@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from fusebill_async.errors import ConfigurationError
+from fusebill_async.record import Record
 
 
 def _number(
@@ -66,8 +67,8 @@ def _optional(validator: Any) -> Any:
 _seconds: Any = _number(above=0, at_most=86_400, unit="seconds")
 
 
-@attrs.frozen(kw_only=True)
-class Timeouts:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Timeouts(Record):
     """How long a call may take, in seconds, each above 0 and at most 86,400.
 
     Args:
@@ -85,8 +86,8 @@ class Timeouts:
     queue: float | None = attrs.field(default=30.0, validator=_optional(_seconds))
 
 
-@attrs.frozen(kw_only=True)
-class PoolSettings:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class PoolSettings(Record):
     """The connection pool.
 
     Args:
@@ -101,8 +102,8 @@ class PoolSettings:
     fresh_connection_per_write: bool = attrs.field(default=False, validator=_flag)
 
 
-@attrs.frozen(kw_only=True)
-class RetryPolicy:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class RetryPolicy(Record):
     """When a call that may be sent again is sent again.
 
     Args:
@@ -124,8 +125,8 @@ class RetryPolicy:
     budget_window: float = attrs.field(default=60.0, validator=_seconds)
 
 
-@attrs.frozen(kw_only=True)
-class QuotaPolicy:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class QuotaPolicy(Record):
     """How the account's quota is used.
 
     Args:
@@ -155,8 +156,8 @@ class QuotaPolicy:
         return cls(enabled=False)
 
 
-@attrs.frozen(kw_only=True)
-class SettlingPolicy:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class SettlingPolicy(Record):
     """How an unknown outcome is settled by reading the customer.
 
     Args:
@@ -196,8 +197,8 @@ class SettlingPolicy:
         return 60.0 if moves_money else 10.0
 
 
-@attrs.frozen(kw_only=True)
-class UpdatePolicy:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class UpdatePolicy(Record):
     """How `update` and `edit` guard against the changes of others.
 
     Args:

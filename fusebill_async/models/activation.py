@@ -9,10 +9,11 @@ import attrs
 
 from fusebill_async.models.customer import Customer
 from fusebill_async.models.invoice import InvoicePreview
+from fusebill_async.record import Record
 
 
-@attrs.frozen(kw_only=True)
-class Activation:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Activation(Record):
     """The answer of https://developer.staxbill.com/reference/activate-customer.
 
     Attributes:

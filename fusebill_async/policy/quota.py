@@ -18,6 +18,7 @@ from fusebill_async.policy.clock import ServiceClock
 from fusebill_async.policy.priority import Priority
 from fusebill_async.policy.shared import Claim, Lease
 from fusebill_async.policy.window import FixedWindow, Neighbours
+from fusebill_async.record import Record
 from fusebill_async.settings import QuotaPolicy
 
 MINUTE, DAY = 60.0, 86_400.0
@@ -38,8 +39,8 @@ _AMPLE = 1000
 """Calls left in the minute, at least, before answers go unread: no account of the vendor's table has more."""
 
 
-@attrs.frozen(kw_only=True)
-class QuotaView:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class QuotaView(Record):
     """What `client.quota` shows.
 
     Attributes:

@@ -29,7 +29,7 @@ _AT_ONCE = 100
 """Customers given or decoded before others have their turn in the event loop: a fifth of a millisecond of ours."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class CustomerPage(PageFacts):
     """One page of a list of customers, and what its headers say (https://developer.staxbill.com/reference/pagination).
 

@@ -9,10 +9,11 @@ import attrs
 
 from fusebill_async.converting import decode_json
 from fusebill_async.models import Customer
+from fusebill_async.record import Record
 
 
-@attrs.frozen(kw_only=True)
-class Reading:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Reading(Record):
     """What a read of a customer showed.
 
     Attributes:
@@ -119,8 +120,8 @@ class Intent:
         return self._before if self.known is None else self.known.summary
 
 
-@attrs.frozen(kw_only=True)
-class UnresolvedWrite:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class UnresolvedWrite(Record):
     """A write whose outcome is not known yet, as `client.unresolved()` lists it.
 
     Attributes:

@@ -11,6 +11,7 @@ import msgspec
 
 from fusebill_async.converting import UnreadableAnswer, decode_json, encode, wire_fields
 from fusebill_async.errors import ValidationError
+from fusebill_async.record import Record
 from fusebill_async.settling.goals import same_value
 from fusebill_async.updating.rules import (
     CUSTOMER_RULES,
@@ -23,8 +24,8 @@ from fusebill_async.updating.rules import (
 from fusebill_async.wire.shapes import is_object
 
 
-@attrs.frozen
-class Change:
+@attrs.frozen(eq=False, repr=False)
+class Change(Record):
     """One field of a difference: its name, such as "customer_reference.reference1", and its two values."""
 
     field: str
@@ -35,8 +36,8 @@ class Change:
         return f"{self.field}: {_shown(self.before)} -> {_shown(self.after)}"
 
 
-@attrs.frozen(kw_only=True)
-class UpdatePlan:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class UpdatePlan(Record):
     """What an update would send.
 
     Attributes:

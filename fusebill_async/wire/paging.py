@@ -15,14 +15,15 @@ from fusebill_async.converting import UnreadableAnswer
 from fusebill_async.converting.json_text import check_utf8
 from fusebill_async.converting.quirks import raw_items
 from fusebill_async.operations import LIST
+from fusebill_async.record import Record
 from fusebill_async.wire.request import Request
 
 LARGEST_PAGE = 1000
 """Customers on one page, at most: what every account allows."""
 
 
-@attrs.frozen
-class Sort:
+@attrs.frozen(eq=False, repr=False)
+class Sort(Record):
     """The order of a list: the name of a query parameter, and the direction."""
 
     expression: str = "id"
