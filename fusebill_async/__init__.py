@@ -41,9 +41,6 @@ from fusebill_async.models import (
     Customer,
     CustomerAcquisition,
     CustomerReference,
-    DraftCharge,
-    InvoicePreview,
-    Overview,
     QuickbooksLatchType,
     SalesTrackingCode,
     ServiceStartOption,
@@ -65,6 +62,7 @@ from fusebill_async.settling.resolution import Resolution
 from fusebill_async.settling.response import Response
 
 if TYPE_CHECKING:
+    from fusebill_async.models import DraftCharge, InvoicePreview, Overview
     from fusebill_async.resources.listing import CustomerList, CustomerPage
     from fusebill_async.updating.merging import Change, UpdatePlan
 
@@ -139,6 +137,9 @@ _ON_DEMAND = {
     "Change": "fusebill_async.updating.merging",
     "CustomerList": "fusebill_async.resources.listing",
     "CustomerPage": "fusebill_async.resources.listing",
+    "DraftCharge": "fusebill_async.models.invoice",
+    "InvoicePreview": "fusebill_async.models.invoice",
+    "Overview": "fusebill_async.models.overview",
     "UpdatePlan": "fusebill_async.updating.merging",
 }
 """What most programs never name; whoever uses it has its module imported by then."""

@@ -63,12 +63,10 @@ class FieldIs:
     value: str
 
 
-@attrs.frozen(eq=False, repr=False)
 class FieldsAsNamed:
     """The goal is met when every field that the caller named reads as it was sent."""
 
 
-@attrs.frozen(eq=False, repr=False)
 class FoundByReference:
     """The goal is met when a search finds what the request would have made."""
 

@@ -1,10 +1,10 @@
 """Bytes to models and back.
 
-`converter` is a cattrs converter that knows the service's quirks; `make_converter` makes another one and
+`own_converter` gives a cattrs converter that knows the service's quirks; `make_converter` makes another one and
 `configure_converter` teaches one that exists. The functions are what the client calls.
 """
 
-from fusebill_async.converting.configuring import configure_converter, converter, make_converter
+from fusebill_async.converting.configuring import configure_converter, make_converter, own_converter
 from fusebill_async.converting.decoding import (
     decode_activation,
     decode_customer,
@@ -18,7 +18,6 @@ from fusebill_async.converting.json_text import UnreadableAnswer, decode_json, w
 __all__ = [
     "UnreadableAnswer",
     "configure_converter",
-    "converter",
     "decode_activation",
     "decode_customer",
     "decode_customers",
@@ -27,6 +26,7 @@ __all__ = [
     "decode_overview",
     "encode",
     "make_converter",
+    "own_converter",
     "to_wire",
     "wire_fields",
 ]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
+from functools import cache
 from typing import Any, TypeAlias, get_args
 
 import cattrs
@@ -65,12 +66,18 @@ def make_converter() -> cattrs.Converter:
     return converter
 
 
+@cache
+def own_converter() -> cattrs.Converter:
+    """Give the package's own converter. It is made when the first field is read that needs one."""
+    return make_converter()
+
+
 _Hook: TypeAlias = Callable[[Any, Any], Any]
 
 
 def _view_hooks(converter: cattrs.Converter) -> Callable[[type[WireView]], _Hook]:
     def make(model: type[WireView]) -> _Hook:
-        return ViewHook(FieldReader(model, converter))
+        return ViewHook(FieldReader(model, lambda: converter))
 
     return make
 
@@ -98,6 +105,3 @@ def _is_enum(kind: Any) -> bool:
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, (bytes, msgspec.Raw))
-
-
-converter = make_converter()

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, cast
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from fusebill_async.converting.configuring import converter
+from fusebill_async.converting.configuring import own_converter
 from fusebill_async.converting.encoding import encode
 from fusebill_async.converting.json_text import UnreadableAnswer, check_utf8, decode_json, wire_fields
-from fusebill_async.converting.reading import reader_of
-from fusebill_async.models import Activation, Customer, ErrorBody, InvoicePreview, Overview, Status
+from fusebill_async.converting.reading import FieldReader, reader_of
+from fusebill_async.models import Activation, Customer, ErrorBody, Status
 from fusebill_async.models.view import WireView
+
+if TYPE_CHECKING:
+    from fusebill_async.models import InvoicePreview, Overview
 
 _ABSENT = msgspec.Raw()
 _NOTHING = frozenset({b"", b"null"})
+_MADE_OF = {"activation": "fusebill_async.models.invoice", "overview": "fusebill_async.models.overview"}
+"""Models that are imported with their first use, by the kind of answer."""
 
 
 class _Arrival(msgspec.Struct, gc=False):
@@ -39,9 +45,7 @@ _activation_arrival = msgspec.json.Decoder(_ActivationArrival)
 _any_object = msgspec.json.Decoder(_AnyObject)
 _items = msgspec.json.Decoder(list[msgspec.Raw])
 
-_customer_reader = reader_of(converter, Customer)
-_overview_reader = reader_of(converter, Overview)
-_preview_reader = reader_of(converter, InvoicePreview)
+_customer_reader = FieldReader(Customer, own_converter)
 _statuses: dict[str, Status | str] = {status.value: status for status in Status}
 
 # The slots' own setters: two fields are at hand already, and nobody named them.
@@ -50,6 +54,16 @@ _set_wire: Any = WireView.__dict__["_wire"].__set__
 _set_reader: Any = WireView.__dict__["_reader"].__set__
 _set_id: Any = Customer.__dict__["id"].__set__
 _set_status: Any = Customer.__dict__["status"].__set__
+
+
+def get_ready(answer: str) -> None:
+    """Import the models that a kind of answer is made of, as `Operation` names it.
+
+    Most programs never see an invoice or an overview. A call that may does this before it is sent, so that no file
+    has to be read between the answer and its caller.
+    """
+    if answer in _MADE_OF:
+        import_module(_MADE_OF[answer])
 
 
 def decode_customer(body: bytes) -> Customer:
@@ -110,12 +124,14 @@ def decode_activation(body: bytes) -> Activation:
 
 def decode_overview(body: bytes) -> Overview:
     """Take a body for a customer's overview, which is any JSON object. Raises `UnreadableAnswer`."""
+    from fusebill_async.models import Overview
+
     try:
         check_utf8(body)
         _any_object.decode(body)
     except (ValueError, RecursionError) as error:
         raise _unreadable(error) from None
-    return _overview_reader.view(body)
+    return reader_of(own_converter(), Overview).view(body)
 
 
 def decode_error(body: bytes) -> ErrorBody | None:
@@ -154,8 +170,10 @@ def _customer(wire: bytes, arrival: _Arrival) -> Customer:
 
 
 def _preview(raw: msgspec.Raw) -> InvoicePreview:
+    from fusebill_async.models import InvoicePreview
+
     _any_object.decode(raw)
-    return _preview_reader.view(bytes(raw))
+    return reader_of(own_converter(), InvoicePreview).view(bytes(raw))
 
 
 def _unreadable(error: Exception) -> UnreadableAnswer:

@@ -32,7 +32,7 @@ class FieldReader(Generic[AnyView]):
     for.
     """
 
-    def __init__(self, model: type[AnyView], converter: cattrs.Converter) -> None:
+    def __init__(self, model: type[AnyView], converter: Callable[[], cattrs.Converter]) -> None:
         self.model = model
         self._converter = converter
         self._plans: dict[str, _Plan] = {}
@@ -75,7 +75,7 @@ class FieldReader(Generic[AnyView]):
         except _UNREADABLE as error:
             raise self._refuse(name, str(error), wire) from None
         try:
-            return None if value is None else self._converter.get_structure_hook(kind)(value, kind)
+            return None if value is None else self._converter().get_structure_hook(kind)(value, kind)
         except _UNREADABLE as error:
             raise self._refuse(name, f"{_what(value)} is not {_type_name(kind)} ({error})", wire) from None
 
@@ -97,7 +97,7 @@ class FieldReader(Generic[AnyView]):
             self._types = get_type_hints(self.model)
         kind = _without_none(self._types[name])
         json_type, convert = _json_type(kind)
-        hook = self._converter.get_structure_hook(kind) if convert else None
+        hook = self._converter().get_structure_hook(kind) if convert else None
         if kind is str and hook is not None:
             hook = _but_for_zero(hook)
         plan = self._plans[name] = (_one_field(keys[name], json_type), hook, kind)
@@ -122,9 +122,9 @@ def reader_of(converter: cattrs.Converter, model: type[AnyView]) -> FieldReader[
 
 
 def _own_reader(model: type[AnyView]) -> FieldReader[AnyView]:
-    from fusebill_async.converting import converter  # noqa: PLC0415 - its module imports this one
+    from fusebill_async.converting import own_converter  # noqa: PLC0415 - its module imports this one
 
-    return reader_of(converter, model)
+    return reader_of(own_converter(), model)
 
 
 def _one_field(key: str, json_type: Any) -> Callable[[bytes], Any]:

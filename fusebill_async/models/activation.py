@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from fusebill_async.models.customer import Customer
-from fusebill_async.models.invoice import InvoicePreview
 from fusebill_async.record import Record
+
+if TYPE_CHECKING:
+    from fusebill_async.models.invoice import InvoicePreview
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)

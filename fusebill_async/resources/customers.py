@@ -9,7 +9,7 @@ import builtins
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
-from fusebill_async.models import Activation, CancellationOption, Customer, Overview, ServiceStartOption
+from fusebill_async.models import Activation, CancellationOption, Customer, ServiceStartOption
 from fusebill_async.operations import (
     ACTIVATE,
     ACTIVATE_ITEMS,
@@ -27,6 +27,7 @@ from fusebill_async.resources.handle import Handle, value_of
 from fusebill_async.settling.response import Response
 
 if TYPE_CHECKING:
+    from fusebill_async.models import Overview
     from fusebill_async.resources.listing import CustomerList, Query
     from fusebill_async.resources.updates import Check, Edit
     from fusebill_async.updating.merging import UpdatePlan

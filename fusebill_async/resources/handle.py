@@ -8,6 +8,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import attrs
 
+from fusebill_async.converting.decoding import get_ready
 from fusebill_async.models import Customer
 from fusebill_async.operations import Operation
 from fusebill_async.session.call import Call, CallOptions
@@ -35,6 +36,8 @@ class Handle:
 
     async def read(self, operation: Operation, customer_id: int | None, **arguments: Any) -> Response[Any]:
         """Carry out an operation that changes nothing."""
+        if operation.answer != "customer":
+            get_ready(operation.answer)
         request = build_request(operation, customer_id, **arguments)
         call = Call(operation, customer_id, request, self.options)
         answer = await self.session.send(call)
@@ -50,6 +53,8 @@ class Handle:
         A customer instead of an id is a read from before: it tells whose work an effect is if an answer is lost.
         """
         customer_id, before = identify(customer)
+        if operation.answer != "customer":
+            get_ready(operation.answer)
         request = build_request(operation, customer_id, **arguments)
         call = Call(operation, customer_id, request, self.options)
         named = named_in_body(operation, arguments) if arguments else {}
