@@ -92,8 +92,8 @@ class Before:
         return self.summary[1]
 
 
-@attrs.define(kw_only=True)
-class Intent:
+@attrs.define(kw_only=True, eq=False, repr=False)
+class Intent(Record):
     """A write that may have been sent and has no known outcome.
 
     Attributes:

@@ -8,14 +8,15 @@ from typing import Any, Generic, TypeVar
 import attrs
 
 from fusebill_async.outcome import Attempt, Attribution, ConfirmedBy, QuotaSeen
+from fusebill_async.record import Record
 from fusebill_async.session.call import Answer, Call
 from fusebill_async.wire.quota_headers import read_quota
 
 T = TypeVar("T")
 
 
-@attrs.define(kw_only=True)
-class Response(Generic[T]):
+@attrs.define(kw_only=True, eq=False, repr=False)
+class Response(Record, Generic[T]):
     """The outcome of a call that was applied.
 
     Attributes:
