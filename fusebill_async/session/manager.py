@@ -131,7 +131,7 @@ class SessionManager:
             UnsettledError: a write was sent and no usable answer came.
             FusebillError: it was refused, was not sent, or is a read that failed.
         """
-        self.open()
+        line = self.open()
         options = call.options
         if not call.past:
             # A write that is sent again comes through here once more, and is the same call.
@@ -143,7 +143,10 @@ class SessionManager:
             try:
                 if call.prepare is not None:
                     await call.prepare(call, permit)
-                exchange, answer = await self.attempt(call, permit)
+                # As in `attempt`: a coroutine less in every call is felt.
+                exchange = Exchange(call, permit, line)
+                await exchange.perform(self._timeout(call, exchange))
+                answer = self._answer(call, permit, exchange)
             except _PrepareAnewError:
                 continue
             finally:
@@ -166,27 +169,26 @@ class SessionManager:
 
     async def attempt(self, call: Call, permit: Permit) -> tuple[Exchange, Answer | None]:
         """One attempt in a place of the pool: the facts, and the answer if it is a good one."""
-        line = self._line
-        assert line is not None
-        assert call.request is not None
-        exchange = Exchange(call, permit, line)
-        await exchange.perform(call.request, self._timeout(call, exchange))
-        if exchange.stale:
-            exchange = await self._exchange_afresh(call, permit, line)
+        exchange = Exchange(call, permit, self.open())
+        await exchange.perform(self._timeout(call, exchange))
+        return exchange, self._answer(call, permit, exchange)
+
+    def _answer(self, call: Call, permit: Permit, exchange: Exchange) -> Answer | None:
+        """What has come of an attempt, if it is a good answer."""
         call.spent += exchange.received_at - exchange.started_at
         status = exchange.status
         if status is not None:
             self.admission.answered(permit, status, exchange.headers, call.sent_at, exchange.received_at)
         number = len(call.past) + 1
         if exchange.phase is not Phase.ANSWERED or status is None or not 200 <= status < 300:
-            return exchange, None
+            return None
         value = self._read(call, exchange)
         if exchange.reason:
-            return exchange, None
+            return None
         call.at_risk = False
         if self._hooks:
             self._tell(call, exchange, number, "returned")
-        return exchange, Answer(value, status, exchange.headers, call.sent_at, exchange.received_at, number)
+        return Answer(value, status, exchange.headers, call.sent_at, exchange.received_at, number)
 
     async def _admit(self, call: Call) -> Permit:
         """Wait for a place in the pool and for quota, as long as the call may."""
@@ -232,17 +234,6 @@ class SessionManager:
             outcome=_outcome_before(call),
             **call.facts,
         )
-
-    async def _exchange_afresh(self, call: Call, permit: Permit, line: Line) -> Exchange:
-        """Every kept connection may turn out to be stale; a fresh one that is stale says that the peer is broken."""
-        assert call.request is not None
-        left = self._pool_settings.connections
-        while True:
-            exchange = Exchange(call, permit, line)
-            await exchange.perform(call.request, self._timeout(call, exchange))
-            left -= 1
-            if not exchange.stale or left <= 0:
-                return exchange
 
     def _timeout(self, call: Call, exchange: Exchange) -> aiohttp.ClientTimeout:
         """What aiohttp times is the connecting; the sweeper times the rest."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Coroutine
+from typing import Any, Protocol
 
 import aiohttp
 from aiohttp.connector import Connection
@@ -33,8 +34,8 @@ class ObservedRequest(aiohttp.ClientRequest):
 
     observer: Observer | None = None
 
-    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
-        """Write the request."""
+    def send(self, conn: Connection) -> Coroutine[Any, Any, aiohttp.ClientResponse]:
+        """Write the request, once the result is awaited."""
         if self.observer is not None:
             self.observer.handed_out(conn)
-        return await super().send(conn)
+        return super().send(conn)

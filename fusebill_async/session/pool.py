@@ -64,6 +64,7 @@ class Pool:
         self._write_session = (
             self._make_session(None, fresh=True) if settings.fresh_connection_per_write else self._session
         )
+        self.size = settings.connections
         self.epoch = 0
         """Counts the times that every connection made before was given up."""
         self._kept: WeakKeyDictionary[ResponseHandler, Kept] = WeakKeyDictionary()

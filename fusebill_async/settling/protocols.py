@@ -60,8 +60,8 @@ class CustomerLocks(Protocol):
         """
         ...
 
-    async def release(self, customer_id: int) -> None:
-        """Give it back."""
+    def release(self, customer_id: int) -> None:
+        """Give it back, without waiting for anything."""
         ...
 
     def still_held(self, customer_id: int) -> bool:

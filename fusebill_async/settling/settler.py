@@ -9,7 +9,7 @@ import time
 import uuid
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from fusebill_async.errors import (
     ClientStateError,
@@ -37,6 +37,9 @@ from fusebill_async.settling.seen import LastSeen
 from fusebill_async.settling.write import Write, listed
 
 logger = logging.getLogger("fusebill_async")
+
+Ended: TypeAlias = Answer | UnsettledError | FusebillError
+"""How the sending of a write ended."""
 
 _CLOCK_MARGIN = 300.0
 """Seconds that the local clock may be off, as long as the service has not told its time."""
@@ -85,7 +88,7 @@ class Settler:
         try:
             await noticed
             if write.settling:
-                await self._wait_for_settling(task)
+                await self._wait_for_settling(write, task)
         except asyncio.CancelledError:
             if not write.call.at_risk or write.call.options.on_cancel == "abort":
                 task.cancel()
@@ -96,12 +99,16 @@ class Settler:
             return write.response
         raise self._still_unknown(write)
 
-    async def _wait_for_settling(self, task: asyncio.Task[None]) -> None:
+    async def _wait_for_settling(self, write: Write, task: asyncio.Task[None]) -> None:
+        """Wait as long as a caller waits for reading; what is sent again meanwhile is waited for as any attempt is."""
         clock = asyncio.ensure_future(self.session.effects.sleep(self.policy.wait))
         try:
             await asyncio.wait({task, clock}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             clock.cancel()
+        while not task.done() and not (write.settling and write.call.at_risk):
+            write.noticed = asyncio.get_running_loop().create_future()
+            await write.noticed
 
     def _still_unknown(self, write: Write) -> FusebillError:
         # Only closing the client ends the task of a write whose caller still waits.
@@ -141,14 +148,22 @@ class Settler:
                     write.seen = self.seen.wire(customer_id)
                 if write.prepare is not None or self._recorded:
                     call.prepare = self._preparation(write)
-                write.response = await self._until_settled(write)
+                ended: Ended
+                try:
+                    ended = await self.session.send(call)
+                except (UnsettledError, FusebillError) as error:
+                    ended = error
+                if isinstance(ended, Answer) and self.inquiry.shows_effect(write, ended.value):
+                    write.response = self._answered(write, ended)
+                else:
+                    write.response = await self._until_settled(write, ended)
             finally:
                 try:
                     if call.at_risk or write.recorded:
                         await self._leave(write)
                 finally:
                     if locked is not None:
-                        await locks.release(locked)
+                        locks.release(locked)
         except FusebillError as error:
             error.operation = call.operation.name
             write.error = error
@@ -229,27 +244,20 @@ class Settler:
         elif write.recorded:
             await self.store.ledger.close(self._intent_of(write))
 
-    async def _until_settled(self, write: Write) -> Response[Any]:
+    async def _until_settled(self, write: Write, ended: Ended) -> Response[Any]:
+        """Find out what became of a write that ended without an answer, or with one that does not show its effect."""
         call = write.call
         while True:
-            answer: Answer | None = None
-            refusal: FusebillError | None = None
-            reason = ""
-            try:
-                answer = await self.session.send(call)
-            except UnsettledError as unsettled:
-                reason = unsettled.reason
-            except FusebillError as error:
-                refusal, reason = error, str(error)
-            if answer is not None:
-                if self.inquiry.shows_effect(write, answer.value):
-                    return self._answered(write, answer)
+            refusal = ended if isinstance(ended, FusebillError) else None
+            if isinstance(ended, Answer):
                 # An answer to another question about the same customer: what it shows is from before.
                 reason = "the answer does not show the effect"
                 if call.operation.safety is Safety.CREATE:
-                    reason = f"the answer is about another customer, {answer.value.id}"
+                    reason = f"the answer is about another customer, {ended.value.id}"
                     self.session.give_up_connections(call, reason)
-            elif refusal is not None and not (write.doubtful and refusal.outcome is Outcome.REJECTED):
+            else:
+                reason = ended.reason if isinstance(ended, UnsettledError) else str(ended)
+            if refusal is not None and not (write.doubtful and refusal.outcome is Outcome.REJECTED):
                 raise _told_of_the_write(write, refusal)
             call.at_risk = write.doubtful = True
             await self._open_intent(write)
@@ -266,6 +274,12 @@ class Settler:
             if not self._may_send_again(write):
                 raise self._not_applied_error(write, settled)
             write.state = "in flight"
+            try:
+                ended = await self.session.send(call)
+            except (UnsettledError, FusebillError) as error:
+                ended = error
+            if isinstance(ended, Answer) and self.inquiry.shows_effect(write, ended.value):
+                return self._answered(write, ended)
 
     def _may_send_again(self, write: Write) -> bool:
         call = write.call
@@ -380,7 +394,7 @@ class Settler:
                 await self.store.ledger.close(intent)
         finally:
             if customer_id is not None:
-                await self.store.locks.release(customer_id)
+                self.store.locks.release(customer_id)
         return Resolution(
             write=listed(intent, "unknown"),
             outcome=settled.outcome,

@@ -65,17 +65,13 @@ class MemoryLocks:
         except BaseException:
             # The lock may have been handed over in the same turn of the loop in which the wait ended.
             if turn.done() and not turn.cancelled():
-                self.release_now(customer_id)
+                self.release(customer_id)
             elif turn in waiters:
                 waiters.remove(turn)
             raise
 
-    async def release(self, customer_id: int) -> None:
+    def release(self, customer_id: int) -> None:
         """Give it to whoever has waited longest."""
-        self.release_now(customer_id)
-
-    def release_now(self, customer_id: int) -> None:
-        """The same, without a coroutine."""
         waiters = self._held[customer_id]
         while waiters:
             turn = waiters.popleft()

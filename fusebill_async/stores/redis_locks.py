@@ -96,7 +96,7 @@ class RedisLocks:
                 if isinstance(error, StoreUnavailableError):
                     error.customer_id = customer_id
                 # It may have been taken, or be taken yet: the command that gives it back comes after that one.
-                self._give_back(customer_id)
+                self.release(customer_id)
                 raise
 
     async def _take(self, customer_id: int) -> None:
@@ -113,15 +113,12 @@ class RedisLocks:
                 return
             await asyncio.sleep(random.uniform(*_POLL))  # noqa: S311 (not a secret)
 
-    async def release(self, customer_id: int) -> None:
-        """Give it back. Nothing is waited for, so nothing here can be cancelled."""
-        self._give_back(customer_id)
-
-    def _give_back(self, customer_id: int) -> None:
+    def release(self, customer_id: int) -> None:
+        """Give it back. Nothing is waited for."""
         self._held.pop(customer_id, None)
         keys = self._keys(customer_id)
         self._commands.post(partial(_run, script=_GIVE_BACK, keys=keys, arguments=(self._owner,)))
-        self._here.release_now(customer_id)
+        self._here.release(customer_id)
 
     def still_held(self, customer_id: int) -> bool:
         """Whether the lease is certainly still ours."""

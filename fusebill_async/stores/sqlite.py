@@ -168,7 +168,7 @@ class SQLiteLocks:
                 if isinstance(error, StoreUnavailableError):
                     error.customer_id = customer_id
                 # It may have been taken, or be taken yet: the job that gives it back comes after the one that takes.
-                self._give_back(customer_id)
+                self.release(customer_id)
                 raise
 
     def _bind(self) -> None:
@@ -199,15 +199,12 @@ class SQLiteLocks:
                 seen, seen_at = answer, now
             await asyncio.sleep(random.uniform(*_POLL))  # noqa: S311 (not a secret)
 
-    async def release(self, customer_id: int) -> None:
-        """Give it back. Nothing is waited for, so nothing here can be cancelled."""
-        self._give_back(customer_id)
-
-    def _give_back(self, customer_id: int) -> None:
+    def release(self, customer_id: int) -> None:
+        """Give it back. Nothing is waited for."""
         self._leases.in_use -= 1
         owner = self._held.pop(customer_id, None)
         self._commits.post(partial(self._leases.give_back, customer_id=customer_id, owner=owner))
-        self._here.release_now(customer_id)
+        self._here.release(customer_id)
 
     def still_held(self, customer_id: int) -> bool:
         """Whether the lease is certainly still ours."""

@@ -138,7 +138,9 @@ VERBS = {
         ),
     )
 }  # fmt: skip
-WRITES = [verb for verb in VERBS.values() if verb.kind != "read"]
+EVERY_WRITE = [verb for verb in VERBS.values() if verb.kind != "read"]
+WRITES = [verb for verb in EVERY_WRITE if verb.kind in {"repeatable", "money", "put"} and not verb.fields]
+"""Those whose customer needs nothing but a status, and can be read to see what happened."""
 READS = [verb for verb in VERBS.values() if verb.kind == "read"]
 
 BAD_ANSWERS = [

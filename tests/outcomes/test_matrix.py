@@ -16,12 +16,12 @@ from tests.outcomes.outcome_cases import (
     BAD_ANSWERS,
     BEYOND,
     CUT_REQUESTS,
+    EVERY_WRITE,
     GOOD_ANSWERS,
     HEAVY_ANSWERS,
     READS,
     REFUSALS,
     VERBS,
-    WRITES,
     Seen,
     cuts,
     observe,
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::fusebill_async.UnresolvedWrites
 APPLIED, NOT_APPLIED, REJECTED, UNKNOWN = Outcome.APPLIED, Outcome.NOT_APPLIED, Outcome.REJECTED, Outcome.UNKNOWN
 
 connections = pytest.mark.parametrize("connection", ["fresh", "kept"])
-writes = pytest.mark.parametrize("verb", WRITES, ids=str)
+writes = pytest.mark.parametrize("verb", EVERY_WRITE, ids=str)
 
 # What is known after one attempt whose answer was of no use. Of what moves money reading cannot tell whose it is.
 CONFIRMED = {

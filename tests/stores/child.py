@@ -86,7 +86,7 @@ async def lock(orders: dict[str, Any]) -> None:
     tell("held")
     while await hear():
         tell("yes" if store.locks.still_held(1) else "no")
-    await store.locks.release(1)
+    store.locks.release(1)
     await store.aclose()
 
 

@@ -121,7 +121,7 @@ async def test_the_lease_of_a_killed_process_is_taken_over(place, child, make_st
     holder.kill()
     await store.locks.acquire(1, 3.0)
     assert store.locks.still_held(1)
-    await store.locks.release(1)
+    store.locks.release(1)
     await store.aclose()
 
 
@@ -144,5 +144,5 @@ async def test_a_process_that_was_stopped_too_long_knows_that_its_lease_is_gone(
     holder.tell()
     assert await holder.hear() == "no"
     assert store.locks.still_held(1)
-    await store.locks.release(1)
+    store.locks.release(1)
     await store.aclose()

@@ -49,7 +49,7 @@ async def test_only_one_holds_it_and_waiters_get_it(stores):
             assert store.locks.still_held(7)
             inside -= 1
             turns.append(name)
-            await store.locks.release(7)
+            store.locks.release(7)
 
     await asyncio.gather(*(use(store, name) for store, name in zip(stores, "ab", strict=True) for _ in range(3)))
     assert len(turns) == 120
@@ -66,9 +66,9 @@ async def test_a_wait_ends_in_time_and_leaves_nothing(stores):
         await other.locks.acquire(1, 0.4)
     assert 0.3 < time.monotonic() - started < 1.0
     assert len(other.locks) == 0
-    await one.locks.release(1)
+    one.locks.release(1)
     await one.locks.acquire(1, 0.4)
-    await one.locks.release(1)
+    one.locks.release(1)
     assert not one.locks.still_held(1)
 
 
@@ -84,11 +84,11 @@ async def test_whoever_is_cancelled_leaves_no_lock(stores):
             ends.append((await asyncio.gather(wait, return_exceptions=True))[0])
         for store, end in zip((one, other, one), ends, strict=True):
             if end is None:
-                await store.locks.release(3)
+                store.locks.release(3)
         assert len(one.locks) == len(other.locks) == 0
     for store in (one, other):
         await store.locks.acquire(3, 2.0)
-        await store.locks.release(3)
+        store.locks.release(3)
 
 
 async def test_a_cancelled_write_leaves_neither_lock_nor_intent(place, make_store):
@@ -191,7 +191,7 @@ async def test_redis_comes_back(redis_url, make_store):
         os.kill(pid, signal.SIGCONT)
     await store.locks.acquire(1, 5.0)
     assert store.ledger.unresolved() == []
-    await store.locks.release(1)
+    store.locks.release(1)
     await store.aclose()
 
 
