@@ -35,7 +35,6 @@ from fusebill_async.settings import (
     UpdatePolicy,
 )
 from fusebill_async.settling.intent import UnresolvedWrite
-from fusebill_async.settling.protocols import Store
 from fusebill_async.settling.resolution import Resolution
 from fusebill_async.settling.response import Response
 from fusebill_async.settling.settler import Settler
@@ -49,6 +48,7 @@ if TYPE_CHECKING:
     from fusebill_async.resources.hubspot import Hubspot, HubspotWithResponse
     from fusebill_async.resources.netsuite import Netsuite, NetsuiteWithResponse
     from fusebill_async.resources.salesforce import Salesforce, SalesforceWithResponse
+    from fusebill_async.settling.protocols import Store
 
 S = TypeVar("S")
 

@@ -10,16 +10,19 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from math import inf
+from typing import TYPE_CHECKING
 
 import attrs
 
 from fusebill_async.outcome import QuotaReading, Window
 from fusebill_async.policy.clock import ServiceClock
 from fusebill_async.policy.priority import Priority
-from fusebill_async.policy.shared import Claim, Lease
 from fusebill_async.policy.window import FixedWindow, Neighbours
 from fusebill_async.record import Record
 from fusebill_async.settings import QuotaPolicy
+
+if TYPE_CHECKING:
+    from fusebill_async.policy.shared import Claim, Lease
 
 MINUTE, DAY = 60.0, 86_400.0
 """The longest that a window may last, in seconds: what its name says. Its end is the reset header's
@@ -519,6 +522,9 @@ class Quota:
 
     def claim(self, now: float, want: int) -> Claim:
         """What to tell the shared budget."""
+        # Whoever shares a quota has imported it; alone, nobody needs it.
+        from fusebill_async.policy.shared import Claim  # noqa: PLC0415
+
         self._look(now)
         minute, day = self._minute, self._day
         told = self._day_told

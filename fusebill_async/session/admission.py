@@ -16,15 +16,17 @@ from datetime import datetime
 from itertools import count
 from logging import getLogger
 from math import inf
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from fusebill_async.policy.clock import ServiceClock
 from fusebill_async.policy.priority import Priority
 from fusebill_async.policy.quota import Quota, QuotaView
-from fusebill_async.policy.shared import SharedQuota
 from fusebill_async.session.effects import Effects
 from fusebill_async.settings import QuotaPolicy
 from fusebill_async.wire.quota_headers import moment, read, retry_after
+
+if TYPE_CHECKING:
+    from fusebill_async.policy.shared import SharedQuota
 
 __all__ = [
     "Admission",
@@ -33,7 +35,6 @@ __all__ = [
     "Permit",
     "QueueTimeout",
     "QuotaExhausted",
-    "SharedQuota",
 ]
 
 _logger = getLogger("fusebill_async.quota")

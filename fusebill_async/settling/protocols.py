@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
-from fusebill_async.session.admission import SharedQuota
+from fusebill_async.policy.shared import SharedQuota
 from fusebill_async.settings import QuotaPolicy
 from fusebill_async.settling.intent import Intent
 

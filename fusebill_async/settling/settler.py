@@ -9,7 +9,7 @@ import time
 import uuid
 import warnings
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fusebill_async.errors import (
     ClientStateError,
@@ -29,12 +29,14 @@ from fusebill_async.session.manager import SessionManager
 from fusebill_async.settings import SettlingPolicy, Timeouts
 from fusebill_async.settling.inquiry import Inquiry, Settled
 from fusebill_async.settling.intent import Before, Intent, UnresolvedWrite
-from fusebill_async.settling.protocols import Store
 from fusebill_async.settling.resolution import Resolution, resolution_of
 from fusebill_async.settling.response import Response, response_of
 from fusebill_async.settling.searching import reference_lock
 from fusebill_async.settling.seen import LastSeen
 from fusebill_async.settling.write import Write, listed
+
+if TYPE_CHECKING:
+    from fusebill_async.settling.protocols import Store
 
 logger = logging.getLogger("fusebill_async")
 

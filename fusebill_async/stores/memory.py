@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from typing import TYPE_CHECKING
 
-from fusebill_async.session.admission import SharedQuota
 from fusebill_async.settings import QuotaPolicy
 from fusebill_async.settling.intent import Intent
+
+if TYPE_CHECKING:
+    from fusebill_async.policy.shared import SharedQuota
 
 
 class MemoryLedger:
