@@ -17,6 +17,7 @@ LATER = [
     "cli",
     "models.invoice",
     "models.overview",
+    "policy.shared",
     "resources.creating",
     "resources.geotab",
     "resources.hubspot",
@@ -33,10 +34,10 @@ LATER = [
 ]
 """What is imported with its first use."""
 
-MODULES = 70
-"""Of the package, at most: 67, and a few to come. Each costs a tenth of a millisecond and its classes."""
-GENERATED = 430
-"""Lines that attrs generates and compiles for our classes, at most: 393, and a tenth."""
+MODULES = 68
+"""Of the package, at most: 65, and a few to come. Each costs a tenth of a millisecond and its classes."""
+GENERATED = 395
+"""Lines that attrs generates and compiles for our classes, at most: 358, and a tenth."""
 
 
 def run(script: str) -> Any:
