@@ -2,10 +2,18 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 
 import pytest
 
-from fusebill_async import PoolSettings, PreviewChangedStateError
+from fusebill_async import (
+    FusebillClient,
+    InvalidResponseError,
+    PoolSettings,
+    PreviewChangedStateError,
+    RetryPolicy,
+    Timeouts,
+)
 from fusebill_async.testing import Fault, FusebillSimulator
 from tests.outcomes.outcome_cases import VERBS, WRITES, make_client
 
@@ -70,3 +78,21 @@ async def test_a_preview_that_shows_another_state_is_loud(caplog):
             with pytest.raises(PreviewChangedStateError, match="may have acted"):
                 await VERBS["preview"].call(client.with_response, 1)
     assert any(record.levelno == logging.ERROR and "Active" in record.getMessage() for record in caplog.records)
+
+
+async def test_an_answer_without_an_end_is_not_read_to_its_end():
+    async def pour(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
+        with suppress(ConnectionError):
+            while not writer.is_closing():
+                writer.write(b"10000\r\n" + b" " * 0x10000 + b"\r\n")
+                await writer.drain()
+
+    server = await asyncio.start_server(pour, "127.0.0.1", 0)
+    async with server:
+        base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+        once, patient = RetryPolicy(max_attempts=1), Timeouts(read=5.0, total=5.0)
+        async with FusebillClient("key", base_url=base_url, retry=once, timeouts=patient) as client:
+            with pytest.raises(InvalidResponseError, match="larger than"):
+                await client.customers.get(1)

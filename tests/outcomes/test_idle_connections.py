@@ -101,6 +101,31 @@ async def test_neither_to_the_next_read(fusebill, spoken):
     assert (response.value.id, len(response.attempts)) == (1000, 1)
 
 
+@pytest.mark.parametrize("name", ["hold", "activate", "update"])
+async def test_nor_what_the_event_loop_has_read_since(fusebill, name):
+    verb = VERBS[name]
+    fusebill.add_customer(id=1, status=verb.status)
+    async with on_a_kept_connection(fusebill) as (client, relay):
+        relay.speak(SECOND_ANSWER)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        response = await verb.call(client.with_response, 1)
+    assert (response.confirmed_by, len(response.attempts)) == ("response", 1)
+    assert fusebill.effects(verb.title, 1) == fusebill.received(verb.title, 1) == 1
+
+
+async def test_a_write_may_have_a_connection_of_its_own(fusebill):
+    fusebill.add_customer(id=1, status="Active")
+    async with on_a_kept_connection(fusebill, pool=PoolSettings(fresh_connection_per_write=True)) as (client, relay):
+        await client.customers.hold(1)
+        await client.hubspot.unlatch(1)
+        await client.customers.get(1)
+    assert relay.connections == 3
+    read, hold, unlatch, again = [request.connection for request in fusebill.requests]
+    assert len({read, hold, unlatch}) == 3
+    assert again == read
+
+
 async def test_every_kept_connection_may_be_such_a_one(fusebill):
     fusebill.add_customer(id=1, status="Active")
     async with on_a_kept_connection(fusebill, pool=PoolSettings(connections=4)) as (client, relay):
