@@ -4,15 +4,18 @@ import pytest
 
 from fusebill_async import (
     BadRequestError,
+    FusebillError,
+    Hooks,
     NotAppliedError,
     Outcome,
     OutcomeUnknownError,
+    PoolSettings,
     RetryPolicy,
     SettlingPolicy,
     Timeouts,
 )
 from fusebill_async.testing import Fault
-from tests.outcomes.outcome_cases import make_client
+from tests.outcomes.outcome_cases import VERBS, make_client
 
 
 def settling(**options):
@@ -86,3 +89,28 @@ async def test_a_refusal_after_a_lost_attempt_is_not_believed_as_long_as_nobody_
         fusebill.clear_faults()
         assert (await client.resolve(write)).outcome is Outcome.APPLIED
     assert fusebill.effects(name, 1) == 1
+
+
+class NobodyListens(Hooks):
+    """Takes the service away as soon as the first attempt has been settled."""
+
+    def __init__(self, fusebill):
+        self._fusebill = fusebill
+
+    def settling_ended(self, operation, customer_id, outcome):
+        self._fusebill.inject(Fault.refuse())
+
+
+@pytest.mark.parametrize("name", ["hold", "unlatch", "update"])
+async def test_what_was_sent_once_is_not_told_as_never_sent(fusebill, name):
+    """The second attempt found nobody; the first one did not happen, and that rests on reading."""
+    verb = VERBS[name]
+    fusebill.add_customer(id=1, status=verb.status)
+    fusebill.inject(Fault.reset_before_effect(operation=verb.title))
+    pool, hooks = PoolSettings(fresh_connection_per_write=True), [NobodyListens(fusebill)]
+    async with make_client(fusebill, settling=settling(), pool=pool, hooks=hooks) as client:
+        with pytest.raises(FusebillError) as raised:
+            await verb.call(client.with_response, 1)
+        fusebill.clear_faults()
+    assert raised.value.outcome is Outcome.NOT_APPLIED
+    assert (fusebill.received(verb.title, 1), fusebill.effects(verb.title, 1)) == (1, 0)

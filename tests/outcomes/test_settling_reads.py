@@ -5,11 +5,13 @@
 import asyncio
 import json
 import time
+import warnings
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from fusebill_async import Hooks, NotAppliedError, Outcome, OutcomeUnknownError, SettlingPolicy
+from fusebill_async import Hooks, NotAppliedError, Outcome, OutcomeUnknownError, PoolSettings, SettlingPolicy
+from fusebill_async.policy.priority import Priority
 from fusebill_async.session.effects import Effects
 from fusebill_async.testing import Fault, FusebillSimulator
 from tests.outcomes.outcome_cases import make_client
@@ -79,6 +81,16 @@ async def test_an_outage_that_comes_after_good_days_is_probed_by_one_read_at_a_t
     assert [fusebill.effects("hold", number) for number in range(1, 12)] == [1] * 11
 
 
+class Listening(Hooks):
+    """Counts how often settling has begun."""
+
+    def __init__(self):
+        self.settlings = 0
+
+    def settling_started(self, operation, customer_id):
+        self.settlings += 1
+
+
 class Later(Hooks):
     """Moves the clocks of both sides ahead when a write has been settled; an effect comes in between."""
 
@@ -113,3 +125,36 @@ async def test_an_effect_of_the_first_attempt_that_came_before_the_second_is_our
             response = await client.with_response.customers.hold(1)
         assert fusebill.received("hold", 1) == 2
     assert (response.confirmed_by, response.attribution) == ("read", "ours")
+
+
+async def test_it_goes_before_every_call_that_waits(fusebill):
+    fusebill.add_customer(id=1, status="Active")
+    fusebill.add_customer(id=2)
+    fusebill.inject(Fault.reset_after_effect(operation="hold"))
+    async with make_client(fusebill, settling=settling(), pool=PoolSettings(connections=1)) as client:
+        hold = asyncio.ensure_future(client.customers.hold(1))
+        while not fusebill.received("hold", 1):
+            await asyncio.sleep(0)
+        with fusebill.hold_open("get"):
+            others = [asyncio.ensure_future(client.customers.get(2)) for _ in range(8)]
+            while client.quota.waiting[Priority.SETTLING] == 0 and fusebill.received("get", 1) == 0:
+                await asyncio.sleep(0)
+        await asyncio.gather(hold, *others)
+    # At most the one that had the place already came before it.
+    read = [request.path.rsplit("/", 1)[-1] for request in fusebill.requests if request.method == "GET"]
+    assert read.index("1") <= 1
+    assert len(read) == 9
+
+
+async def test_closing_lets_it_through(fusebill):
+    fusebill.add_customer(id=1, status="Draft")
+    fusebill.inject(Fault.reset_after_effect(operation="activate"))
+    listening = Listening()
+    client = make_client(fusebill, settling=settling(first_read=0.02), hooks=[listening])
+    activate = asyncio.ensure_future(client.customers.activate(1, True, True, False))
+    while not listening.settlings:
+        await asyncio.sleep(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        await client.aclose()
+    assert (await activate).customer.status == "Active"
