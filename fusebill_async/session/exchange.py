@@ -51,6 +51,8 @@ class Exchange:
     oversized: bool = False
     _observing: bool = False
     _transport: asyncio.BaseTransport | None = None
+    # Kept for what `Kept.latest` says: aiohttp makes much of its objects for it.
+    _handler: ClientHandlerType | None = None
 
     def __init__(self, call: Call, permit: Permit, line: Line) -> None:
         self._call = call
@@ -65,6 +67,7 @@ class Exchange:
         """As a client middleware: watch the request, and keep aiohttp from sending it a second time."""
         assert isinstance(request, ObservedRequest)
         self._observing = True
+        self._handler = handler
         request.observer = self
         answered = handler(request)
         # A POST is never sent again by itself, and a coroutine less is felt.
@@ -77,20 +80,20 @@ class Exchange:
     def handed_out(self, connection: Connection) -> None:
         """A connection is there, and the first byte is about to be written."""
         line = self._line
-        line.pool.check(connection)
+        line.pool.check(connection, self)
         self._transport = connection.transport
         self._sending()
         line.sweeper.watch(self, min(self.read_limit, self.until - self.silent_since))
 
     def _sending(self) -> None:
         """From here on the service may act."""
-        call = self._call
-        self.silent_since = call.sent_at = self._line.now()
+        call, line = self._call, self._line
+        now = self.silent_since = call.sent_at = line.now()
         if not call.first_sent_at:
-            call.first_sent_at = call.sent_at
+            call.first_sent_at = now
         self.phase = Phase.SENT
         call.at_risk = True
-        self._line.admission.sent(self._permit)
+        line.admission.sent(self._permit)
 
     def expire(self, reason: str) -> None:
         """End it by dropping its connection: whoever waits for the answer wakes up with an error."""

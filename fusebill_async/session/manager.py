@@ -188,6 +188,8 @@ class SessionManager:
         call.at_risk = False
         if self._hooks:
             self._tell(call, exchange, number, "returned")
+        # The exchange may be kept for a while, its body need not be.
+        exchange.body = b""
         return Answer(value, status, exchange.headers, call.sent_at, exchange.received_at, number)
 
     async def _admit(self, call: Call) -> Permit:

@@ -34,7 +34,9 @@ class ObservedRequest(aiohttp.ClientRequest):
 
     observer: Observer | None = None
 
-    def send(self, conn: Connection) -> Coroutine[Any, Any, aiohttp.ClientResponse]:
+    def send(  # pyright: ignore[reportIncompatibleMethodOverride]  # the same to who awaits it, a coroutine less
+        self, conn: Connection
+    ) -> Coroutine[Any, Any, aiohttp.ClientResponse]:
         """Write the request, once the result is awaited."""
         if self.observer is not None:
             self.observer.handed_out(conn)

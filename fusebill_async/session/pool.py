@@ -20,12 +20,20 @@ from fusebill_async.wire.request import Request
 
 
 class Kept:
-    """What is remembered of a connection."""
+    """What is remembered of a connection.
 
-    __slots__ = ("_poll", "epoch")
+    Attributes:
+        epoch: see `Pool`.
+        latest: the exchange that has it, or had it last. What an exchange leaves behind goes when the next one has
+            come: many calls at once then make and drop their objects in turn. All would be made after all were
+            dropped otherwise, and CPython's cycle collector, which counts the objects made, would run for nothing.
+    """
 
-    def __init__(self, epoch: int, connection: Connection) -> None:
+    __slots__ = ("_poll", "epoch", "latest")
+
+    def __init__(self, epoch: int, connection: Connection, exchange: object) -> None:
         self.epoch = epoch
+        self.latest = exchange
         self._poll: select.poll | None = None
         transport = connection.transport
         socket = transport.get_extra_info("socket") if transport is not None else None
@@ -88,9 +96,10 @@ class Pool:
 
     def url(self, request: Request) -> URL:
         """The address of a request, without parsing or quoting it anew."""
-        path, _, query = request.target.partition("?")
-        if not query:
-            return self._base.with_path(self._path + path, encoded=True)
+        target = request.target
+        if "?" not in target:
+            return self._base.with_path(self._path + target, encoded=True)
+        path, _, query = target.partition("?")
         return URL.build(
             scheme=self._base.scheme,
             authority=self._base.raw_authority,
@@ -113,7 +122,7 @@ class Pool:
             middlewares=(observer,),
         )
 
-    def check(self, connection: Connection) -> None:
+    def check(self, connection: Connection, exchange: object) -> None:
         """Refuse a kept connection on which something is wrong, before a byte is written to it.
 
         aiohttp looks at a connection when it comes back to the pool, not when it leaves it, and would take an
@@ -127,11 +136,13 @@ class Pool:
             raise StaleConnectionError("something waited on the connection before it was asked")
         kept = self._kept.get(protocol)
         if kept is None:
-            self._kept[protocol] = Kept(self.epoch, connection)
-        elif kept.epoch != self.epoch:
+            self._kept[protocol] = Kept(self.epoch, connection, exchange)
+            return
+        if kept.epoch != self.epoch:
             raise StaleConnectionError("the connection was made before an answer to another question came")
-        elif kept.something_waits():
+        if kept.something_waits():
             raise StaleConnectionError("the service closed the idle connection, or spoke unasked")
+        kept.latest = exchange
 
     def renew(self) -> None:
         """Give up every connection made so far; those in use end their exchange first."""
@@ -139,6 +150,7 @@ class Pool:
 
     async def aclose(self) -> None:
         """Close what is ours."""
+        self._kept.clear()
         await self._session.close()
         if self._write_session is not self._session:
             await self._write_session.close()
