@@ -96,3 +96,15 @@ async def test_an_answer_without_an_end_is_not_read_to_its_end():
         async with FusebillClient("key", base_url=base_url, retry=once, timeouts=patient) as client:
             with pytest.raises(InvalidResponseError, match="larger than"):
                 await client.customers.get(1)
+
+
+@pytest.mark.parametrize("status", [300, 302, 304, 307, 399])
+async def test_what_comes_with_a_redirect_is_no_answer(fusebill, status):
+    fusebill.add_customer(id=1, status="Hold")
+    held = fusebill.customer_bytes(1)
+    fusebill.add_customer(id=1, status="Active")
+    fusebill.inject(Fault.status(status, body=held, operation="hold", headers={"Location": "/v1/customers/1"}))
+    async with make_client(fusebill) as client:
+        response = await client.with_response.customers.hold(1)
+    assert (response.confirmed_by, len(response.attempts)) == ("response", 2)
+    assert (fusebill.effects("hold", 1), fusebill.received("hold", 1)) == (1, 2)

@@ -22,6 +22,7 @@ from fusebill_async import (
 from fusebill_async.stores import SQLiteStore
 from fusebill_async.testing import Fault
 from tests.outcomes.outcome_cases import VERBS, make_client
+from tests.outcomes.patience import WAIT, Patience
 
 LATE = 0.02
 
@@ -140,12 +141,12 @@ async def test_abort_leaves_it_unknown(fusebill, name, doubt):
 @doubts
 @names
 async def test_a_caller_who_waits_no_longer_is_told_that_it_is_unknown(fusebill, name, doubt):
-    listening = Listening()
-    # The first settling ends within the wait.
-    wait = 0.01 if doubt.settling == 1 else 0.2
-    async with make_client(fusebill, settling=settling(wait=wait), hooks=[listening]) as client:
+    listening, patience = Listening(), Patience()
+    options = {"settling": settling(wait=WAIT), "effects": patience.effects}
+    async with make_client(fusebill, **options, hooks=[listening]) as client:
         task = await begin(fusebill, client, name, doubt, listening)
         with fusebill.hold_open("get"):
+            await patience.is_over()
             with pytest.raises(OutcomeUnknownError) as raised:
                 await task
             [write] = client.unresolved()

@@ -3,13 +3,26 @@
 # ruff: noqa: ASYNC110  # what the service saw is looked at, not awaited
 
 import asyncio
+from pathlib import Path
 
+import aiohttp
 import pytest
 
-from fusebill_async import FusebillError, Outcome, Phase, PoolSettings, QuotaPolicy, RetryPolicy, Timeouts
+from fusebill_async import (
+    FusebillClient,
+    FusebillError,
+    Outcome,
+    Phase,
+    PoolSettings,
+    QuotaPolicy,
+    RetryPolicy,
+    SettlingPolicy,
+    Timeouts,
+)
 from fusebill_async.testing import Fault
 from tests.outcomes.outcome_cases import WRITES, make_client
 
+SAMPLE = Path(__file__).parent.parent / "samples" / "customer_hold_200.json"
 QUICK = Timeouts(connect=0.05, read=0.3, total=1.0, queue=0.05)
 
 
@@ -121,3 +134,16 @@ async def test_a_byte_at_the_server_is_never_told_as_not_sent(fusebill, verb):
             if outcome is Outcome.NOT_SENT:
                 assert fusebill.bytes_received == before, phases
             assert fusebill.effects(verb.title, number) == (outcome is Outcome.APPLIED)
+
+
+@pytest.mark.parametrize("error", [aiohttp.ClientConnectionError(), ConnectionRefusedError(), TimeoutError()], ids=repr)
+async def test_a_stand_in_for_aiohttp_that_fails_proves_nothing(mocked, error):
+    """It shows nobody a connection, so whether anything was sent is not known, whatever the error is called."""
+    base_url = "https://secure.fusebill.com/v1"
+    mocked.post(f"{base_url}/CustomerHold/12000750", exception=error)
+    mocked.get(f"{base_url}/customers/12000750", body=SAMPLE.read_bytes(), repeat=True)
+    settling = SettlingPolicy(first_read=0.001, quiet_period=0.01)
+    async with FusebillClient("key", base_url=base_url, settling=settling) as client:
+        response = await client.with_response.customers.hold(12000750)
+    assert response.confirmed_by == "read"
+    assert sum(len(calls) for (method, _), calls in mocked.requests.items() if method == "POST") == 1

@@ -10,6 +10,7 @@ from fusebill_async import (
     Outcome,
     OutcomeUnknownError,
     PoolSettings,
+    RateLimitError,
     RetryPolicy,
     SettlingPolicy,
     Timeouts,
@@ -114,3 +115,17 @@ async def test_what_was_sent_once_is_not_told_as_never_sent(fusebill, name):
         fusebill.clear_faults()
     assert raised.value.outcome is Outcome.NOT_APPLIED
     assert (fusebill.received(verb.title, 1), fusebill.effects(verb.title, 1)) == (1, 0)
+
+
+async def test_a_refusal_for_the_quota_is_no_answer_to_what_became_of_the_first_attempt(fusebill):
+    """It could not wait for the next window; what is known of the first attempt is known from reading."""
+    fusebill.add_customer(id=1, status="Active")
+    fusebill.inject(
+        Fault.reset_before_effect(operation="hold"),
+        Fault.status(429, operation="hold", retry_after=30, quota_headers="without"),
+    )
+    async with make_client(fusebill, settling=settling(), timeouts=Timeouts(queue=0.05)) as client:
+        with pytest.raises(RateLimitError) as raised:
+            await client.customers.hold(1)
+    assert raised.value.outcome is Outcome.NOT_APPLIED
+    assert fusebill.received("hold", 1) == fusebill.received("get", 1) == 2

@@ -3,47 +3,13 @@
 # ruff: noqa: ASYNC110  # what the service saw is looked at, not awaited
 
 import asyncio
-import time
 
 import pytest
 
 from fusebill_async import ClientStateError, Outcome, OutcomeUnknownError, SettlingPolicy, Timeouts
-from fusebill_async.session.effects import Effects
 from fusebill_async.testing import Fault
 from tests.outcomes.outcome_cases import make_client
-
-WAIT = 4321.0
-WINDOW = 30.0
-
-
-class Patience:
-    """The effects of a client, but a test says when a caller has waited for long enough, and when the window turns."""
-
-    def __init__(self):
-        self._over = asyncio.Event()
-        self._turned = asyncio.Event()
-        self._ahead = 0.0
-        self.effects = Effects(now=self._now, sleep=self._sleep, random=lambda: 0.0)
-
-    def _now(self):
-        return time.monotonic() + self._ahead
-
-    async def _sleep(self, seconds):
-        if seconds == WAIT:
-            await self._over.wait()
-        elif seconds > 0.5 * WINDOW:
-            await self._turned.wait()
-        else:
-            await asyncio.sleep(seconds)
-
-    async def is_over(self):
-        self._over.set()
-        for _ in range(10):
-            await asyncio.sleep(0)
-
-    def window_turns(self):
-        self._ahead += WINDOW
-        self._turned.set()
+from tests.outcomes.patience import WAIT, WINDOW, Patience
 
 
 def make_patient(fusebill, patience):

@@ -1,0 +1,123 @@
+"""The table of what may be sent again, the pauses between attempts, and the budget that holds them down."""
+
+import asyncio
+
+import pytest
+
+from fusebill_async import FusebillError, Phase, RetryPolicy, Timeouts
+from fusebill_async.operations import Safety
+from fusebill_async.policy.retry import RetryBudget, Ruling, backoff, rule
+from fusebill_async.session.effects import Effects
+from fusebill_async.testing import Fault
+from tests.outcomes.outcome_cases import make_client
+
+WRITES = [safety for safety in Safety if safety is not Safety.READ]
+EVERYTHING = [None, *range(100, 600)]
+REFUSED = {400, 401, 403, 404, 409, 422}
+
+
+@pytest.mark.parametrize("safety", Safety)
+@pytest.mark.parametrize("phase", [phase for phase in Phase if phase.nothing_sent])
+def test_what_was_never_sent_is_sent_again(safety, phase):
+    assert rule(safety, phase=phase, status=None, readable=False) is Ruling.SEND_AGAIN
+
+
+@pytest.mark.parametrize("safety", Safety)
+@pytest.mark.parametrize("phase", [phase for phase in Phase if not phase.nothing_sent and phase is not Phase.ANSWERED])
+@pytest.mark.parametrize("readable", [False, True])
+def test_a_status_without_the_whole_answer_says_nothing(safety, phase, readable):
+    wanted = Ruling.SEND_AGAIN if safety is Safety.READ else Ruling.SETTLE
+    assert {rule(safety, phase=phase, status=status, readable=readable) for status in EVERYTHING} == {wanted}
+
+
+@pytest.mark.parametrize("safety", Safety)
+@pytest.mark.parametrize("readable", [False, True])
+def test_a_whole_answer_is_ruled_by_its_status(safety, readable):
+    wanted = dict.fromkeys(EVERYTHING, Ruling.SEND_AGAIN if safety is Safety.READ else Ruling.SETTLE)
+    wanted |= dict.fromkeys(REFUSED, Ruling.REJECTED) | {429: Ruling.WAIT_FOR_WINDOW}
+    if readable:
+        wanted |= dict.fromkeys(range(200, 300), Ruling.ACCEPT)
+    ruled = {status: rule(safety, phase=Phase.ANSWERED, status=status, readable=readable) for status in EVERYTHING}
+    assert ruled == wanted
+
+
+def test_pauses_grow_up_to_a_limit_and_are_drawn_from_nothing_to_that():
+    policy = RetryPolicy(backoff=0.5, backoff_limit=3.0)
+    assert [backoff(policy, attempt, 1.0) for attempt in (1, 2, 3, 4, 50)] == [0.5, 1.0, 2.0, 3.0, 3.0]
+    assert [backoff(policy, attempt, 0.0) for attempt in (1, 2, 50)] == [0.0, 0.0, 0.0]
+    assert backoff(policy, 3, 0.25) == 0.5
+
+
+def taken(budget, now, times=1000):
+    return sum(budget.take(now) for _ in range(times))
+
+
+@pytest.mark.parametrize(
+    ("calls", "minimum", "allowed"), [(0, 10, 10), (50, 10, 10), (500, 10, 50), (0, 0, 0), (9, 0, 0)]
+)
+def test_a_tenth_of_the_calls_or_the_minimum(calls, minimum, allowed):
+    budget = RetryBudget(RetryPolicy(budget_ratio=0.1, budget_minimum=minimum, budget_window=60.0))
+    for _ in range(calls):
+        budget.call_started(0.0)
+    assert taken(budget, 1.0) == allowed
+    assert taken(budget, 59.0) == 0
+
+
+def test_what_is_older_than_the_window_counts_no_more():
+    budget = RetryBudget(RetryPolicy(budget_ratio=0.1, budget_minimum=5, budget_window=60.0))
+    for _ in range(1000):
+        budget.call_started(0.0)
+    assert taken(budget, 1.0) == 100
+    # The calls are forgotten, and so are the attempts: the minimum is there again, and no more than that.
+    assert taken(budget, 70.0) == 5
+    assert taken(budget, 71.0) == 0
+    for second in range(100, 160):
+        budget.call_started(float(second))
+    assert taken(budget, 160.0) == 6
+
+
+async def attempts_of_a_read(fusebill, fault, **options):
+    fusebill.add_customer(id=1)
+    fusebill.inject(fault)
+    async with make_client(fusebill, **options) as client:
+        with pytest.raises(FusebillError) as raised:
+            await client.customers.get(1)
+    assert fusebill.received("get", 1) == len(raised.value.attempts)
+    return len(raised.value.attempts)
+
+
+async def test_the_pauses_count_towards_the_deadline(fusebill):
+    pauses = []
+
+    async def sleep(seconds):
+        pauses.append(seconds)
+        await asyncio.sleep(0)
+
+    attempts = await attempts_of_a_read(
+        fusebill,
+        Fault.status(503, operation="get", times=None),
+        retry=RetryPolicy(max_attempts=10, backoff=40.0, backoff_limit=40.0),
+        timeouts=Timeouts(total=100.0),
+        effects=Effects(sleep=sleep, random=lambda: 1.0),
+    )
+    assert (attempts, pauses) == (3, [40.0, 40.0])
+
+
+async def test_the_attempts_count_towards_the_deadline(fusebill):
+    attempts = await attempts_of_a_read(
+        fusebill,
+        Fault.hang_before_effect(operation="get", times=None),
+        retry=RetryPolicy(max_attempts=10, backoff=0.001),
+        timeouts=Timeouts(read=0.1, total=0.25),
+    )
+    assert attempts <= 3
+
+
+@pytest.mark.parametrize("left", [0, 1, 2])
+async def test_no_read_is_sent_again_without_a_budget(fusebill, left):
+    attempts = await attempts_of_a_read(
+        fusebill,
+        Fault.status(503, operation="get", times=None),
+        retry=RetryPolicy(max_attempts=10, backoff=0.001, budget_ratio=0.0, budget_minimum=left),
+    )
+    assert attempts == 1 + left
