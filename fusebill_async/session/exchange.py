@@ -124,7 +124,8 @@ class Exchange:
             self.headers = response.headers
             self.silent_since = line.now()
             content = response.content
-            chunk = await content.readany()
+            # Most answers are there as a whole by now, and then nothing needs to be awaited.
+            chunk = content.read_nowait() if content.is_eof() else await content.readany()
             if content.at_eof() and len(chunk) <= line.cap:
                 self.body = chunk
                 self.phase = Phase.ANSWERED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 from collections.abc import Awaitable
+from http.cookies import BaseCookie
 from weakref import WeakKeyDictionary
 
 import aiohttp
@@ -45,6 +46,19 @@ class Kept:
     def something_waits(self) -> bool:
         """Whether something, an end of file included, waits in the kernel and the event loop has not seen it yet."""
         return self._poll is not None and bool(self._poll.poll(0))
+
+
+class _NoCookies(aiohttp.DummyCookieJar):
+    """Takes no cookies and has none: one empty bag for all requests."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._none = super().filter_cookies(URL())
+
+    def filter_cookies(self, request_url: URL) -> BaseCookie[str]:
+        """The cookies of a request."""
+        del request_url
+        return self._none
 
 
 class Pool:
@@ -90,7 +104,7 @@ class Pool:
             connector_owner=users_connector is None,
             headers=self._headers,
             request_class=ObservedRequest,
-            cookie_jar=aiohttp.DummyCookieJar(),
+            cookie_jar=_NoCookies(),
             timeout=aiohttp.ClientTimeout(total=None),
         )
 

@@ -15,7 +15,7 @@ from fusebill_async.wire.quota_headers import read_quota
 T = TypeVar("T")
 
 
-@attrs.define(kw_only=True, eq=False, repr=False)
+@attrs.define(eq=False, repr=False)
 class Response(Record, Generic[T]):
     """The outcome of a call that was applied.
 
@@ -28,12 +28,20 @@ class Response(Record, Generic[T]):
     """
 
     value: T
-    status: int
-    headers: Mapping[str, str] = attrs.field(repr=False)
+    _call: Call = attrs.field(repr=False, eq=False)
+    _answer: Answer = attrs.field(repr=False, eq=False)
     confirmed_by: ConfirmedBy = ConfirmedBy.RESPONSE
     attribution: Attribution = Attribution.OURS
-    _call: Call = attrs.field(repr=False, eq=False, alias="call")
-    _answer: Answer = attrs.field(repr=False, eq=False, alias="answer")
+
+    @property
+    def status(self) -> int:
+        """See above."""
+        return self._answer.status
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """See above."""
+        return self._answer.headers
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
@@ -56,12 +64,4 @@ def response_of(
     attribution: Attribution = Attribution.OURS,
 ) -> Response[Any]:
     """The response that a good answer is."""
-    return Response(
-        value=answer.value,
-        status=answer.status,
-        headers=answer.headers,
-        confirmed_by=confirmed_by,
-        attribution=attribution,
-        call=call,
-        answer=answer,
-    )
+    return Response(answer.value, call, answer, confirmed_by, attribution)
