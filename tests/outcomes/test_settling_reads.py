@@ -158,3 +158,17 @@ async def test_closing_lets_it_through(fusebill):
         warnings.simplefilter("error")
         await client.aclose()
     assert (await activate).customer.status == "Active"
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault.reset_before_effect(operation="hold"), Fault.empty(operation="hold")], ids=repr
+)
+async def test_what_was_so_when_it_was_last_seen_is_not_taken_for_ours(fusebill, fault):
+    """It was put on hold within the second before the send, so the times cannot tell; what was seen before can."""
+    fusebill.add_customer(id=1, status="Active")
+    fusebill.change(1, status="Hold")
+    fusebill.inject(fault)
+    async with make_client(fusebill, settling=settling()) as client:
+        await client.customers.get(1)
+        response = await client.with_response.customers.hold(1)
+    assert (response.confirmed_by, response.attribution) == ("read", "already")
