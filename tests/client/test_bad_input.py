@@ -119,7 +119,19 @@ async def test_required_options(client: FusebillClient):
 
 
 @pytest.mark.parametrize(
-    "key", ["", " space before", "line\nbreak", "carriage\rreturn", "caf\u00e9", None, 5, "Basic MDp"]
+    "key",
+    [
+        "",
+        " space before",
+        "space behind ",
+        "line\nbreak",
+        "line break behind\n",
+        "carriage\rreturn",
+        "caf\u00e9",
+        None,
+        5,
+        "Basic MDp",
+    ],
 )
 def test_keys(key):
     with pytest.raises(ConfigurationError) as caught:
@@ -142,6 +154,10 @@ def test_keys(key):
         "https://user:word@secure.fusebill.com/v1",
         "https://secure.fusebill.com:x/v1",
         "https://secure.fusebill.com/v1?x=1",
+        "https://secure.fusebill.com/v1#part",
+        "https://:word@secure.fusebill.com/v1",
+        "https://secure.fusebill.com:0/v1",
+        "https:///v1",
         None,
     ],
 )
