@@ -1,6 +1,7 @@
 """The answer belongs to the question."""
 
 import asyncio
+import json
 import logging
 from contextlib import suppress
 
@@ -108,3 +109,15 @@ async def test_what_comes_with_a_redirect_is_no_answer(fusebill, status):
         response = await client.with_response.customers.hold(1)
     assert (response.confirmed_by, len(response.attempts)) == ("response", 2)
     assert (fusebill.effects("hold", 1), fusebill.received("hold", 1)) == (1, 2)
+
+
+async def test_a_good_answer_that_leaves_out_what_was_changed_is_believed(fusebill):
+    fusebill.add_customer(id=1)
+    shown = {key: value for key, value in fusebill.customer(1).items() if not key.startswith("hubSpot")}
+    body = json.dumps(shown, default=str)
+    fusebill.inject(Fault.status(200, body=body, operation="hubspot.unlatch", effect="before"))
+    async with make_client(fusebill) as client:
+        response = await client.with_response.hubspot.unlatch(1)
+    assert response.confirmed_by == "response"
+    assert fusebill.effects("hubspot.unlatch", 1) == fusebill.received("hubspot.unlatch", 1) == 1
+    assert fusebill.received("get", 1) == 0

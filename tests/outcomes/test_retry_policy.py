@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from fusebill_async import FusebillError, Phase, RetryPolicy, Timeouts
+from fusebill_async import FusebillError, Phase, RequestTimeoutError, RetryPolicy, Timeouts
 from fusebill_async.operations import Safety
 from fusebill_async.policy.retry import RetryBudget, Ruling, backoff, rule
 from fusebill_async.session.effects import Effects
@@ -121,3 +121,12 @@ async def test_no_read_is_sent_again_without_a_budget(fusebill, left):
         retry=RetryPolicy(max_attempts=10, backoff=0.001, budget_ratio=0.0, budget_minimum=left),
     )
     assert attempts == 1 + left
+
+
+async def test_an_answer_that_comes_in_drops_ends_at_the_deadline(fusebill):
+    """It is never silent for long, so nothing but the deadline ends it."""
+    fusebill.add_customer(id=1)
+    fusebill.inject(Fault.slow_body(seconds=0.05, chunk=64, operation="get"))
+    async with make_client(fusebill, timeouts=Timeouts(read=5.0, total=0.2)) as client:
+        with pytest.raises(RequestTimeoutError, match="deadline of the call"):
+            await client.customers.get(1)

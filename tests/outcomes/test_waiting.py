@@ -6,18 +6,21 @@ import asyncio
 
 import pytest
 
-from fusebill_async import ClientStateError, Outcome, OutcomeUnknownError, SettlingPolicy, Timeouts
+from fusebill_async import ClientStateError, NotAppliedError, Outcome, OutcomeUnknownError, SettlingPolicy, Timeouts
+from fusebill_async.stores import SQLiteStore
+from fusebill_async.stores.sqlite import SQLiteLedger
 from fusebill_async.testing import Fault
 from tests.outcomes.outcome_cases import make_client
 from tests.outcomes.patience import WAIT, WINDOW, Patience
 
 
-def make_patient(fusebill, patience):
+def make_patient(fusebill, patience, **options):
     return make_client(
         fusebill,
         effects=patience.effects,
         settling=SettlingPolicy(first_read=0.005, quiet_period=0.02, retry_delay=0.01, wait=WAIT, close_wait=5.0),
         timeouts=Timeouts(queue=None),
+        **options,
     )
 
 
@@ -91,3 +94,25 @@ async def test_closing_drops_it_and_tells_that_it_did_not_happen(fusebill, over)
         await task
     assert raised.value.outcome is Outcome.NOT_APPLIED
     assert (fusebill.effects("hold", 1), fusebill.received("hold", 1)) == (0, 2)
+
+
+async def test_a_caller_is_told_the_outcome_while_the_store_still_writes_it_down(fusebill, tmp_path, monkeypatch):
+    patience, writing, written = Patience(), asyncio.Event(), asyncio.Event()
+    close = SQLiteLedger.close
+
+    async def slowly(ledger, intent):
+        writing.set()
+        await written.wait()
+        await close(ledger, intent)
+
+    monkeypatch.setattr(SQLiteLedger, "close", slowly)
+    fusebill.add_customer(id=1, status="Draft")
+    fusebill.inject(Fault.reset_before_effect(operation="activate"))
+    async with make_patient(fusebill, patience, store=SQLiteStore(tmp_path / "store.sqlite")) as client:
+        task = asyncio.ensure_future(client.customers.activate(1, True, True, False))
+        await writing.wait()
+        await patience.is_over()
+        written.set()
+        with pytest.raises(NotAppliedError):
+            await task
+    assert fusebill.received("activate", 1) == 1
