@@ -52,7 +52,12 @@ class Handle:
 
         A customer instead of an id is a read from before: it tells whose work an effect is if an answer is lost.
         """
-        customer_id, before = identify(customer)
+        before: bytes | None = None
+        if isinstance(customer, Customer):
+            customer_id, before = identify(customer)
+        else:
+            # `build_request` checks it.
+            customer_id = customer
         if operation.answer != "customer":
             get_ready(operation.answer)
         request = build_request(operation, customer_id, **arguments)
