@@ -141,6 +141,8 @@ def _judge_applied(
 
 def _judge_unknown(planned: Planned, seen: Seen) -> Iterator[Finding]:
     if planned.blind:
+        if seen.reads_failed < seen.reads:
+            yield Finding("unknown, though a read was answered")
         return
     if planned.other is not None:
         yield Finding("unknown, since somebody else changed the customer", apart=True)

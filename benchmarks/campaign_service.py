@@ -51,7 +51,7 @@ class Seen:
         effects: (when, whether it was this client's) for each effect of its operation.
         foreign: effects of other operations by somebody else.
         latest: seconds between the request and the latest of its late effects.
-        reads: how many reads of the customer came, and how many of them went wrong.
+        reads: how many reads of the customer came after the write, before the peace, and how many of them failed.
     """
 
     arrivals: list[float] = attrs.field(factory=list)
@@ -114,8 +114,10 @@ class Schedule(FaultScript):
                 turn.other = None
                 self._act(turn.planned.customer_id, other)
             if turn.title != operation:
-                seen.reads += 1
+                if self.peaceful or not seen.arrivals:
+                    return None
                 fault = self._read_fault(turn)
+                seen.reads += 1
                 seen.reads_failed += fault is not None
                 return fault
         if operation != turn.title:
@@ -128,8 +130,6 @@ class Schedule(FaultScript):
         return None if fault is None else self._count(fault)
 
     def _read_fault(self, turn: _Turn) -> Fault | None:
-        if self.peaceful or not turn.seen.arrivals:
-            return None
         if turn.planned.blind:
             return self._count(self._chance.choice(_BLINDNESS))
         fault = turn.read_faults.popleft() if turn.read_faults else None
