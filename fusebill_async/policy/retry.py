@@ -35,7 +35,7 @@ def rule(safety: Safety, *, phase: Phase, status: int | None, readable: bool) ->
         safety: of the operation.
         phase: how far the attempt came.
         status: of the answer, None if none came.
-        readable: whether the answer holds what the operation answers with.
+        readable: whether the answer holds what the operation answers with, or a refusal that is about it.
     """
     if phase.nothing_sent:
         return Ruling.SEND_AGAIN
@@ -44,7 +44,7 @@ def rule(safety: Safety, *, phase: Phase, status: int | None, readable: bool) ->
             return Ruling.ACCEPT
         if status == 429:
             return Ruling.WAIT_FOR_WINDOW
-        if status in REFUSALS:
+        if status in REFUSALS and readable:
             return Ruling.REJECTED
     return Ruling.SEND_AGAIN if safety is Safety.READ else Ruling.SETTLE
 

@@ -37,6 +37,7 @@ from fusebill_async.settings import PoolSettings, Timeouts
 from fusebill_async.wire.answer import (
     BODY_KEPT,
     UnrelatedAnswer,
+    check_refusal,
     explain_conflict,
     read_refusal,
     read_value,
@@ -181,6 +182,8 @@ class SessionManager:
             self.admission.answered(permit, status, exchange.headers, call.sent_at, exchange.received_at)
         number = len(call.past) + 1
         if exchange.phase is not Phase.ANSWERED or status is None or not 200 <= status < 300:
+            if status == 404 and call.customer_id is not None:
+                self._check_refusal(call, call.customer_id, exchange)
             return None
         value = self._read(call, exchange)
         if exchange.reason:
@@ -270,6 +273,14 @@ class SessionManager:
             self._check_preview(operation, call, exchange, value.customer.status)
         return value
 
+    def _check_refusal(self, call: Call, customer_id: int, exchange: Exchange) -> None:
+        """A refusal that names another customer answers another question; `exchange.reason` tells."""
+        try:
+            check_refusal(customer_id, exchange.body)
+        except UnrelatedAnswer as error:
+            exchange.reason = str(error)
+            self.give_up_connections(call, exchange.reason)
+
     def _check_preview(self, operation: Operation, call: Call, exchange: Exchange, status: str) -> None:
         if operation.allowed_from is not None and status not in operation.allowed_from:
             logger.error("%s was answered with status %s: it may have acted", call.about, status)
@@ -325,7 +336,8 @@ class SessionManager:
 
     def _failure(self, call: Call, exchange: Exchange) -> FusebillError:
         """The error of a call that ended without effect, or of a read that failed."""
-        if exchange.phase is Phase.ANSWERED and exchange.status is not None and exchange.status >= 400:
+        refused = exchange.phase is Phase.ANSWERED and exchange.status is not None and exchange.status >= 400
+        if refused and not exchange.reason:
             return self._refusal(call, exchange)
         facts = self._facts(call, exchange, "raised")
         tries = f"after {call.tries} attempts" if call.tries > 1 else "in one attempt"

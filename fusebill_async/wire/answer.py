@@ -35,6 +35,7 @@ BODY_KEPT = 65_536
 
 _MALFORMED_KEY = "authorization key is not in the correct format"
 _STATE_CONFLICT = r"service status is (\w+)"
+_NOT_FOUND = r"customer with id (\d{1,19}) not found"
 
 _BY_STATUS: dict[int, type[APIError]] = {
     400: BadRequestError,
@@ -78,6 +79,19 @@ def _check_about(shown: int, asked: int | None) -> None:
 
 class UnrelatedAnswer(UnreadableAnswer):
     """An answer to somebody else's question."""
+
+
+def check_refusal(customer_id: int, body: bytes) -> None:
+    """Look whom a refusal names, if it names somebody.
+
+    Raises:
+        UnrelatedAnswer: it says that another customer was not found.
+    """
+    told = decode_error(body)
+    for _, text in told.errors if told else ():
+        found = re.search(_NOT_FOUND, text, re.IGNORECASE)
+        if found and int(found[1]) != customer_id:
+            raise UnrelatedAnswer(f"the refusal is about customer {found[1]}, the question was about {customer_id}")
 
 
 def read_refusal(status: int, body: bytes, key: str) -> APIError:

@@ -10,6 +10,8 @@ import pytest
 from fusebill_async import (
     FusebillClient,
     InvalidResponseError,
+    NotAppliedError,
+    NotFoundError,
     PoolSettings,
     PreviewChangedStateError,
     RetryPolicy,
@@ -44,6 +46,46 @@ async def test_an_answer_about_another_customer_confirms_nothing(fusebill, verb,
     assert response.confirmed_by == "read"
     assert fusebill.effects(verb.title, 1) == 1
     assert any("about customer 2" in record.getMessage() for record in told)
+
+
+NOT_FOUND = '{"ErrorId":0,"HttpStatusCode":404,"Errors":[{"Key":"Api Error","Value":"Customer with id %d not found."}]}'
+
+
+@pytest.mark.parametrize("verb", WRITES, ids=str)
+@pytest.mark.parametrize("effect", ["before", "none"])
+async def test_a_refusal_about_another_customer_refuses_nothing(fusebill, verb, effect, caplog):
+    fusebill.add_customer(id=1, status=verb.status)
+    refusal = Fault.status(404, body=NOT_FOUND % 2, operation=verb.title, effect=effect)
+    fusebill.inject(refusal)
+    async with make_client(fusebill) as client:
+        with suppress(NotAppliedError):
+            response = await verb.call(client.with_response, 1)
+            assert response.confirmed_by == ("read" if effect == "before" else "response")
+    sent_again = effect == "none" and verb.kind != "money"
+    assert fusebill.received(verb.title, 1) == 1 + sent_again
+    assert fusebill.effects(verb.title, 1) == (1 if effect == "before" else sent_again)
+    assert "the refusal is about customer 2" in caplog.text
+
+
+async def test_a_refusal_about_another_customer_does_not_say_that_a_customer_is_gone(fusebill):
+    """Neither to a caller, nor to a read that settles."""
+    fusebill.add_customer(id=1, status="Active")
+    crossed = Fault.status(404, body=NOT_FOUND % 2, operation="get")
+    async with make_client(fusebill) as client:
+        fusebill.inject(crossed)
+        assert (await client.customers.get(1)).status == "Active"
+        fusebill.inject(Fault.reset_after_effect(operation="hold"), crossed)
+        assert (await client.with_response.customers.hold(1)).confirmed_by == "read"
+        fusebill.inject(crossed.scoped(times=None))
+        with pytest.raises(InvalidResponseError, match="404, the refusal is about customer 2"):
+            await client.customers.get(1)
+
+
+async def test_a_refusal_about_the_customer_is_one(fusebill):
+    async with make_client(fusebill) as client:
+        with pytest.raises(NotFoundError):
+            await client.customers.hold(1)
+    assert fusebill.received("hold", 1) == 1
 
 
 async def test_after_such_an_answer_no_kept_connection_is_used_any_more(fusebill):
