@@ -319,7 +319,8 @@ def plan_call(seed: int, number: int, mix: Mix) -> Planned:
         number=number,
         operation=operation,
         status=status,
-        read_first=draw() < mix.read_first or operation is REPLACE or (other is not None and other.moment == "earlier"),
+        read_first=operation is not CREATE
+        and (draw() < mix.read_first or operation is REPLACE or (other is not None and other.moment == "earlier")),
         resend=draw() < mix.resend,
         blind=blind,
         beyond=beyond,
