@@ -13,8 +13,6 @@ from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-import attrs
-
 from fusebill_async.errors import ClientStateError, ConfigurationError, OutcomeUnknownError
 from fusebill_async.policy.clock import ServiceClock
 from fusebill_async.policy.quota import QuotaView
@@ -168,17 +166,21 @@ class _Handle:
             on_cancel: "finish" lets a write under way go on when its caller is cancelled; "abort" drops its
                 connection and leaves its outcome unknown.
         """
-        options = self._handle.options
-        if retry is not None and retry != options.retry:
-            options = attrs.evolve(options, retry=retry, budget=RetryBudget(retry))
+        handle = self._handle
+        options = handle.options
+        budget = options.budget if retry is None or retry == options.retry else RetryBudget(retry)
         return ClientHandle(
-            attrs.evolve(
-                self._handle,
-                options=attrs.evolve(
-                    options,
+            Handle(
+                session=handle.session,
+                settler=handle.settler,
+                options=CallOptions(
                     timeouts=options.timeouts if timeouts is None else timeouts,
+                    retry=options.retry if retry is None else retry,
+                    budget=budget,
+                    priority=options.priority,
                     on_cancel=options.on_cancel if on_cancel is None else _checked_on_cancel(on_cancel),
                 ),
+                updates=handle.updates,
             )
         )
 

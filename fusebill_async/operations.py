@@ -31,36 +31,48 @@ class Safety(StrEnum):
     """Settle it by searching for what it would have made."""
 
 
-@attrs.frozen(eq=False, repr=False)
 class StatusIs:
     """The goal is met when the customer has one of these statuses."""
 
-    statuses: frozenset[Status]
+    __slots__ = ("statuses",)
+    __match_args__ = ("statuses",)
+
+    def __init__(self, statuses: frozenset[Status]) -> None:
+        self.statuses = statuses
 
 
-@attrs.frozen(eq=False, repr=False)
 class FieldsAreNull:
     """The goal is met when these keys are there and null. A key that is absent leaves it undecided."""
 
-    keys: tuple[str, ...]
+    __slots__ = ("keys",)
+    __match_args__ = ("keys",)
+
+    def __init__(self, keys: tuple[str, ...]) -> None:
+        self.keys = keys
 
 
-@attrs.frozen(eq=False, repr=False)
 class FieldsAre:
     """The goal is met when each key (on the left) holds the value that was sent under the key on the right.
 
     A key that the request left out is not looked at.
     """
 
-    keys: tuple[tuple[str, str], ...]
+    __slots__ = ("keys",)
+    __match_args__ = ("keys",)
+
+    def __init__(self, keys: tuple[tuple[str, str], ...]) -> None:
+        self.keys = keys
 
 
-@attrs.frozen(eq=False, repr=False)
 class FieldIs:
     """The goal is met when the key holds this value."""
 
-    key: str
-    value: str
+    __slots__ = ("key", "value")
+    __match_args__ = ("key", "value")
+
+    def __init__(self, key: str, value: str) -> None:
+        self.key = key
+        self.value = value
 
 
 class FieldsAsNamed:

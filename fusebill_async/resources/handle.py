@@ -6,8 +6,6 @@ from collections.abc import Awaitable, Callable, Coroutine
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
-import attrs
-
 from fusebill_async.converting.decoding import get_ready
 from fusebill_async.models import Customer
 from fusebill_async.operations import Operation
@@ -25,14 +23,18 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Handle:
     """The core of a client under the options of one handle."""
 
-    session: SessionManager
-    settler: Settler
-    options: CallOptions
-    updates: UpdatePolicy
+    __slots__ = ("options", "session", "settler", "updates")
+
+    def __init__(
+        self, *, session: SessionManager, settler: Settler, options: CallOptions, updates: UpdatePolicy
+    ) -> None:
+        self.session = session
+        self.settler = settler
+        self.options = options
+        self.updates = updates
 
     async def read(self, operation: Operation, customer_id: int | None, **arguments: Any) -> Response[Any]:
         """Carry out an operation that changes nothing."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
-import attrs
-
 from fusebill_async.operations import Operation
 from fusebill_async.outcome import Attempt, Phase
 from fusebill_async.policy.priority import Priority
@@ -18,15 +16,25 @@ from fusebill_async.wire.request import Request
 OnCancel: TypeAlias = Literal["finish", "abort"]
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
 class CallOptions:
     """What one handle of a client sets for its calls."""
 
-    timeouts: Timeouts
-    retry: RetryPolicy
-    budget: RetryBudget
-    priority: Priority = Priority.INTERACTIVE
-    on_cancel: OnCancel = "finish"
+    __slots__ = ("budget", "on_cancel", "priority", "retry", "timeouts")
+
+    def __init__(
+        self,
+        *,
+        timeouts: Timeouts,
+        retry: RetryPolicy,
+        budget: RetryBudget,
+        priority: Priority = Priority.INTERACTIVE,
+        on_cancel: OnCancel = "finish",
+    ) -> None:
+        self.timeouts = timeouts
+        self.retry = retry
+        self.budget = budget
+        self.priority = priority
+        self.on_cancel: OnCancel = on_cancel
 
 
 class Call:
@@ -74,16 +82,30 @@ class Call:
 Preparation: TypeAlias = Callable[[Call, Permit], Awaitable[None]]
 
 
-@attrs.define(eq=False, repr=False)
 class Answer:
     """A good answer: its value, and where it came from."""
 
-    value: Any
-    status: int
-    headers: Mapping[str, str]
-    sent_at: float
-    received_at: float
-    number: int
+    __slots__ = ("headers", "number", "received_at", "sent_at", "status", "value")
+
+    def __init__(
+        self,
+        value: Any,
+        status: int,
+        headers: Mapping[str, str],
+        sent_at: float,
+        received_at: float,
+        number: int,
+    ) -> None:
+        self.value = value
+        self.status = status
+        self.headers = headers
+        self.sent_at = sent_at
+        self.received_at = received_at
+        self.number = number
+
+    def with_value(self, value: Any) -> Answer:
+        """The same answer, read as something else."""
+        return Answer(value, self.status, self.headers, self.sent_at, self.received_at, self.number)
 
     def attempt(self) -> Attempt:
         """The record of the attempt that it ended."""

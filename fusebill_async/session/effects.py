@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Awaitable, Callable
+from random import random as draw
 
-import attrs
 
-
-@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Effects:
     """What the session takes from the world besides the network.
 
@@ -20,6 +17,15 @@ class Effects:
         random: draws a number from 0 up to 1.
     """
 
-    now: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    random: Callable[[], float] = random.random
+    __slots__ = ("now", "random", "sleep")
+
+    def __init__(
+        self,
+        *,
+        now: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        random: Callable[[], float] = draw,
+    ) -> None:
+        self.now = now
+        self.sleep = sleep
+        self.random = random

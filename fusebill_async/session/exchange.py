@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import aiohttp
-import attrs
 from aiohttp.client_middlewares import ClientHandlerType
 from aiohttp.connector import Connection
 
@@ -25,15 +24,19 @@ class _DroppedError(Exception):
     """Stands in for the two errors on which aiohttp would send a GET or a PUT again by itself."""
 
 
-@attrs.frozen(eq=False, repr=False)
 class Line:
     """What every exchange of a session uses. `cap` is in bytes of a body, after decompression."""
 
-    pool: Pool
-    admission: Admission
-    sweeper: DeadlineSweeper
-    now: Callable[[], float]
-    cap: int
+    __slots__ = ("admission", "cap", "now", "pool", "sweeper")
+
+    def __init__(
+        self, pool: Pool, admission: Admission, sweeper: DeadlineSweeper, now: Callable[[], float], cap: int
+    ) -> None:
+        self.pool = pool
+        self.admission = admission
+        self.sweeper = sweeper
+        self.now = now
+        self.cap = cap
 
 
 class Exchange:

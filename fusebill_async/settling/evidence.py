@@ -6,20 +6,20 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-import attrs
-
 from fusebill_async.operations import Operation, Safety
 from fusebill_async.outcome import Attribution
 from fusebill_async.settling.goals import Verdict, judge, same_value
 from fusebill_async.settling.intent import Before, Reading
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
 class SendTime:
     """When a write was sent by the service's clock, in epoch seconds: certainly not before, certainly not after."""
 
-    earliest: float
-    latest: float
+    __slots__ = ("earliest", "latest")
+
+    def __init__(self, *, earliest: float, latest: float) -> None:
+        self.earliest = earliest
+        self.latest = latest
 
 
 def attribute(

@@ -34,15 +34,25 @@ _MADE_KEPT = 512
 """Customers remembered as made by creates that are settled."""
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Settled:
     """What reading has shown."""
 
-    outcome: Outcome
-    reading: Reading | None
-    reason: str
-    answer: Answer | None = None
-    attribution: Attribution = Attribution.OURS
+    __slots__ = ("answer", "attribution", "outcome", "reading", "reason")
+
+    def __init__(
+        self,
+        *,
+        outcome: Outcome,
+        reading: Reading | None,
+        reason: str,
+        answer: Answer | None = None,
+        attribution: Attribution = Attribution.OURS,
+    ) -> None:
+        self.outcome = outcome
+        self.reading = reading
+        self.reason = reason
+        self.answer = answer
+        self.attribution = attribution
 
 
 class Inquiry:
@@ -155,7 +165,7 @@ class Inquiry:
             outcome=Outcome.APPLIED,
             reading=reading,
             reason=reason,
-            answer=attrs.evolve(answer, value=found.customer),
+            answer=answer.with_value(found.customer),
             attribution=Attribution.OURS,
         )
 

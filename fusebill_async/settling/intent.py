@@ -51,7 +51,6 @@ class Reading(Record):
         return fields
 
 
-@attrs.define(kw_only=True, eq=False)
 class Before:
     """What was known of a customer before the send. The wire is decoded when somebody asks: most writes just work.
 
@@ -61,10 +60,15 @@ class Before:
             customer that this client saw.
     """
 
-    wire: bytes | None = None
-    given: bool = False
-    _summary: tuple[str | None, str | None] | None = attrs.field(default=None, alias="summary")
-    _fields: Mapping[str, Any] | None = attrs.field(default=None, init=False)
+    __slots__ = ("_fields", "_summary", "given", "wire")
+
+    def __init__(
+        self, *, wire: bytes | None = None, given: bool = False, summary: tuple[str | None, str | None] | None = None
+    ) -> None:
+        self.wire = wire
+        self.given = given
+        self._summary = summary
+        self._fields: Mapping[str, Any] | None = None
 
     @property
     def fields(self) -> Mapping[str, Any]:

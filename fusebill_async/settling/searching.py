@@ -7,8 +7,6 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import attrs
-
 from fusebill_async.converting import decode_json
 from fusebill_async.errors import InvalidResponseError, ValidationError
 from fusebill_async.models import Customer
@@ -24,7 +22,6 @@ _RESOLUTION = timedelta(seconds=2)
 """How far `createdTimestamp` may lie from the service's clock: it is written with two digits, or with none."""
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Found:
     """What a search shows.
 
@@ -33,8 +30,11 @@ class Found:
         doubt: why it cannot be told, "" if it can.
     """
 
-    customer: Customer | None = None
-    doubt: str = ""
+    __slots__ = ("customer", "doubt")
+
+    def __init__(self, *, customer: Customer | None = None, doubt: str = "") -> None:
+        self.customer = customer
+        self.doubt = doubt
 
 
 def searchable_reference(named: Mapping[str, Any]) -> str | None:

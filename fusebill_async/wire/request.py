@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import attrs
-
 from fusebill_async.converting import encode
 from fusebill_async.errors import ValidationError
 from fusebill_async.models import UNSET
@@ -15,13 +13,15 @@ from fusebill_async.wire.checks import check_choice, check_flag, check_id, check
 from fusebill_async.wire.shapes import is_array
 
 
-@attrs.define(eq=False, repr=False)
 class Request:
     """One HTTP request, without host and key. `target` is the encoded path and query under the base URL."""
 
-    method: str
-    target: str
-    body: bytes | None = None
+    __slots__ = ("body", "method", "target")
+
+    def __init__(self, method: str, target: str, body: bytes | None = None) -> None:
+        self.method = method
+        self.target = target
+        self.body = body
 
 
 def build_request(operation: Operation, customer_id: int | None = None, **arguments: Any) -> Request:
