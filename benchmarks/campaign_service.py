@@ -7,20 +7,21 @@ import pickle
 import random
 import sys
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
 from benchmarks.campaign_schedule import MIXES, Mix, Other, Planned, arguments_of, plan_call
 from fusebill_async.operations import CREATE, GET, LIST, REPLACE, UPDATE
 from fusebill_async.testing import Fault, FusebillSimulator
-from fusebill_async.testing.customers import text_of
+from fusebill_async.testing.customers import StoredCustomer, text_of
 from fusebill_async.testing.faults import FaultScript, Level
 from fusebill_async.testing.ledger import Effect
 from fusebill_async.testing.messages import Headers, Request
 from fusebill_async.testing.routing import identify
+from fusebill_async.testing.store import CustomerStore
 from fusebill_async.wire.request import build_request
 
 _ROOT = Path(__file__).parents[1]
@@ -179,6 +180,24 @@ class _Simulator(FusebillSimulator):
         self._late[promise] = asyncio.get_running_loop().call_later(seconds, perform)
 
 
+class _Created:
+    """The customers that were created: only they are searched for, and a search goes through all that it sees."""
+
+    def __init__(self, store: CustomerStore) -> None:
+        self._store = store
+        self.peek = store.peek
+
+    @property
+    def version(self) -> int:
+        return self._store.version
+
+    def ids(self) -> list[int]:
+        return sorted(number for number in self._store._customers if number >= _CREATED_FROM)
+
+    def scan(self) -> Iterator[StoredCustomer]:
+        return (self._store.peek(number) for number in self.ids())
+
+
 class CampaignService:
     """The simulator under the schedule. `begin` a batch of calls, let it `end`, and ask what was `seen`."""
 
@@ -190,6 +209,7 @@ class CampaignService:
         self.simulator.schedule = self.schedule
         self.simulator._faults = self.schedule
         self.simulator._store._next_id = _CREATED_FROM
+        self.simulator.service._listing._store = cast("CustomerStore", _Created(self.simulator._store))
         self._idle: asyncio.Task[None] | None = None
         self._acting = 0
 
