@@ -9,8 +9,6 @@ from collections.abc import Collection
 from enum import StrEnum
 from typing import Any, Literal, TypeAlias
 
-import attrs
-
 from fusebill_async.models.enums import CancellationOption, ServiceStartOption, Status
 
 _PAGES = "https://developer.staxbill.com/reference/"
@@ -86,36 +84,36 @@ class FoundByReference:
 Goal: TypeAlias = StatusIs | FieldsAreNull | FieldsAre | FieldIs | FieldsAsNamed | FoundByReference
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Parameter:
     """One parameter of an operation: `name` in Python, `key` on the wire.
 
     None leaves a parameter out. A `nullable` one is sent as null for None, and `UNSET` leaves it out.
     """
 
-    name: str
-    key: str
-    place: Literal["path", "query", "body"]
-    kind: Literal["id", "bool", "text", "fields", "ids"]
-    required: bool = False
-    choices: tuple[str, ...] = ()
-    nullable: bool = False
-    about: str = ""
+    __slots__ = ("about", "choices", "key", "kind", "name", "nullable", "place", "required")
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        key: str,
+        place: Literal["path", "query", "body"],
+        kind: Literal["id", "bool", "text", "fields", "ids"],
+        required: bool = False,
+        choices: tuple[str, ...] = (),
+        nullable: bool = False,
+        about: str = "",
+    ) -> None:
+        self.name = name
+        self.key = key
+        self.place = place
+        self.kind = kind
+        self.required = required
+        self.choices = choices
+        self.nullable = nullable
+        self.about = about
 
 
-def _writes(operation: Operation) -> bool:
-    return operation.safety is not Safety.READ
-
-
-def _takes_id_alone(operation: Operation) -> bool:
-    return "{id}" in operation.path and len(operation.parameters) == 1 and not operation.fixed
-
-
-def _moves_money(operation: Operation) -> bool:
-    return operation.safety is Safety.MONEY
-
-
-@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Operation:
     """One endpoint.
 
@@ -135,25 +133,48 @@ class Operation:
         summary: one line for help texts.
     """
 
-    name: str
-    resource: str
-    method: Literal["GET", "POST", "PUT", "DELETE"]
-    path: str
-    safety: Safety
-    parameters: tuple[Parameter, ...] = ()
-    fixed: tuple[tuple[Literal["query", "body"], str, Any], ...] = ()
-    allowed_from: frozenset[Status] | None = None
-    leads_to: Status | None = None
-    goal: Goal | None = None
-    answer: Literal["customer", "activation", "overview", "customers", "json"] = "customer"
-    id_key: str | None = "id"
-    page: str = ""
-    summary: str = ""
+    __slots__ = (
+        "allowed_from", "answer", "fixed", "goal", "id_key", "leads_to", "method", "moves_money", "name", "page",
+        "parameters", "path", "resource", "safety", "summary", "takes_id_alone", "writes",
+    )  # fmt: skip
 
-    # Asked on every call, so they are worked out once.
-    writes: bool = attrs.field(init=False, default=attrs.Factory(_writes, takes_self=True))
-    moves_money: bool = attrs.field(init=False, default=attrs.Factory(_moves_money, takes_self=True))
-    takes_id_alone: bool = attrs.field(init=False, default=attrs.Factory(_takes_id_alone, takes_self=True))
+    def __init__(
+        self,
+        *,
+        name: str,
+        resource: str,
+        method: Literal["GET", "POST", "PUT", "DELETE"],
+        path: str,
+        safety: Safety,
+        parameters: tuple[Parameter, ...] = (),
+        fixed: tuple[tuple[Literal["query", "body"], str, Any], ...] = (),
+        allowed_from: frozenset[Status] | None = None,
+        leads_to: Status | None = None,
+        goal: Goal | None = None,
+        answer: Literal["customer", "activation", "overview", "customers", "json"] = "customer",
+        id_key: str | None = "id",
+        page: str = "",
+        summary: str = "",
+    ) -> None:
+        self.name = name
+        self.resource = resource
+        self.method: Literal["GET", "POST", "PUT", "DELETE"] = method
+        self.path = path
+        self.safety = safety
+        self.parameters = parameters
+        self.fixed = fixed
+        self.allowed_from = allowed_from
+        self.leads_to = leads_to
+        self.goal = goal
+        self.answer: Literal["customer", "activation", "overview", "customers", "json"] = answer
+        self.id_key = id_key
+        self.page = page
+        self.summary = summary
+
+        # Asked on every call, so they are worked out once.
+        self.writes = safety is not Safety.READ
+        self.moves_money = safety is Safety.MONEY
+        self.takes_id_alone = "{id}" in path and len(parameters) == 1 and not fixed
 
     @property
     def customer_in_path(self) -> bool:
@@ -211,6 +232,11 @@ _NETSUITE_ID = Parameter(
     name="netsuite_id", key="netsuiteId", place="body", kind="text", required=True,
     about="the customer's internal id in NetSuite",
 )  # fmt: skip
+
+_CHANGES = (
+    _in_body("id"),
+    Parameter(name="changes", key="", place="body", kind="fields", about="the fields to change"),
+)
 
 _NOT_CANCELLED = frozenset({Status.DRAFT, Status.ACTIVE, Status.HOLD, Status.SUSPENDED})
 _NEVER_DRAFT_AGAIN = StatusIs(frozenset({Status.ACTIVE, Status.SUSPENDED, Status.HOLD}))
@@ -309,14 +335,14 @@ CREATE = Operation(
 )  # fmt: skip
 UPDATE = Operation(
     name="update", resource="customers", method="PUT", path="/customers", safety=Safety.REPLACE,
-    parameters=(
-        _in_body("id"),
-        Parameter(name="changes", key="", place="body", kind="fields", about="the fields to change"),
-    ),
-    goal=FieldsAsNamed(), page=_PAGES + "customers-2",
+    parameters=_CHANGES, goal=FieldsAsNamed(), page=_PAGES + "customers-2",
     summary="Change fields of a customer; everything else goes back as it came.",
 )  # fmt: skip
-REPLACE = attrs.evolve(UPDATE, name="replace", summary="Send a whole customer, as the API has it.")
+REPLACE = Operation(
+    name="replace", resource="customers", method="PUT", path="/customers", safety=Safety.REPLACE,
+    parameters=_CHANGES, goal=FieldsAsNamed(), page=_PAGES + "customers-2",
+    summary="Send a whole customer, as the API has it.",
+)  # fmt: skip
 
 HUBSPOT_LATCH = Operation(
     name="latch", resource="hubspot", method="POST", path="/HubSpot/latchCustomer", safety=Safety.REPEATABLE,
