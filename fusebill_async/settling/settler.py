@@ -438,7 +438,11 @@ def _told_of_the_write(write: Write, error: FusebillError) -> FusebillError:
     if write.call.at_risk or error.outcome not in {Outcome.NOT_SENT, Outcome.UNKNOWN}:
         return error
     # An outcome that is unknown while nothing is at risk is that of the read that comes before a PUT.
-    error.outcome = Outcome.NOT_APPLIED if write.doubtful else Outcome.NOT_SENT
+    if write.doubtful:
+        error.outcome = Outcome.NOT_APPLIED
+    else:
+        # What was sent and is at no risk was refused: for the quota, as everything else ends the write.
+        error.outcome = Outcome.REJECTED if write.call.first_sent_at else Outcome.NOT_SENT
     return error
 
 

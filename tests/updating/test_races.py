@@ -16,6 +16,7 @@ from fusebill_async import (
     ConcurrentModificationError,
     FieldsNotTakenError,
     FusebillClient,
+    FusebillError,
     NotFoundError,
     Outcome,
     OutcomeUnknownError,
@@ -629,3 +630,15 @@ async def test_a_read_that_is_lost_begins_the_round_anew(service: Watched, write
 
     assert methods(service) == ["GET", "GET", "GET", "PUT"]
     assert len(response.attempts) == 3
+
+
+async def test_a_put_that_was_refused_and_cannot_be_made_anew_was_not_unsent(service: FusebillSimulator) -> None:
+    """The service saw it, and refused it for the quota; the read for the next one fails to the end."""
+    service.add_customer(id=1, status="Active")
+    service.inject(Fault.status(429, operation="update", times=1, retry_after=0.01))
+    service.inject(Fault.status(503, operation="get", times=None, skip=1))
+    async with FusebillClient("key", base_url=service.base_url, retry=RetryPolicy(backoff=0.001)) as client:
+        with pytest.raises(FusebillError) as raised:
+            await client.customers.update(1, company_name="Grok Ltd")
+    assert raised.value.outcome is Outcome.REJECTED
+    assert (service.received("update", 1), service.effects("update", 1)) == (1, 0)
