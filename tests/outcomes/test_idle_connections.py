@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from fusebill_async import PoolSettings
+from fusebill_async import PoolSettings, Timeouts
 from fusebill_async.session.pool import Kept
 from tests.outcomes.outcome_cases import VERBS, WRITES, make_client
 
@@ -75,7 +75,9 @@ class Relay:
 async def on_a_kept_connection(fusebill, **options):
     """A client, and the relay on its one kept connection."""
     fusebill.add_customer(id=1000)
-    async with Relay(fusebill) as relay, make_client(fusebill, base_url=relay.base_url, **options) as client:
+    # The loop is blocked on purpose: the limits are not what is tested.
+    patient = {"timeouts": Timeouts(connect=5.0, read=5.0, total=20.0, queue=10.0), **options}
+    async with Relay(fusebill) as relay, make_client(fusebill, base_url=relay.base_url, **patient) as client:
         await client.customers.get(1000)
         assert relay.connections == 1
         yield client, relay
