@@ -114,6 +114,61 @@ async def test_a_stale_answer_about_the_same_customer_confirms_nothing(fusebill,
     assert customer.company_name == fusebill.customer(1)["companyName"]
 
 
+# What the service refuses to bring about where it stands already, with the status in which it does.
+ALREADY_SO = [
+    pytest.param("hold", "Hold", id="hold"),
+    pytest.param("activate", "Active", id="activate"),
+    pytest.param("release_hold", "Active", id="release_hold"),
+    pytest.param("cancel", "Cancelled", id="cancel"),
+]
+
+
+@pytest.mark.parametrize("handed_in", [False, True], ids=["by id", "handed in"])
+@pytest.mark.parametrize(("name", "status"), ALREADY_SO)
+async def test_an_answer_that_shows_what_was_seen_before_is_not_the_work_of_the_write(
+    fusebill, name, status, handed_in
+):
+    """A second answer shows the goal, which stood already, and comes before the service's refusal."""
+    fusebill.add_customer(id=1, status=status)
+    fusebill.add_customer(id=2)
+    async with make_client(fusebill) as client, make_client(fusebill) as another_client:
+        subject = await another_client.customers.get(1) if handed_in else (await client.customers.get(1)).id
+        fusebill.inject(Fault.unsolicited_answer(operation="get", customer_id=2, after=0.02, other=1))
+        await client.customers.get(2)
+        response = await VERBS[name].call(client.with_response, subject)
+    assert (fusebill.received(name, 1), fusebill.effects(name, 1)) == (1, 0)
+    assert (response.confirmed_by, response.attribution) == ("read", "already")
+
+
+@pytest.mark.parametrize(("name", "status"), ALREADY_SO)
+async def test_an_answer_about_a_customer_modified_long_before_is_not_the_work_of_the_write(fusebill, name, status):
+    """The same with a customer that this client has never seen: its timestamp alone tells."""
+    verb = VERBS[name]
+    fusebill.add_customer(id=1, status=status)
+    fusebill.add_customer(id=2)
+    fusebill.add_customer(id=3, status=verb.status)
+    fusebill.inject(Fault.unsolicited_answer(operation="get", customer_id=2, after=0.02, other=1))
+    async with make_client(fusebill) as client:
+        # Shows that the operation moves the timestamp; without that, an old one would prove nothing.
+        await verb.call(client.with_response, 3)
+        await client.customers.get(2)
+        response = await verb.call(client.with_response, 1)
+    assert (fusebill.received(name, 1), fusebill.effects(name, 1)) == (1, 0)
+    assert (response.confirmed_by, response.attribution) == ("read", "already")
+
+
+@pytest.mark.parametrize(("name", "status"), ALREADY_SO)
+async def test_a_service_that_leaves_the_timestamp_alone_is_believed(name, status):
+    verb = VERBS[name]
+    async with FusebillSimulator(bump_modified_on_status=False) as fusebill:
+        async with make_client(fusebill) as client:
+            for number in (1, 2):
+                fusebill.add_customer(id=number, status=verb.status)
+                response = await verb.call(client.with_response, number)
+                assert response.confirmed_by == "response"
+        assert fusebill.received("get") == 0
+
+
 async def test_a_preview_that_shows_another_state_is_loud(caplog):
     async with FusebillSimulator(enforce_states=False) as fusebill:
         fusebill.add_customer(id=1, status="Active")
