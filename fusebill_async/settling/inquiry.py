@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 import attrs
@@ -12,7 +11,7 @@ import attrs
 from fusebill_async.converting import UnreadableAnswer, decode_customer
 from fusebill_async.errors import ClientStateError, FusebillError, NotFoundError
 from fusebill_async.models import Activation, Customer
-from fusebill_async.operations import GET, LIST, FoundByReference, Operation, Safety, StatusIs
+from fusebill_async.operations import GET, LIST, FoundByReference, Safety, StatusIs
 from fusebill_async.outcome import Attribution, Outcome
 from fusebill_async.policy.priority import Priority
 from fusebill_async.policy.retry import RetryBudget
@@ -26,6 +25,7 @@ from fusebill_async.settling.intent import Reading
 from fusebill_async.settling.outage import ProbeGate
 from fusebill_async.settling.searching import search_request, searchable_reference, was_made_by, weigh
 from fusebill_async.settling.seen import LastSeen
+from fusebill_async.settling.stale import StaleAnswers
 from fusebill_async.settling.write import Write
 from fusebill_async.wire.request import build_request
 
@@ -33,9 +33,6 @@ logger = logging.getLogger("fusebill_async")
 
 _MADE_KEPT = 512
 """Customers remembered as made by creates that are settled."""
-
-_LONG_BEFORE = 60.0
-"""Seconds before the send at which a modification is no effect of it, even if the service's own clocks disagree."""
 
 
 class Settled:
@@ -77,8 +74,7 @@ class Inquiry:
         self._hooks = tuple(hooks)
         self._gate = ProbeGate(policy, session.effects)
         self._made: dict[int, None] = {}
-        self._dated: set[Operation] = set()
-        """Operations that were seen to move `modifiedTimestamp`."""
+        self._stale = StaleAnswers(self._send_time)
         self._closed = False
         reads_once = RetryPolicy(max_attempts=1, budget_ratio=1.0)
         self.read_options = CallOptions(
@@ -187,7 +183,9 @@ class Inquiry:
         if write.had_shown(customer.wire):
             return False
         if isinstance(goal, StatusIs):
-            return customer.status in goal.statuses and (write.knew_customer or not self._is_dated(write, customer))
+            return customer.status in goal.statuses and (
+                write.knew_customer or not self._stale.is_stale(write, customer)
+            )
         reading = Reading.of(customer)
         if judge(goal, reading.fields, write.named) is not Verdict.MISSED:
             return True
@@ -197,21 +195,6 @@ class Inquiry:
             and write.before is not None
             and write.before.modified != reading.modified
         )
-
-    def _is_dated(self, write: Write, customer: Customer) -> bool:
-        """Whether an answer shows a customer that was last modified long before the write was sent.
-
-        The service refuses to bring about a status that is there already, so a customer that had it before has not
-        got it by this write: it is the answer to another question. That holds only for an operation that moves
-        the timestamp, as its own answers have shown.
-        """
-        operation, sent, modified = write.call.operation, self._send_time(write), customer.modified_timestamp
-        if sent is None or not isinstance(modified, datetime):
-            return False
-        if modified.timestamp() >= sent.earliest:
-            self._dated.add(operation)
-            return False
-        return operation in self._dated and modified.timestamp() < sent.earliest - _LONG_BEFORE
 
     def note_made(self, customer: Any) -> None:
         """Remember whose create made a customer, so that it is not taken for the work of another one."""

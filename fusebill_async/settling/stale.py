@@ -1,0 +1,55 @@
+"""Answers that show a customer as it was long before the write that they came to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from fusebill_async.models import Customer
+from fusebill_async.operations import Operation
+from fusebill_async.settling.evidence import SendTime
+from fusebill_async.settling.write import Write
+
+_LONG_BEFORE = 60.0
+"""Seconds before the send at which a modification is no effect of it, even if the service's own clocks disagree."""
+
+_LOOKS = 20
+"""Answers of an operation that are looked at for whether it moves `modifiedTimestamp`."""
+_MOVES = -1
+
+
+class StaleAnswers:
+    """Tells by `modifiedTimestamp`, for the operations that were seen to move it.
+
+    The service refuses to bring about a status that is there already. So a customer that has the status, and was
+    last modified long before the write was sent, did not get it from the write: it is the answer to another question.
+    """
+
+    def __init__(self, send_time: Callable[[Write], SendTime | None]) -> None:
+        self._send_time = send_time
+        self._looks: dict[Operation, int] = {}
+        # The text that a customer modified in this minute has, so that most answers need not be decoded for it.
+        self._recent = b""
+        self._recent_until = 0.0
+
+    def is_stale(self, write: Write, customer: Customer) -> bool:
+        """Whether the answer to a write, which shows what the write was for, is older than the write."""
+        operation, sent_at = write.call.operation, write.call.first_sent_at
+        looks = self._looks.get(operation, _LOOKS)
+        if looks == 0:
+            return False
+        if looks == _MOVES and sent_at < self._recent_until and self._recent in (customer.wire or b""):
+            return False
+        sent, modified = self._send_time(write), customer.modified_timestamp
+        if sent is None or not isinstance(modified, datetime):
+            return False
+        if modified.timestamp() >= sent.earliest:
+            self._looks[operation] = _MOVES
+            minute = modified.astimezone(UTC)
+            self._recent = f'"modifiedTimestamp":"{minute:%Y-%m-%dT%H:%M:}'.encode()
+            self._recent_until = sent_at + _LONG_BEFORE
+            return False
+        if looks != _MOVES:
+            self._looks[operation] = looks - 1
+            return False
+        return modified.timestamp() < sent.earliest - _LONG_BEFORE
