@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -25,9 +26,16 @@ class _DroppedError(Exception):
 
 
 class Line:
-    """What every exchange of a session uses. `cap` is in bytes of a body, after decompression."""
+    """What every exchange of a session uses.
 
-    __slots__ = ("admission", "cap", "now", "pool", "sweeper")
+    Attributes:
+        cap: bytes of a body, after decompression.
+        spent: exchanges that are over, each kept until another one begins. Many calls at once then drop and make
+            their objects in turn. All would be made after all were dropped otherwise, and CPython's cycle collector,
+            which counts what is made and not dropped, would run for nothing.
+    """
+
+    __slots__ = ("admission", "cap", "now", "pool", "spent", "sweeper")
 
     def __init__(
         self, pool: Pool, admission: Admission, sweeper: DeadlineSweeper, now: Callable[[], float], cap: int
@@ -37,6 +45,7 @@ class Line:
         self.sweeper = sweeper
         self.now = now
         self.cap = cap
+        self.spent: deque[Exchange] = deque(maxlen=pool.size)
 
 
 class Exchange:
@@ -54,8 +63,11 @@ class Exchange:
     oversized: bool = False
     _observing: bool = False
     _transport: asyncio.BaseTransport | None = None
-    # Kept for what `Kept.latest` says: aiohttp makes much of its objects for it.
+    # What aiohttp makes for an exchange, kept for what `Line.spent` says.
+    _request: aiohttp.ClientRequest | None = None
     _handler: ClientHandlerType | None = None
+    _connection: Connection | None = None
+    _response: aiohttp.ClientResponse | None = None
 
     def __init__(self, call: Call, permit: Permit, line: Line) -> None:
         self._call = call
@@ -70,7 +82,7 @@ class Exchange:
         """As a client middleware: watch the request, and keep aiohttp from sending it a second time."""
         assert isinstance(request, ObservedRequest)
         self._observing = True
-        self._handler = handler
+        self._request, self._handler = request, handler
         request.observer = self
         answered = handler(request)
         # A POST is never sent again by itself, and a coroutine less is felt.
@@ -83,7 +95,10 @@ class Exchange:
     def handed_out(self, connection: Connection) -> None:
         """A connection is there, and the first byte is about to be written."""
         line = self._line
-        line.pool.check(connection, self)
+        line.pool.check(connection)
+        if line.spent:
+            line.spent.popleft()
+        self._connection = connection
         self._transport = connection.transport
         self._sending()
         line.sweeper.watch(self, min(self.read_limit, self.until - self.silent_since))
@@ -122,6 +137,7 @@ class Exchange:
                         raise
             if not self._observing:
                 self._sending()
+            self._response = response
             self.phase = Phase.HEADERS
             self.status = response.status
             self.headers = response.headers
@@ -164,6 +180,11 @@ class Exchange:
             return
         self.body = b"".join(chunks)
         self.phase = Phase.ANSWERED
+
+    def spend(self) -> None:
+        """Let it go: everything that was to be known of it is known."""
+        self.body = b""
+        self._line.spent.append(self)
 
     def record(self, number: int, followed: str) -> Attempt:
         """The attempt as errors and responses show it."""

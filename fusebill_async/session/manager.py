@@ -191,8 +191,7 @@ class SessionManager:
         call.at_risk = False
         if self._hooks:
             self._tell(call, exchange, number, "returned")
-        # The exchange may be kept for a while, its body need not be.
-        exchange.body = b""
+        exchange.spend()
         return Answer(value, status, exchange.headers, call.sent_at, exchange.received_at, number)
 
     async def _admit(self, call: Call) -> Permit:
@@ -381,6 +380,7 @@ class SessionManager:
         self._sweeper.stop()
         await self.admission.aclose()
         if self._line is not None:
+            self._line.spent.clear()
             await self._line.pool.aclose()
 
 

@@ -38,6 +38,8 @@ class ObservedRequest(aiohttp.ClientRequest):
         self, conn: Connection
     ) -> Coroutine[Any, Any, aiohttp.ClientResponse]:
         """Write the request, once the result is awaited."""
-        if self.observer is not None:
-            self.observer.handed_out(conn)
+        # It is told once; the two would keep each other alive otherwise.
+        observer, self.observer = self.observer, None
+        if observer is not None:
+            observer.handed_out(conn)
         return super().send(conn)

@@ -21,20 +21,12 @@ from fusebill_async.wire.request import Request
 
 
 class Kept:
-    """What is remembered of a connection.
+    """What is remembered of a connection: the epoch of the pool in which it was made."""
 
-    Attributes:
-        epoch: see `Pool`.
-        latest: the exchange that has it, or had it last. What an exchange leaves behind goes when the next one has
-            come: many calls at once then make and drop their objects in turn. All would be made after all were
-            dropped otherwise, and CPython's cycle collector, which counts the objects made, would run for nothing.
-    """
+    __slots__ = ("_poll", "epoch")
 
-    __slots__ = ("_poll", "epoch", "latest")
-
-    def __init__(self, epoch: int, connection: Connection, exchange: object) -> None:
+    def __init__(self, epoch: int, connection: Connection) -> None:
         self.epoch = epoch
-        self.latest = exchange
         self._poll: select.poll | None = None
         transport = connection.transport
         socket = transport.get_extra_info("socket") if transport is not None else None
@@ -136,7 +128,7 @@ class Pool:
             middlewares=(observer,),
         )
 
-    def check(self, connection: Connection, exchange: object) -> None:
+    def check(self, connection: Connection) -> None:
         """Refuse a kept connection on which something is wrong, before a byte is written to it.
 
         aiohttp looks at a connection when it comes back to the pool, not when it leaves it, and would take an
@@ -150,13 +142,12 @@ class Pool:
             raise StaleConnectionError("something waited on the connection before it was asked")
         kept = self._kept.get(protocol)
         if kept is None:
-            self._kept[protocol] = Kept(self.epoch, connection, exchange)
+            self._kept[protocol] = Kept(self.epoch, connection)
             return
         if kept.epoch != self.epoch:
             raise StaleConnectionError("the connection was made before an answer to another question came")
         if kept.something_waits():
             raise StaleConnectionError("the service closed the idle connection, or spoke unasked")
-        kept.latest = exchange
 
     def renew(self) -> None:
         """Give up every connection made so far; those in use end their exchange first."""

@@ -83,10 +83,11 @@ class Settler:
         """
         loop = asyncio.get_running_loop()
         noticed = write.noticed = loop.create_future()
-        # The task of its own is what lets it outlive its caller. It is also faster than to run it in the caller's
-        # task: under load the event loop then does the same step of many calls one after the other.
-        task = write.task = loop.create_task(self._carry_out(write))
         self._under_way.add(write)
+        # The task of its own is what lets it outlive its caller. It is also faster than to run it in the caller's
+        # task: under load the event loop then does the same step of many calls one after the other. For that it
+        # must not begin at once, as it would by some task factories; and a name of its own would cost more.
+        task = write.task = asyncio.Task(self._carry_out(write), loop=loop, name="fusebill_async: a write")
         try:
             await noticed
             if write.settling:
