@@ -45,7 +45,7 @@ class Ids:
 
 
 class Runner(Protocol):
-    """Makes calls, and gives the seconds that each of them took."""
+    """Makes calls, and gives the seconds that each of them took, in the order in which they ended."""
 
     def run(self, ids: Iterator[int]) -> list[float]:
         """Make the calls."""
@@ -381,13 +381,17 @@ def peak_memory() -> float:
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
-def measure(runner: Runner, ids: Iterator[int]) -> dict[str, float]:
-    """One round: CPU and wall time of a call in microseconds, latencies, peak memory so far in megabytes."""
+def measure(runner: Runner, ids: Iterator[int], concurrency: int) -> dict[str, float]:
+    """One round: CPU and wall time of a call in microseconds, latencies, peak memory so far in megabytes.
+
+    The latencies are those of a service under way: the first two calls of every worker are left out. A round begins
+    with all workers in the same instant, and what they would show is their place in that line.
+    """
     wall, cpu = time.perf_counter(), time.process_time()
     took = runner.run(ids)
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     calls = len(took)
-    cuts = statistics.quantiles(took, n=100)
+    cuts = statistics.quantiles(took[min(2 * concurrency, calls // 2) :], n=100)
     return {
         "calls": calls,
         "cpu": cpu / calls * 1e6,
@@ -414,7 +418,7 @@ def main() -> None:
     # One call first: until an answer has told the quota, nobody may send many.
     runner.run(ids.take(1))
     for line in sys.stdin:
-        sys.stdout.write(json.dumps(measure(runner, ids.take(int(line)))) + "\n")
+        sys.stdout.write(json.dumps(measure(runner, ids.take(int(line)), given.concurrency)) + "\n")
         sys.stdout.flush()
     runner.close()
 

@@ -30,9 +30,9 @@ from benchmarks.contenders import ABOUT, REFERENCE
 from benchmarks.server import ROOT, running
 
 CONCURRENCIES = (1, 50, 500)
-ROUND = 0.15
-"""Seconds of CPU that a round takes, roughly."""
-MOST_CALLS = 2_000
+ROUND = 0.5
+"""Seconds of CPU that a round takes, roughly: long against the caches that the round before has left cold."""
+MOST_CALLS = 6_000
 
 
 class Worker:
@@ -56,7 +56,7 @@ class Worker:
         self.round()
         cost = self.round()["cpu"]
         wanted = int(ROUND * 1e6 / max(cost, 1.0))
-        self.calls = max(2 * self._concurrency, 50, min(MOST_CALLS, wanted))
+        self.calls = max(4 * self._concurrency, 50, min(MOST_CALLS, wanted))
         self.round()
 
     def round(self) -> dict[str, float]:
