@@ -56,7 +56,7 @@ class Worker:
         self.round()
         cost = self.round()["cpu"]
         wanted = int(ROUND * 1e6 / max(cost, 1.0))
-        self.calls = max(4 * self._concurrency, 50, min(MOST_CALLS, wanted))
+        self.calls = max(2 * self._concurrency, 50, min(MOST_CALLS, wanted))
         self.round()
 
     def round(self) -> dict[str, float]:
