@@ -180,12 +180,11 @@ class Inquiry:
         if goal is None:
             return True
         customer: Customer = value.customer if isinstance(value, Activation) else value
-        if write.had_shown(customer.wire):
+        known = write.knew_customer
+        if known and write.had_shown(customer.wire):
             return False
         if isinstance(goal, StatusIs):
-            return customer.status in goal.statuses and (
-                write.knew_customer or not self._stale.is_stale(write, customer)
-            )
+            return customer.status in goal.statuses and (known or not self._stale.is_stale(write, customer))
         reading = Reading.of(customer)
         if judge(goal, reading.fields, write.named) is not Verdict.MISSED:
             return True
