@@ -18,6 +18,7 @@ import pytest
 from aiohttp.client_proto import ResponseHandler
 
 import fusebill_async
+from benchmarks.server import running
 from fusebill_async import FusebillClient
 from fusebill_async.testing import Fault, FusebillSimulator
 
@@ -25,7 +26,7 @@ PACKAGE = str(Path(fusebill_async.__file__).parent)
 ID = 12000750
 CALLS = 20
 BUFFER = 256 * 1024
-"""What asyncio reads into, whatever the client does."""
+"""What asyncio reads into, at the service."""
 
 
 @contextmanager
@@ -131,6 +132,17 @@ def test_a_call_enters_few_functions_of_ours(repeat, verb, ceiling):
 def test_a_call_enters_few_functions_in_all(repeat, verb, ceiling):
     counted = min(repeat(verb, function_calls(ours=False)))
     assert counted <= ceiling, f"{verb}: {counted} functions were entered, {ceiling} may be"
+
+
+async def test_a_read_makes_little_room():
+    """A quarter of what asyncio makes by itself, which costs a tenth of a call: see `session/pool.py`."""
+    with running() as url:
+        async with FusebillClient("key", base_url=url) as client:
+            for number in range(1, 50):
+                await client.customers.hold(number)
+            stop = peak_memory()
+            await client.customers.hold(50)
+            assert stop() < BUFFER // 4 + 16_000
 
 
 @pytest.mark.parametrize(("verb", "ceiling"), [("hold", BUFFER + 11_900), ("get", BUFFER + 9_300)])
