@@ -21,9 +21,9 @@ from fusebill_async.settings import PoolSettings
 from fusebill_async.wire.request import Request
 
 _READ_SIZE = 64 * 1024
-"""Bytes that asyncio reads at most at once from a plain socket, in place of its own 256 KiB. It makes room for as many
-before every read, and glibc gets so large a piece from the kernel and gives it back each time: two page faults and two
-system calls more, a tenth of a call."""
+"""Bytes that asyncio reads at most at once, in place of its own 256 KiB. It makes room for as many before every read,
+and glibc gets so large a piece from the kernel and gives it back each time: two page faults and some system calls, a
+tenth of a call. Where a loop has no such setting, as uvloop has not, nothing is set."""
 
 
 class Kept:
@@ -35,8 +35,10 @@ class Kept:
         self.epoch = epoch
         self._poll: select.poll | None = None
         transport: Any = connection.transport
-        if getattr(transport, "max_size", 0) > _READ_SIZE:
-            transport.max_size = _READ_SIZE
+        reader: Any
+        for reader in (transport, getattr(transport, "_ssl_protocol", None)):
+            if getattr(reader, "max_size", 0) > _READ_SIZE:
+                reader.max_size = _READ_SIZE
         socket = transport.get_extra_info("socket") if transport is not None else None
         if socket is not None and hasattr(select, "poll"):
             # Made once: it holds for as long as the connection does.
