@@ -180,11 +180,8 @@ class Inquiry:
         if goal is None:
             return True
         customer: Customer = value.customer if isinstance(value, Activation) else value
-        known = write.knew_customer
-        if known and write.had_shown(customer.wire):
-            return False
         if isinstance(goal, StatusIs):
-            return customer.status in goal.statuses and (known or not self._stale.is_stale(write, customer))
+            return customer.status in goal.statuses and not self._stale.is_stale(write, customer)
         reading = Reading.of(customer)
         if judge(goal, reading.fields, write.named) is not Verdict.MISSED:
             return True

@@ -1,4 +1,4 @@
-"""Answers that show a customer as it was long before the write that they came to."""
+"""Answers that show a customer as it was before the write that they came to."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ _MOVES = -1
 class StaleAnswers:
     """Tells by `modifiedTimestamp`, for the operations that were seen to move it.
 
-    The service refuses to bring about a status that is there already. So a customer that has the status, and was
-    last modified long before the write was sent, did not get it from the write: it is the answer to another question.
+    The service refuses to bring about a status that is there already. So a customer that has the status did not get it
+    from the write if it is byte for byte what it was before, or, where nothing was known of it, was last modified long
+    before the write was sent: it is the answer to another question.
     """
 
     def __init__(self, send_time: Callable[[Write], SendTime | None]) -> None:
@@ -38,8 +39,11 @@ class StaleAnswers:
         looks = self._looks.get(operation, _LOOKS)
         if looks == 0:
             return False
-        if looks == _MOVES and sent_at < self._recent_until and self._recent in (customer.wire or b""):
-            return False
+        if looks == _MOVES:
+            if write.knew_customer:
+                return write.had_shown(customer.wire)
+            if sent_at < self._recent_until and self._recent in (customer.wire or b""):
+                return False
         sent, modified = self._send_time(write), customer.modified_timestamp
         if sent is None or not isinstance(modified, datetime):
             return False

@@ -129,13 +129,17 @@ async def test_an_answer_that_shows_what_was_seen_before_is_not_the_work_of_the_
     fusebill, name, status, handed_in
 ):
     """A second answer shows the goal, which stood already, and comes before the service's refusal."""
+    verb = VERBS[name]
     fusebill.add_customer(id=1, status=status)
     fusebill.add_customer(id=2)
+    fusebill.add_customer(id=3, status=verb.status)
     async with make_client(fusebill) as client, make_client(fusebill) as another_client:
+        # Shows that the operation moves the timestamp; without that, the same bytes would prove nothing.
+        await verb.call(client.with_response, 3)
         subject = await another_client.customers.get(1) if handed_in else (await client.customers.get(1)).id
         fusebill.inject(Fault.unsolicited_answer(operation="get", customer_id=2, after=0.02, other=1))
         await client.customers.get(2)
-        response = await VERBS[name].call(client.with_response, subject)
+        response = await verb.call(client.with_response, subject)
     assert (fusebill.received(name, 1), fusebill.effects(name, 1)) == (1, 0)
     assert (response.confirmed_by, response.attribution) == ("read", "already")
 
@@ -155,6 +159,16 @@ async def test_an_answer_about_a_customer_modified_long_before_is_not_the_work_o
         response = await verb.call(client.with_response, 1)
     assert (fusebill.received(name, 1), fusebill.effects(name, 1)) == (1, 0)
     assert (response.confirmed_by, response.attribution) == ("read", "already")
+
+
+@pytest.mark.parametrize("repeats", [2, 30])
+async def test_a_stand_in_that_always_says_the_same_is_believed(mocked, repeats):
+    """As in a program's own tests, where there is often nothing to read."""
+    body = json.dumps({"id": 1, "status": "Hold", "modifiedTimestamp": "2019-11-07T15:51:11.1915461Z"})
+    mocked.post("https://secure.fusebill.com/v1/CustomerHold/1", body=body, repeat=True)
+    async with FusebillClient("key") as client:
+        for _ in range(repeats):
+            assert (await client.with_response.customers.hold(1)).confirmed_by == "response"
 
 
 @pytest.mark.parametrize(("name", "status"), ALREADY_SO)
