@@ -75,12 +75,7 @@ class RetryBudget:
     def call_started(self, now: float) -> None:
         """Count a call at the time `now` (seconds)."""
         self._call_count += 1
-        calls = self._calls
-        if calls and now < calls[-1][0] + self._slice:
-            # As `_count` would: a function less in every call is felt.
-            calls[-1][1] += 1
-        else:
-            self._count(calls, now)
+        self._count(self._calls, now)
 
     def take(self, now: float) -> bool:
         """Take one retry at the time `now` (seconds); False if the budget is used up."""

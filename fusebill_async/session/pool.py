@@ -34,11 +34,7 @@ class Kept:
     def __init__(self, epoch: int, connection: Connection) -> None:
         self.epoch = epoch
         self._poll: select.poll | None = None
-        transport: Any = connection.transport
-        reader: Any
-        for reader in (transport, getattr(transport, "_ssl_protocol", None)):
-            if getattr(reader, "max_size", 0) > _READ_SIZE:
-                reader.max_size = _READ_SIZE
+        transport = connection.transport
         socket = transport.get_extra_info("socket") if transport is not None else None
         if socket is not None and hasattr(select, "poll"):
             # Made once: it holds for as long as the connection does.
@@ -48,6 +44,14 @@ class Kept:
     def something_waits(self) -> bool:
         """Whether something, an end of file included, waits in the kernel and the event loop has not seen it yet."""
         return self._poll is not None and bool(self._poll.poll(0))
+
+
+def _limit_reads(transport: Any) -> None:
+    """Let a connection that is new read in smaller pieces; see `_READ_SIZE`."""
+    reader: Any
+    for reader in (transport, getattr(transport, "_ssl_protocol", None)):
+        if getattr(reader, "max_size", 0) > _READ_SIZE:
+            reader.max_size = _READ_SIZE
 
 
 class _NoCookies(aiohttp.DummyCookieJar):
@@ -153,6 +157,7 @@ class Pool:
         kept = self._kept.get(protocol)
         if kept is None:
             self._kept[protocol] = Kept(self.epoch, connection)
+            _limit_reads(connection.transport)
             return
         if kept.epoch != self.epoch:
             raise StaleConnectionError("the connection was made before an answer to another question came")

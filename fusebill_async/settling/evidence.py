@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from fusebill_async.errors import InvalidResponseError
+from fusebill_async.models import Customer
 from fusebill_async.operations import Operation, Safety
 from fusebill_async.outcome import Attribution
 from fusebill_async.settling.goals import Verdict, judge, same_value
@@ -30,7 +32,7 @@ def attribute(
     sent: SendTime | None,
 ) -> Attribution:
     """Whose work it is that the goal stands, after a write whose answer was lost."""
-    modified = _epoch(after)
+    modified = modified_at(after.customer)
     surely_older = modified is not None and sent is not None and modified < sent.earliest
     # A customer that has not been modified since it was seen shows what it showed then: the goal met, or else a
     # service that does not bump the timestamp with this operation, and then the times are no evidence.
@@ -69,7 +71,7 @@ def untouched(
             return True
     elif operation.allowed_from is not None and after.status not in operation.allowed_from:
         return False
-    modified = _epoch(after)
+    modified = modified_at(after.customer)
     return modified is not None and sent is not None and modified <= sent.earliest
 
 
@@ -77,6 +79,11 @@ def _fields_stand(named: Mapping[str, Any], before: Mapping[str, Any], after: Ma
     return all(same_value(before.get(key), after.get(key)) for key in named)
 
 
-def _epoch(reading: Reading) -> float | None:
-    moment = reading.customer.modified_timestamp if reading.customer is not None else None
+def modified_at(customer: Customer | None) -> float | None:
+    """When a customer was last modified, in epoch seconds; None if it does not say so, or not in a way to be read."""
+    try:
+        moment = None if customer is None else customer.modified_timestamp
+    except InvalidResponseError:
+        # What cannot be read is no evidence. It must not become the outcome of a write.
+        return None
     return moment.timestamp() if isinstance(moment, datetime) else None

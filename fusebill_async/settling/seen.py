@@ -32,10 +32,13 @@ class LastSeen:
 
     def wire(self, customer_id: int) -> bytes | None:
         """The last that came of a customer, None if it has not been seen lately."""
-        seen = self._young.get(customer_id) or self._old.get(customer_id)
+        seen = self._seen(customer_id)
         return None if seen is None else seen[0]
 
     def age(self, customer_id: int, wire: bytes, now: float) -> float:
         """Seconds since these bytes came, if they are the last that came of that customer; else infinite."""
-        seen = self._young.get(customer_id) or self._old.get(customer_id)
+        seen = self._seen(customer_id)
         return now - seen[1] if seen is not None and seen[0] is wire else float("inf")
+
+    def _seen(self, customer_id: int) -> tuple[bytes, float] | None:
+        return self._young.get(customer_id) or self._old.get(customer_id)

@@ -297,7 +297,7 @@ class Settler:
     def _answered(self, write: Write, answer: Answer) -> Response[Any]:
         call = write.call
         if isinstance(answer.value, (Customer, Activation)):
-            self.seen.remember(answer.value, self.session.effects.now())
+            self.remember(answer.value)
         if call.operation.safety is Safety.CREATE:
             self.inquiry.note_made(answer.value)
         return response_of(call, answer)

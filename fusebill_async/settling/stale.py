@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from fusebill_async.models import Customer
 from fusebill_async.operations import Operation
-from fusebill_async.settling.evidence import SendTime
+from fusebill_async.settling.evidence import SendTime, modified_at
 from fusebill_async.settling.write import Write
 
 _LONG_BEFORE = 60.0
@@ -44,16 +44,16 @@ class StaleAnswers:
                 return write.had_shown(customer.wire)
             if sent_at < self._recent_until and self._recent in (customer.wire or b""):
                 return False
-        sent, modified = self._send_time(write), customer.modified_timestamp
-        if sent is None or not isinstance(modified, datetime):
+        sent, modified = self._send_time(write), modified_at(customer)
+        if sent is None or modified is None:
             return False
-        if modified.timestamp() >= sent.earliest:
+        if modified >= sent.earliest:
             self._looks[operation] = _MOVES
-            minute = modified.astimezone(UTC)
+            minute = datetime.fromtimestamp(sent.earliest, UTC)
             self._recent = f'"modifiedTimestamp":"{minute:%Y-%m-%dT%H:%M:}'.encode()
             self._recent_until = sent_at + _LONG_BEFORE
             return False
         if looks != _MOVES:
             self._looks[operation] = looks - 1
             return False
-        return modified.timestamp() < sent.earliest - _LONG_BEFORE
+        return modified < sent.earliest - _LONG_BEFORE

@@ -171,6 +171,20 @@ async def test_a_stand_in_that_always_says_the_same_is_believed(mocked, repeats)
             assert (await client.with_response.customers.hold(1)).confirmed_by == "response"
 
 
+@pytest.mark.parametrize("modified", [5, "soon", {}], ids=repr)
+@pytest.mark.parametrize("lost", [False, True], ids=["answered", "lost"])
+@pytest.mark.parametrize("name", ["hold", "activate"])
+async def test_a_timestamp_that_cannot_be_read_is_not_the_outcome(name, lost, modified):
+    verb = VERBS[name]
+    async with FusebillSimulator(bump_modified_on_status=False) as fusebill, make_client(fusebill) as client:
+        fusebill.add_customer(id=1, status=verb.status, modified_timestamp=modified)
+        if lost:
+            fusebill.inject(Fault.reset_after_effect(operation=name))
+        response = await verb.call(client.with_response, 1)
+        assert fusebill.effects(name, 1) == 1
+    assert response.confirmed_by == ("read" if lost else "response")
+
+
 @pytest.mark.parametrize(("name", "status"), ALREADY_SO)
 async def test_a_service_that_leaves_the_timestamp_alone_is_believed(name, status):
     verb = VERBS[name]
