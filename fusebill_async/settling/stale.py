@@ -14,8 +14,10 @@ _LONG_BEFORE = 60.0
 """Seconds before the send at which a modification is no effect of it, even if the service's own clocks disagree."""
 
 _LOOKS = 20
-"""Answers of an operation that are looked at for whether it moves `modifiedTimestamp`."""
-_MOVES = -1
+"""Answers of an operation that are looked at for whether it moves `modifiedTimestamp`; at 0 it is believed."""
+_MOVES = -3
+"""Once it was seen to: counted up to 0 by old answers in a row. So many are no accident: it was somebody else who
+moved the timestamp, a moment before, and the operation does not."""
 
 
 class StaleAnswers:
@@ -39,10 +41,12 @@ class StaleAnswers:
         looks = self._looks.get(operation, _LOOKS)
         if looks == 0:
             return False
-        if looks == _MOVES:
+        if looks < 0:
             if write.knew_customer:
                 return write.had_shown(customer.wire)
             if sent_at < self._recent_until and self._recent in (customer.wire or b""):
+                if looks != _MOVES:
+                    self._looks[operation] = _MOVES
                 return False
         sent, modified = self._send_time(write), modified_at(customer)
         if sent is None or modified is None:
@@ -53,7 +57,10 @@ class StaleAnswers:
             self._recent = f'"modifiedTimestamp":"{minute:%Y-%m-%dT%H:%M:}'.encode()
             self._recent_until = sent_at + _LONG_BEFORE
             return False
-        if looks != _MOVES:
+        if looks > 0:
             self._looks[operation] = looks - 1
             return False
-        return modified < sent.earliest - _LONG_BEFORE
+        stale = modified < sent.earliest - _LONG_BEFORE
+        if stale:
+            self._looks[operation] = looks + 1
+        return stale

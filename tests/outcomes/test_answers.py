@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -195,6 +196,21 @@ async def test_a_service_that_leaves_the_timestamp_alone_is_believed(name, statu
                 response = await verb.call(client.with_response, number)
                 assert response.confirmed_by == "response"
         assert fusebill.received("get") == 0
+
+
+async def test_one_customer_that_was_changed_a_moment_before_does_not_cost_every_later_one_a_read():
+    """A service that leaves the timestamp alone then looks as if it moved it, and every answer as if it were old."""
+    async with FusebillSimulator(bump_modified_on_status=False) as fusebill:
+        soon = (datetime.now(UTC) + timedelta(seconds=5)).isoformat()
+        fusebill.add_customer(id=1, status="Active", modified_timestamp=soon)
+        async with make_client(fusebill) as client:
+            await client.customers.hold(1)
+            confirmed = []
+            for number in range(2, 20):
+                fusebill.add_customer(id=number, status="Active")
+                confirmed.append((await client.with_response.customers.hold(number)).confirmed_by)
+        assert confirmed == ["read"] * 3 + ["response"] * 15
+        assert fusebill.received("get") == 3
 
 
 async def test_a_preview_that_shows_another_state_is_loud(caplog):

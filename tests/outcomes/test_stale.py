@@ -84,6 +84,18 @@ def test_an_operation_that_has_never_moved_the_timestamp_is_believed():
     assert not answers.is_stale(-1e8)
 
 
+def test_old_answers_in_a_row_show_that_somebody_else_had_moved_the_timestamp(answers):
+    told = [answers.is_stale(-1e8) for _ in range(100)]
+    assert told == [True] * 3 + [False] * 97
+
+
+@pytest.mark.parametrize("later", [0.0, 70.0], ids=["the same minute", "another minute"])
+def test_old_answers_now_and_then_do_not(answers, later):
+    for _ in range(100):
+        assert answers.is_stale(-1e8, later=later)
+        assert not answers.is_stale(later + 0.1, later=later)
+
+
 def test_nothing_is_said_as_long_as_the_time_of_the_service_is_not_known():
     answers = Answers(clock_known=False)
     assert not answers.is_stale(0.1)
