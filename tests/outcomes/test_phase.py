@@ -69,7 +69,7 @@ async def test_no_quota(fusebill, verb):
     async with make_client(fusebill, quota=QuotaPolicy(per_minute=1, burst=0)) as client:
         fusebill.inject(Fault.status(429, retry_after=30, operation="get", quota_headers="without"))
         with pytest.raises(FusebillError):
-            await client.with_options(timeouts=QUICK).customers.get(2)
+            await client.with_options(timeouts=Timeouts(queue=0.05)).customers.get(2)
         assert await not_sent(client, verb, fusebill) == 0
 
 

@@ -126,7 +126,7 @@ async def test_no_read_is_sent_again_without_a_budget(fusebill, left):
 async def test_an_answer_that_comes_in_drops_ends_at_the_deadline(fusebill):
     """It is never silent for long, so nothing but the deadline ends it."""
     fusebill.add_customer(id=1)
-    fusebill.inject(Fault.slow_body(seconds=0.05, chunk=64, operation="get"))
-    async with make_client(fusebill, timeouts=Timeouts(read=5.0, total=0.2)) as client:
+    fusebill.inject(Fault.slow_body(seconds=0.1, chunk=16, operation="get"))
+    async with make_client(fusebill, timeouts=Timeouts(read=5.0, total=1.0)) as client:
         with pytest.raises(RequestTimeoutError, match="deadline of the call"):
             await client.customers.get(1)

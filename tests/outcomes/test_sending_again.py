@@ -50,7 +50,7 @@ async def test_the_budget(fusebill):
 async def test_the_deadline(fusebill):
     fusebill.add_customer(id=1, status="Active")
     fusebill.inject(Fault.hang_before_effect(operation="hold", times=None))
-    deadline = Timeouts(read=5.0, total=0.2)
+    deadline = Timeouts(read=5.0, total=1.0)
     async with make_client(fusebill, settling=settling(), timeouts=deadline) as client:
         with pytest.raises(NotAppliedError) as raised:
             await client.customers.hold(1)
