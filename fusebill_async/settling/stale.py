@@ -24,8 +24,8 @@ class StaleAnswers:
     """Tells by `modifiedTimestamp`, for the operations that were seen to move it.
 
     The service refuses to bring about a status that is there already. So a customer that has the status did not get it
-    from the write if it is byte for byte what it was before, or, where nothing was known of it, was last modified long
-    before the write was sent: it is the answer to another question.
+    from the write if it is byte for byte what it was before, or was last modified long before the write was sent: it is
+    the answer to another question.
     """
 
     def __init__(self, send_time: Callable[[Write], SendTime | None]) -> None:
@@ -42,8 +42,8 @@ class StaleAnswers:
         if looks == 0:
             return False
         if looks < 0:
-            if write.knew_customer:
-                return write.had_shown(customer.wire)
+            if write.had_shown(customer.wire):
+                return True
             if sent_at < self._recent_until and self._recent in (customer.wire or b""):
                 if looks != _MOVES:
                     self._looks[operation] = _MOVES

@@ -56,11 +56,6 @@ class Write:
     def before(self, before: Before | None) -> None:
         self._before = before
 
-    @property
-    def knew_customer(self) -> bool:
-        """Whether anything was known of the customer before the send."""
-        return self.seen is not None or self._before is not None
-
     def had_shown(self, wire: bytes | None) -> bool:
         """Whether these very bytes were known of the customer before the send: then they show nothing of the write."""
         return wire is not None and (wire == self.seen or (self._before is not None and wire == self._before.wire))

@@ -162,6 +162,26 @@ async def test_an_answer_about_a_customer_modified_long_before_is_not_the_work_o
     assert (response.confirmed_by, response.attribution) == ("read", "already")
 
 
+@pytest.mark.parametrize(("name", "goal"), ALREADY_SO)
+async def test_an_answer_from_before_what_is_known_of_the_customer_confirms_nothing(fusebill, name, goal):
+    """It had the status long ago, lost it, which this client has seen, and the write changes nothing."""
+    verb = VERBS[name]
+    fusebill.add_customer(id=1, status=goal)
+    long_ago = fusebill.customer_bytes(1)
+    fusebill.add_customer(id=1, status=verb.status, company_name="Second Ltd")
+    fusebill.add_customer(id=3, status=verb.status)
+    async with make_client(fusebill) as client:
+        # Shows that the operation moves the timestamp; without that, an old one would prove nothing.
+        await verb.call(client.with_response, 3)
+        await client.customers.get(1)
+        fusebill.inject(Fault.status(200, body=long_ago, operation=name, customer_id=1, effect="none"))
+        applied = 0
+        with suppress(NotAppliedError):
+            await verb.call(client.with_response, 1)
+            applied = 1
+    assert fusebill.effects(name, 1) == fusebill.received(name, 1) - 1 == applied
+
+
 @pytest.mark.parametrize("repeats", [2, 30])
 async def test_a_stand_in_that_always_says_the_same_is_believed(mocked, repeats):
     """As in a program's own tests, where there is often nothing to read."""

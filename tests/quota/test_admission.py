@@ -338,11 +338,16 @@ async def test_thresholds_once_a_window():
 
 @virtually
 async def test_a_hook_that_fails_harms_nobody():
+    heard = []
+
     def hook(window, part):
+        heard.append(window)
         raise ZeroDivisionError
 
     account = Account(limit=100, on_threshold=hook)
-    await account.call(remaining=1)
+    for remaining in (20, 1):
+        await account.call(remaining=remaining)
+    assert len(heard) > 1
 
 
 @pytest.mark.parametrize("counted_in", ["old", "new"])
