@@ -89,12 +89,16 @@ async def test_a_refusal_about_the_customer_is_one(fusebill):
     assert fusebill.received("hold", 1) == 1
 
 
-async def test_after_such_an_answer_no_kept_connection_is_used_any_more(fusebill):
-    fusebill.add_customer(id=1)
+@pytest.mark.parametrize("shows", ["another customer", "the customer as it was"])
+async def test_after_such_an_answer_no_kept_connection_is_used_any_more(fusebill, shows):
+    """The answer to the write is still to come, and the next request would take it for its own."""
+    fusebill.add_customer(id=1, status="Active")
+    as_it_was = Fault.status(200, body=fusebill.customer_bytes(1), operation="hold", effect="before")
+    fault = {"another customer": Fault.other_id(operation="hold"), "the customer as it was": as_it_was}[shows]
     async with make_client(fusebill, pool=PoolSettings(connections=4)) as client:
         await asyncio.gather(*(client.customers.get(1) for _ in range(4)))
         opened = fusebill.connections
-        fusebill.inject(Fault.other_id(operation="hold"))
+        fusebill.inject(fault)
         await client.customers.hold(1)
         await asyncio.gather(*(client.customers.get(1) for _ in range(4)))
     fresh = {request.connection for request in list(fusebill.requests)[-4:]}
