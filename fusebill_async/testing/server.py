@@ -9,11 +9,14 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from typing import Protocol, cast
+from collections.abc import Coroutine
+from typing import Any, Protocol, TypeVar, cast
 
 from fusebill_async.testing.messages import Request, render
 from fusebill_async.testing.parsing import BadRequestError, Parser
 from fusebill_async.testing.scripts import End, Script
+
+Result = TypeVar("Result")
 
 # On, with no time to linger: close() then sends RST and throws away what was not sent.
 _LINGER_ZERO = struct.pack("ii", 1, 0)
@@ -219,11 +222,12 @@ class Server:
         self.bytes_received = 0
         self._application = application
         self._parser = Parser()
-        self._server: asyncio.Server | None = None
+        self._listening: socket.socket | None = None
+        self._accepting: asyncio.Task[None] | None = None
         self._address = ("127.0.0.1", 0)
         self._fillers: list[socket.socket] = []
         self._empty: asyncio.Event | None = None
-        self._opening: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._started = False
 
     @property
@@ -234,18 +238,14 @@ class Server:
     async def start(self, host: str, port: int) -> None:
         """Listen; port 0 is any free one."""
         self._address = (host, port)
-        listening = self._bind(_BACKLOG)
-        self._address = (host, listening.getsockname()[1])
-        await self._accept(listening)
         self._started = True
+        self.listen_again()
 
     async def stop(self) -> None:
         """Stop listening and end every connection; return when all are gone."""
         self._started = False
         self.stop_listening()
-        if self._opening is not None:
-            await self._opening
-            self.stop_listening()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         if self.connections:
             self._empty = asyncio.Event()
             for connection in list(self.connections.values()):
@@ -254,9 +254,14 @@ class Server:
 
     def stop_listening(self) -> None:
         """Let every further connect be refused; what is open stays open."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        if self._listening is not None:
+            if self._accepting is None:
+                asyncio.get_running_loop().remove_reader(self._listening)
+            else:
+                self._accepting.cancel()
+                self._accepting = None
+            self._listening.close()
+            self._listening = None
         for filler in self._fillers:
             filler.close()
         self._fillers.clear()
@@ -274,11 +279,17 @@ class Server:
 
     def listen_again(self) -> None:
         """Undo `stop_listening` and `fill_backlog`: from here on a connect is queued, and accepted soon."""
-        if not self._started or self._server is not None or self._opening is not None:
+        if not self._started or self._listening is not None:
             return
         self.stop_listening()
-        self._opening = asyncio.get_running_loop().create_task(self._accept(self._bind(_BACKLOG)))
-        self._opening.add_done_callback(self._opened)
+        self._listening = listening = self._bind(_BACKLOG)
+        self._address = (self._address[0], listening.getsockname()[1])
+        # Not an `asyncio.Server`: that one loses a connection which it is accepting when it is closed.
+        try:
+            asyncio.get_running_loop().add_reader(listening, self._accept, listening)
+        except NotImplementedError:
+            # The loop of Windows.
+            self._accepting = self._keep(self._accept_each(listening))
 
     def reset_connections(self, *, idle_only: bool = False) -> None:
         """Send RST on every connection, or on those that wait for a request."""
@@ -318,10 +329,28 @@ class Server:
         listening.setblocking(False)
         return listening
 
-    async def _accept(self, listening: socket.socket) -> None:
-        self._server = await asyncio.get_running_loop().create_server(
-            lambda: Connection(self, self._application, self._parser), sock=listening, backlog=_BACKLOG
-        )
+    def _accept(self, listening: socket.socket) -> None:
+        for _ in range(_BACKLOG):
+            try:
+                accepted, _ = listening.accept()
+            except OSError:
+                # Nobody waits any more.
+                return
+            self._take(accepted)
 
-    def _opened(self, _task: asyncio.Task[None]) -> None:
-        self._opening = None
+    async def _accept_each(self, listening: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            accepted, _ = await loop.sock_accept(listening)
+            self._take(accepted)
+
+    def _take(self, accepted: socket.socket) -> None:
+        accepted.setblocking(False)
+        loop = asyncio.get_running_loop()
+        self._keep(loop.connect_accepted_socket(lambda: Connection(self, self._application, self._parser), accepted))
+
+    def _keep(self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task

@@ -1,10 +1,12 @@
 """Every fault as a plain socket sees it, and the effect at the service."""
 
 import asyncio
+import gc
 import gzip
 import json
 import socket
 import time
+from contextlib import nullcontext
 
 import pytest
 
@@ -361,3 +363,23 @@ def test_the_list_above_is_complete():
     assert {fault.kind for fault in EVERY_FAULT} == {
         name for name, value in vars(Fault).items() if isinstance(value, classmethod)
     }
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_connection_that_is_being_accepted_when_others_are_refused_is_not_lost(fusebill, turns):
+    """It was made, so it is served; or it still waited, and ends with those. Nothing is left half open."""
+    with socket.create_connection(("127.0.0.1", fusebill.port)) as made:
+        made.setblocking(False)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        fusebill.inject(Fault.refuse())
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", fusebill.port)
+        loop = asyncio.get_running_loop()
+        served = fusebill.connections == 1
+        assert served == (turns > 0) or turns == 1
+        with nullcontext() if served else pytest.raises(ConnectionError):
+            await loop.sock_sendall(made, b"GET /v1/customers/1 HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert (await loop.sock_recv(made, 100)).startswith(b"HTTP/1.1 401")
+    fusebill.clear_faults()
+    gc.collect()

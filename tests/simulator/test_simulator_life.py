@@ -39,6 +39,32 @@ async def test_nothing_is_left_behind():
         await wire.__aexit__()
 
 
+async def test_a_loop_without_readers_will_do(monkeypatch):
+    """As that of Windows, which can wait for an accept alone."""
+
+    def none(*_):
+        raise NotImplementedError
+
+    async def accept(listening):
+        while True:
+            try:
+                return listening.accept()
+            except BlockingIOError:
+                await asyncio.sleep(0.001)
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "add_reader", none)
+    monkeypatch.setattr(asyncio.get_running_loop(), "sock_accept", accept)
+    async with FusebillSimulator(customers=1) as fusebill:
+        for _ in range(2):
+            assert (await ask(fusebill, "GET", "/v1/customers/1")).status == 200
+            fusebill.inject(Fault.refuse())
+            with pytest.raises(ConnectionRefusedError):
+                await ask(fusebill, "GET", "/v1/customers/1")
+            fusebill.clear_faults()
+        assert (await ask(fusebill, "GET", "/v1/customers/1")).status == 200
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
 async def test_the_port_can_be_chosen_and_used_again():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
