@@ -35,14 +35,14 @@ def rule(safety: Safety, *, phase: Phase, status: int | None, readable: bool) ->
         safety: of the operation.
         phase: how far the attempt came.
         status: of the answer, None if none came.
-        readable: whether the answer holds what the operation answers with, or a refusal that is about it.
+        readable: whether the answer holds what the operation answers with, or a refusal that may be taken for its own.
     """
     if phase.nothing_sent:
         return Ruling.SEND_AGAIN
     if phase is Phase.ANSWERED and status is not None:
         if 200 <= status < 300 and readable:
             return Ruling.ACCEPT
-        if status == 429:
+        if status == 429 and readable:
             return Ruling.WAIT_FOR_WINDOW
         if status in REFUSALS and readable:
             return Ruling.REJECTED

@@ -61,6 +61,7 @@ class Exchange:
     expired: bool = False
     """A time limit ended it."""
     oversized: bool = False
+    _epoch: int = 0
     _observing: bool = False
     _transport: asyncio.BaseTransport | None = None
     # What aiohttp makes for an exchange, kept for what `Line.spent` says.
@@ -110,8 +111,14 @@ class Exchange:
         if not call.first_sent_at:
             call.first_sent_at = now
         self.phase = Phase.SENT
+        self._epoch = line.pool.epoch
         call.at_risk = True
         line.admission.sent(self._permit)
+
+    @property
+    def given_up(self) -> bool:
+        """Whether its connection was given up while it was in use: an answer that names nobody may be another's."""
+        return self._epoch != self._line.pool.epoch
 
     def expire(self, reason: str) -> None:
         """End it by dropping its connection: whoever waits for the answer wakes up with an error."""

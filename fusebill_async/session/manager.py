@@ -37,8 +37,8 @@ from fusebill_async.settings import PoolSettings, Timeouts
 from fusebill_async.wire.answer import (
     BODY_KEPT,
     UnrelatedAnswer,
-    check_refusal,
     explain_conflict,
+    names_customer,
     read_refusal,
     read_value,
 )
@@ -182,8 +182,8 @@ class SessionManager:
             self.admission.answered(permit, status, exchange.headers, call.sent_at, exchange.received_at)
         number = len(call.past) + 1
         if exchange.phase is not Phase.ANSWERED or status is None or not 200 <= status < 300:
-            if status == 404 and call.customer_id is not None:
-                self._check_refusal(call, call.customer_id, exchange)
+            if status is not None:
+                self._check_refusal(call, status, exchange)
             return None
         value = self._read(call, exchange)
         if exchange.reason:
@@ -272,13 +272,17 @@ class SessionManager:
             self._check_preview(operation, call, exchange, value.customer.status)
         return value
 
-    def _check_refusal(self, call: Call, customer_id: int, exchange: Exchange) -> None:
-        """A refusal that names another customer answers another question; `exchange.reason` tells."""
-        try:
-            check_refusal(customer_id, exchange.body)
-        except UnrelatedAnswer as error:
-            exchange.reason = str(error)
-            self.give_up_connections(call, exchange.reason)
+    def _check_refusal(self, call: Call, status: int, exchange: Exchange) -> None:
+        """A refusal may be the answer to another question; `exchange.reason` tells."""
+        about_it = False
+        if status == 404 and call.customer_id is not None:
+            try:
+                about_it = names_customer(call.customer_id, exchange.body)
+            except UnrelatedAnswer as error:
+                exchange.reason = str(error)
+                self.give_up_connections(call, exchange.reason)
+        if exchange.given_up and not about_it and not exchange.reason:
+            exchange.reason = f"{status}, on a connection that was given up meanwhile and may be an answer behind"
 
     def _check_preview(self, operation: Operation, call: Call, exchange: Exchange, status: str) -> None:
         if operation.allowed_from is not None and status not in operation.allowed_from:

@@ -87,11 +87,13 @@ class Pool:
             "Accept-Encoding": "gzip, deflate",
             "User-Agent": f"fusebill-async/{__version__}",
         }
-        connector = users_session.connector if users_session is not None else None
-        self._session = self._make_session(connector)
-        self._write_session = (
-            self._make_session(None, fresh=True) if settings.fresh_connection_per_write else self._session
-        )
+        # Reads and writes never share a connection. An answer that nobody asked for can pass for that of a read of the
+        # same customer; the read's own, a refusal with no id in it, would then be taken by the next on the connection.
+        if users_session is not None:
+            self._session = self._write_session = self._make_session(users_session.connector)
+        else:
+            self._session = self._make_session(None)
+            self._write_session = self._make_session(None, fresh=settings.fresh_connection_per_write)
         self.size = settings.connections
         self.epoch = 0
         """Counts the times that every connection made before was given up."""

@@ -81,8 +81,8 @@ class UnrelatedAnswer(UnreadableAnswer):
     """An answer to somebody else's question."""
 
 
-def check_refusal(customer_id: int, body: bytes) -> None:
-    """Look whom a refusal names, if it names somebody.
+def names_customer(customer_id: int, body: bytes) -> bool:
+    """Whether a refusal says that this customer was not found; it may name nobody.
 
     Raises:
         UnrelatedAnswer: it says that another customer was not found.
@@ -92,6 +92,9 @@ def check_refusal(customer_id: int, body: bytes) -> None:
         found = re.search(_NOT_FOUND, text, re.IGNORECASE)
         if found and int(found[1]) != customer_id:
             raise UnrelatedAnswer(f"the refusal is about customer {found[1]}, the question was about {customer_id}")
+        if found:
+            return True
+    return False
 
 
 def read_refusal(status: int, body: bytes, key: str) -> APIError:

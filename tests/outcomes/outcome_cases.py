@@ -37,6 +37,12 @@ def make_client(fusebill: FusebillSimulator, **options: Any) -> FusebillClient:
     return FusebillClient(KEY, **{**settings, **options})
 
 
+async def keep_connections(client: FusebillClient, customer_id: int) -> None:
+    """Leave a kept connection for reads and one for writes, which never share one."""
+    await client.customers.get(customer_id)
+    await client.geotab.unlatch(customer_id)
+
+
 @attrs.frozen
 class Verb:
     """An operation as a caller uses it.
@@ -215,7 +221,7 @@ async def observe(
     pool = PoolSettings(fresh_connection_per_write=connection == "fresh")
     async with make_client(fusebill, pool=pool, **options) as client:
         if connection == "kept":
-            await client.customers.get(fusebill.add_customer(id=customer_id + 100_000))
+            await keep_connections(client, fusebill.add_customer(id=customer_id + 100_000))
         if fault is not None:
             fusebill.inject(fault.scoped(operation=verb.title, customer_id=subject))
         try:

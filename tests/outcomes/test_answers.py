@@ -18,21 +18,24 @@ from fusebill_async import (
     RetryPolicy,
     Timeouts,
 )
+from fusebill_async.operations import BY_TITLE
 from fusebill_async.testing import Fault, FusebillSimulator
-from tests.outcomes.outcome_cases import VERBS, WRITES, make_client
+from tests.outcomes.outcome_cases import VERBS, WRITES, keep_connections, make_client
 
 
 @pytest.mark.parametrize("pause", [0, 0.05], ids=["at once", "after a while"])
 @pytest.mark.parametrize("after", [0, 0.01], ids=["with the answer", "on the idle connection"])
-async def test_an_unsolicited_answer_is_given_to_nobody(fusebill, after, pause):
+@pytest.mark.parametrize("name", ["get", "geotab_unlatch"])
+async def test_an_unsolicited_answer_is_given_to_nobody(fusebill, name, after, pause):
+    verb = VERBS[name]
     for number in (1, 2, 3):
         fusebill.add_customer(id=number, company_name=f"Company {number}")
-    fusebill.inject(Fault.unsolicited_answer(operation="get", customer_id=1, after=after, other=2))
+    fusebill.inject(Fault.unsolicited_answer(operation=verb.title, customer_id=1, after=after, other=2))
     async with make_client(fusebill) as client:
-        await client.customers.get(1)
+        await verb.call(client, 1)
         await asyncio.sleep(pause)
-        assert (await client.customers.get(3)).company_name == "Company 3"
-        assert (await client.customers.get(3)).id == 3
+        assert (await verb.call(client, 3)).company_name == "Company 3"
+        assert (await verb.call(client, 3)).id == 3
 
 
 @pytest.mark.parametrize("verb", WRITES, ids=str)
@@ -95,23 +98,107 @@ async def test_after_such_an_answer_no_kept_connection_is_used_any_more(fusebill
     fusebill.add_customer(id=1, status="Active")
     as_it_was = Fault.status(200, body=fusebill.customer_bytes(1), operation="hold", effect="before")
     fault = {"another customer": Fault.other_id(operation="hold"), "the customer as it was": as_it_was}[shows]
+    others = [fusebill.add_customer(id=number) for number in range(2, 6)]
     async with make_client(fusebill, pool=PoolSettings(connections=4)) as client:
-        await asyncio.gather(*(client.customers.get(1) for _ in range(4)))
+        for _ in range(2):
+            await asyncio.gather(*(keep_connections(client, number) for number in others))
         opened = fusebill.connections
         fusebill.inject(fault)
         await client.customers.hold(1)
-        await asyncio.gather(*(client.customers.get(1) for _ in range(4)))
-    fresh = {request.connection for request in list(fusebill.requests)[-4:]}
+        await asyncio.gather(*(keep_connections(client, number) for number in others))
+    fresh = {request.connection for request in list(fusebill.requests)[-8:]}
     assert min(fresh) > opened
+
+
+async def asked(fusebill):
+    """Wait until the service has a request that it holds open."""
+    while not fusebill.held_open:  # noqa: ASYNC110 (what the service saw is looked at, not awaited)
+        await asyncio.sleep(0.001)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422, 429])
+@pytest.mark.parametrize("effect", ["before", "none"])
+@pytest.mark.parametrize("name", ["hold", "activate", "update"])
+async def test_a_refusal_on_a_connection_that_was_given_up_meanwhile_refuses_nothing(fusebill, name, effect, status):
+    """It may be the one that the answer was meant for which has just been given to somebody else."""
+    verb = VERBS[name]
+    fusebill.add_customer(id=1, status=verb.status)
+    fusebill.add_customer(id=2)
+    options = {"retry_after": 0.01} if status == 429 else {}
+    fusebill.inject(
+        Fault.status(status, operation=verb.title, effect=effect, **options), Fault.other_id(operation="geotab.unlatch")
+    )
+    async with make_client(fusebill) as client:
+        with fusebill.hold_open(verb.title):
+            write = asyncio.ensure_future(verb.call(client.with_response, 1))
+            await asked(fusebill)
+            await client.geotab.unlatch(2)
+        if effect == "before":
+            assert (await write).confirmed_by == "read"
+        elif verb.kind == "money":
+            with pytest.raises(NotAppliedError):
+                await write
+        else:
+            assert len((await write).attempts) == 2
+    assert fusebill.effects(verb.title, 1) == (effect == "before" or verb.kind != "money")
+
+
+async def test_one_that_names_the_customer_is_its_own(fusebill):
+    fusebill.add_customer(id=2)
+    fusebill.inject(Fault.other_id(operation="geotab.unlatch"))
+    async with make_client(fusebill) as client:
+        with fusebill.hold_open("hold"):
+            hold = asyncio.ensure_future(client.customers.hold(1))
+            await asked(fusebill)
+            await client.geotab.unlatch(2)
+        with pytest.raises(NotFoundError):
+            await hold
+
+
+async def test_reads_and_writes_never_share_a_connection(fusebill):
+    numbers = [fusebill.add_customer(id=number, status="Active") for number in range(1, 9)]
+    async with make_client(fusebill) as client:
+        for name in ("get", "update", "overview", "preview", "hold", "list", "unlatch"):
+            calls = (VERBS[name].call(client.with_response, number) for number in numbers)
+            await asyncio.gather(*calls, return_exceptions=True)
+    used = {
+        writes: {request.connection for request in fusebill.requests if BY_TITLE[request.operation].writes is writes}
+        for writes in (False, True)
+    }
+    assert not used[False] & used[True]
+    assert len(used[False]) == len(used[True]) == 8
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 409, 422, 429])
+@pytest.mark.parametrize("verb", [verb for verb in WRITES if verb.kind != "put"], ids=str)
+async def test_the_refusal_of_a_read_that_took_a_second_answer_for_its_own_refuses_no_write(fusebill, verb, status):
+    """The read looks well answered; its refusal is still to come on that connection, and names nobody."""
+    fusebill.add_customer(id=1, status=verb.status)
+    for number in (2, 3):
+        fusebill.add_customer(id=number)
+    fusebill.inject(Fault.unsolicited_answer(operation="get", customer_id=2, after=0.02, other=3))
+    refusal = Fault.status(status, operation="get", customer_id=3)
+    async with make_client(fusebill) as client:
+        await client.customers.get(2)
+        with fusebill.hold_open("get"):
+            fusebill.inject(refusal)
+            assert (await client.customers.get(3)).id == 3
+            write = asyncio.ensure_future(verb.call(client.with_response, 1))
+            await asyncio.sleep(0.01)
+        response = await write
+    assert response.attribution == "ours"
+    assert fusebill.effects(verb.title, 1) == fusebill.received(verb.title, 1) == 1
 
 
 @pytest.mark.parametrize("verb", WRITES, ids=str)
 async def test_a_stale_answer_about_the_same_customer_confirms_nothing(fusebill, verb):
-    """The second answer to a read comes while the write is under way, and shows the customer as it was."""
+    """A second answer to another write comes while this one is under way, and shows the customer as it was."""
     fusebill.add_customer(id=1, status=verb.status)
-    fusebill.inject(Fault.unsolicited_answer(operation="get", customer_id=1, after=0.02, other=1))
+    fusebill.add_customer(id=2)
+    fusebill.inject(Fault.unsolicited_answer(operation="geotab.unlatch", customer_id=2, after=0.02, other=1))
     async with make_client(fusebill) as client:
         await client.customers.get(1)
+        await client.geotab.unlatch(2)
         response = await verb.call(client.with_response, 1)
     customer = getattr(response.value, "customer", response.value)
     assert fusebill.effects(verb.title, 1) == 1
@@ -142,8 +229,8 @@ async def test_an_answer_that_shows_what_was_seen_before_is_not_the_work_of_the_
         # Shows that the operation moves the timestamp; without that, the same bytes would prove nothing.
         await verb.call(client.with_response, 3)
         subject = await another_client.customers.get(1) if handed_in else (await client.customers.get(1)).id
-        fusebill.inject(Fault.unsolicited_answer(operation="get", customer_id=2, after=0.02, other=1))
-        await client.customers.get(2)
+        fusebill.inject(Fault.unsolicited_answer(operation="geotab.unlatch", customer_id=2, after=0.02, other=1))
+        await client.geotab.unlatch(2)
         response = await verb.call(client.with_response, subject)
     assert (fusebill.received(name, 1), fusebill.effects(name, 1)) == (1, 0)
     assert (response.confirmed_by, response.attribution) == ("read", "already")
@@ -156,11 +243,11 @@ async def test_an_answer_about_a_customer_modified_long_before_is_not_the_work_o
     fusebill.add_customer(id=1, status=status)
     fusebill.add_customer(id=2)
     fusebill.add_customer(id=3, status=verb.status)
-    fusebill.inject(Fault.unsolicited_answer(operation="get", customer_id=2, after=0.02, other=1))
+    fusebill.inject(Fault.unsolicited_answer(operation="geotab.unlatch", customer_id=2, after=0.02, other=1))
     async with make_client(fusebill) as client:
         # Shows that the operation moves the timestamp; without that, an old one would prove nothing.
         await verb.call(client.with_response, 3)
-        await client.customers.get(2)
+        await client.geotab.unlatch(2)
         response = await verb.call(client.with_response, 1)
     assert (fusebill.received(name, 1), fusebill.effects(name, 1)) == (1, 0)
     assert (response.confirmed_by, response.attribution) == ("read", "already")

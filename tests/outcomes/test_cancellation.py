@@ -25,7 +25,7 @@ from fusebill_async import (
 )
 from fusebill_async.stores import MemoryStore
 from fusebill_async.testing import Fault
-from tests.outcomes.outcome_cases import VERBS, make_client
+from tests.outcomes.outcome_cases import VERBS, keep_connections, make_client
 
 TOTAL = 10_000
 TICKS = 60
@@ -162,7 +162,7 @@ async def test_cancelled_at_every_tick(fusebill, state):
             first = number
             async with quiet_client(fusebill, **options) as client:
                 client.not_sent = []
-                await client.customers.get(fusebill.add_customer(id=1_000_000))
+                await keep_connections(client, fusebill.add_customer(id=1_000_000))
                 for ticks in range(TICKS):
                     number += 1
                     fusebill.add_customer(id=number, status=verb.status)

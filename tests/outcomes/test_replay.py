@@ -4,7 +4,7 @@ import pytest
 
 from fusebill_async import FusebillError, PoolSettings, RetryPolicy, SettlingPolicy
 from fusebill_async.testing import Fault
-from tests.outcomes.outcome_cases import VERBS, cuts, make_client
+from tests.outcomes.outcome_cases import VERBS, cuts, keep_connections, make_client
 
 ENDINGS = [
     *cuts("none")[:2],
@@ -28,7 +28,7 @@ async def test_one_attempt_is_one_copy_at_the_server(fusebill, name, connection,
         settling=SettlingPolicy(quiet_period=0.01, first_read=0.001),
     ) as client:
         if connection == "kept":
-            await client.customers.get(2)
+            await keep_connections(client, 2)
         fusebill.inject(fault.scoped(operation=verb.title, times=None, effect="none"))
         with pytest.raises(FusebillError) as raised:
             await verb.call(client.with_response, 1)
