@@ -24,6 +24,8 @@ INSIDE = 0.05
 """Seconds until an effect that is late, but inside the quiet period."""
 BEYOND = READ + QUIET + 0.5
 """Seconds until an effect that comes after every read."""
+OTHERS = 100_000
+"""Ids above this one are not what a call is about."""
 
 
 def make_client(fusebill: FusebillSimulator, **options: Any) -> FusebillClient:
@@ -221,7 +223,7 @@ async def observe(
     pool = PoolSettings(fresh_connection_per_write=connection == "fresh")
     async with make_client(fusebill, pool=pool, **options) as client:
         if connection == "kept":
-            await keep_connections(client, fusebill.add_customer(id=customer_id + 100_000))
+            await keep_connections(client, fusebill.add_customer(id=customer_id + OTHERS))
         if fault is not None:
             fusebill.inject(fault.scoped(operation=verb.title, customer_id=subject))
         try:

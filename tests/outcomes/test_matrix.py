@@ -19,6 +19,7 @@ from tests.outcomes.outcome_cases import (
     EVERY_WRITE,
     GOOD_ANSWERS,
     HEAVY_ANSWERS,
+    OTHERS,
     READS,
     REFUSALS,
     VERBS,
@@ -188,7 +189,17 @@ async def test_a_read_is_sent_again_and_changes_nothing(fusebill, verb):
     told = BAD_ANSWERS if verb.name != "overview" else [f for f in BAD_ANSWERS if f.kind not in LAZILY_TOLD]
     confirmed_by = None if verb.name == "list" else "response"
     await row(fusebill, verb, [*cuts("none"), *told], Seen(APPLIED, confirmed_by, effects=0, requests=2))
-    assert not fusebill.effects_log
+    # What makes a kept connection for writes is a write, to other customers.
+    assert {effect.operation for effect in fusebill.effects_log} <= {"geotab.unlatch"}
+    assert all(effect.customer_id > OTHERS for effect in fusebill.effects_log)
+
+
+@pytest.mark.parametrize("verb", VERBS.values(), ids=str)
+@connections
+async def test_fresh_is_fresh_and_kept_is_kept(fusebill, verb, connection):
+    await observe(fusebill, verb, 1, None, connection=connection)
+    *before, asked = fusebill.requests
+    assert (asked.connection in {request.connection for request in before}) is (connection == "kept")
 
 
 @pytest.mark.parametrize("verb", READS, ids=str)
