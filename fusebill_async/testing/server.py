@@ -9,14 +9,12 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import Coroutine
-from typing import Any, Protocol, TypeVar, cast
+from typing import Protocol, cast
 
+from fusebill_async.testing.listener import Listener
 from fusebill_async.testing.messages import Request, render
 from fusebill_async.testing.parsing import BadRequestError, Parser
 from fusebill_async.testing.scripts import End, Script
-
-Result = TypeVar("Result")
 
 # On, with no time to linger: close() then sends RST and throws away what was not sent.
 _LINGER_ZERO = struct.pack("ii", 1, 0)
@@ -222,13 +220,10 @@ class Server:
         self.bytes_received = 0
         self._application = application
         self._parser = Parser()
-        self._listening: socket.socket | None = None
-        self._accepting: asyncio.Task[None] | None = None
+        self._listener: Listener | None = None
         self._address = ("127.0.0.1", 0)
         self._fillers: list[socket.socket] = []
         self._empty: asyncio.Event | None = None
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._started = False
 
     @property
     def port(self) -> int:
@@ -237,15 +232,20 @@ class Server:
 
     async def start(self, host: str, port: int) -> None:
         """Listen; port 0 is any free one."""
+        if self._listener is not None:
+            return
         self._address = (host, port)
-        self._started = True
-        self.listen_again()
+        listening = self._bind(_BACKLOG)
+        self._address = (host, listening.getsockname()[1])
+        self._listener = Listener(asyncio.get_running_loop(), lambda: Connection(self, self._application, self._parser))
+        self._listener.open(listening)
 
     async def stop(self) -> None:
         """Stop listening and end every connection; return when all are gone."""
-        self._started = False
         self.stop_listening()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._listener is not None:
+            await self._listener.settled()
+            self._listener = None
         if self.connections:
             self._empty = asyncio.Event()
             for connection in list(self.connections.values()):
@@ -254,14 +254,8 @@ class Server:
 
     def stop_listening(self) -> None:
         """Let every further connect be refused; what is open stays open."""
-        if self._listening is not None:
-            if self._accepting is None:
-                asyncio.get_running_loop().remove_reader(self._listening)
-            else:
-                self._accepting.cancel()
-                self._accepting = None
-            self._listening.close()
-            self._listening = None
+        if self._listener is not None:
+            self._listener.close()
         for filler in self._fillers:
             filler.close()
         self._fillers.clear()
@@ -279,17 +273,10 @@ class Server:
 
     def listen_again(self) -> None:
         """Undo `stop_listening` and `fill_backlog`: from here on a connect is queued, and accepted soon."""
-        if not self._started or self._listening is not None:
+        if self._listener is None or self._listener.is_open:
             return
         self.stop_listening()
-        self._listening = listening = self._bind(_BACKLOG)
-        self._address = (self._address[0], listening.getsockname()[1])
-        # Not an `asyncio.Server`: that one loses a connection which it is accepting when it is closed.
-        try:
-            asyncio.get_running_loop().add_reader(listening, self._accept, listening)
-        except NotImplementedError:
-            # The loop of Windows.
-            self._accepting = self._keep(self._accept_each(listening))
+        self._listener.open(self._bind(_BACKLOG))
 
     def reset_connections(self, *, idle_only: bool = False) -> None:
         """Send RST on every connection, or on those that wait for a request."""
@@ -328,29 +315,3 @@ class Server:
         listening.listen(backlog)
         listening.setblocking(False)
         return listening
-
-    def _accept(self, listening: socket.socket) -> None:
-        for _ in range(_BACKLOG):
-            try:
-                accepted, _ = listening.accept()
-            except OSError:
-                # Nobody waits any more.
-                return
-            self._take(accepted)
-
-    async def _accept_each(self, listening: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            accepted, _ = await loop.sock_accept(listening)
-            self._take(accepted)
-
-    def _take(self, accepted: socket.socket) -> None:
-        accepted.setblocking(False)
-        loop = asyncio.get_running_loop()
-        self._keep(loop.connect_accepted_socket(lambda: Connection(self, self._application, self._parser), accepted))
-
-    def _keep(self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task

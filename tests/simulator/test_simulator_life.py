@@ -1,6 +1,7 @@
 """Start and end, gates, latency, the command line, the plugin."""
 
 import asyncio
+import errno
 import os
 import signal
 import socket
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from fusebill_async.testing import Fault, FusebillSimulator
+from fusebill_async.testing.listener import Listener
 from fusebill_async.testing.serving import parse_quota
 from tests.simulator.plain_wire import Wire, ask
 
@@ -63,6 +65,46 @@ async def test_a_loop_without_readers_will_do(monkeypatch):
             fusebill.clear_faults()
         assert (await ask(fusebill, "GET", "/v1/customers/1")).status == 200
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_a_second_start_changes_nothing():
+    fusebill = await FusebillSimulator(customers=1).start()
+    port = fusebill.port
+    async with fusebill:
+        assert fusebill.port == port
+        assert (await ask(fusebill, "GET", "/v1/customers/1")).status == 200
+
+
+class Exhausted:
+    """A listening socket for which there is no descriptor, the first time."""
+
+    def __init__(self, listening):
+        self._listening = listening
+        self._failed = False
+
+    def accept(self):
+        if not self._failed:
+            self._failed = True
+            raise OSError(errno.EMFILE, "Too many open files")
+        return self._listening.accept()
+
+    def __getattr__(self, name):
+        return getattr(self._listening, name)
+
+
+async def test_it_waits_for_descriptors(monkeypatch):
+    monkeypatch.setattr(
+        Listener, "open", lambda self, listening, right=Listener.open: right(self, Exhausted(listening))
+    )
+    async with FusebillSimulator(customers=1) as fusebill:
+        assert (await ask(fusebill, "GET", "/v1/customers/1")).status == 200
+        fusebill.inject(Fault.refuse())
+        fusebill.clear_faults()
+        wire = asyncio.ensure_future(ask(fusebill, "GET", "/v1/customers/1"))
+        await asyncio.sleep(0.02)
+    # It was waiting for a descriptor when all ended.
+    with pytest.raises(ConnectionError):
+        await wire
 
 
 async def test_the_port_can_be_chosen_and_used_again():
