@@ -227,7 +227,8 @@ class FusebillClient(_Handle):
         timeouts, pool, retry, quota, settling, updates: see their classes.
         store: where open intents, customer locks and a shared quota live; a `MemoryStore` by default.
         hooks: what listens to attempts, settling and quota thresholds.
-        session: an aiohttp session whose connections are used; it is never changed or closed.
+        session: an aiohttp session whose connections are used, by reads and writes alike; it is never changed or
+            closed.
         on_cancel: "finish" or "abort", see `with_options`.
 
     Raises:

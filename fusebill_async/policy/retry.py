@@ -35,7 +35,7 @@ def rule(safety: Safety, *, phase: Phase, status: int | None, readable: bool) ->
         safety: of the operation.
         phase: how far the attempt came.
         status: of the answer, None if none came.
-        readable: whether the answer holds what the operation answers with, or a refusal that may be taken for its own.
+        readable: whether the answer holds what the operation answers with, or a refusal, and is surely its own.
     """
     if phase.nothing_sent:
         return Ruling.SEND_AGAIN

@@ -43,6 +43,10 @@ class Call:
     # Defaults stand on the class: a call is made for every coroutine awaited, and most of these never change.
     prepare: Preparation | None = None
     requests_per_attempt: int = 1
+    for_write: bool = False
+    """A read that a write rests on: it takes its connection where the write will, which then need not make one."""
+    send_by: float | None = None
+    """When the read that it rests on will be too old, by the session's clock in seconds."""
 
     at_risk: bool = False
     """The service may have acted on it: a connection was handed out, and no answer has said otherwise."""

@@ -14,7 +14,7 @@ from aiohttp.connector import Connection
 from fusebill_async.outcome import Attempt, Phase
 from fusebill_async.session.admission import Admission, Permit
 from fusebill_async.session.call import Call
-from fusebill_async.session.observed import ObservedRequest, StaleConnectionError
+from fusebill_async.session.observed import ObservedRequest, OverdueError, StaleConnectionError
 from fusebill_async.session.pool import Pool
 from fusebill_async.session.sweeper import DeadlineSweeper
 
@@ -61,7 +61,7 @@ class Exchange:
     expired: bool = False
     """A time limit ended it."""
     oversized: bool = False
-    _epoch: int = 0
+    _epoch: int | None = None
     _observing: bool = False
     _transport: asyncio.BaseTransport | None = None
     # What aiohttp makes for an exchange, kept for what `Line.spent` says.
@@ -96,7 +96,12 @@ class Exchange:
     def handed_out(self, connection: Connection) -> None:
         """A connection is there, and the first byte is about to be written."""
         line = self._line
-        line.pool.check(connection)
+        call = self._call
+        carried = line.pool.check(connection)
+        if call.send_by is not None and line.now() > call.send_by:
+            raise OverdueError("no connection came before the read that it rests on was too old")
+        if carried:
+            self._epoch = line.pool.epoch
         if line.spent:
             line.spent.popleft()
         self._connection = connection
@@ -111,14 +116,13 @@ class Exchange:
         if not call.first_sent_at:
             call.first_sent_at = now
         self.phase = Phase.SENT
-        self._epoch = line.pool.epoch
         call.at_risk = True
         line.admission.sent(self._permit)
 
     @property
     def given_up(self) -> bool:
-        """Whether its connection was given up while it was in use: an answer that names nobody may be another's."""
-        return self._epoch != self._line.pool.epoch
+        """Whether its connection, a kept one, was given up meanwhile: an answer that names nobody may be another's."""
+        return self._epoch is not None and self._epoch != self._line.pool.epoch
 
     def expire(self, reason: str) -> None:
         """End it by dropping its connection: whoever waits for the answer wakes up with an error."""
@@ -129,14 +133,15 @@ class Exchange:
 
     async def perform(self, timeout: aiohttp.ClientTimeout) -> None:
         """Send the request and read the answer. Whatever goes wrong is told by the facts, not raised."""
-        line, request = self._line, self._call.request
+        line, call, request = self._line, self._call, self._call.request
         assert request is not None
+        writes = call.operation.writes or (call.for_write and line.pool.keeps_for_writes)
         response: aiohttp.ClientResponse | None = None
         stale = 0
         try:
             while response is None:
                 try:
-                    response = await line.pool.send(request, self, timeout, writes=self._call.operation.writes)
+                    response = await line.pool.send(request, self, timeout, writes=writes)
                 except StaleConnectionError:
                     stale += 1
                     if stale > line.pool.size:
@@ -157,7 +162,7 @@ class Exchange:
                 self.phase = Phase.ANSWERED
             else:
                 await self._read_rest(content, chunk)
-        except StaleConnectionError as error:
+        except (StaleConnectionError, OverdueError) as error:
             self.reason = str(error)
         except Exception as error:  # noqa: BLE001 (the phase decides what follows, never the type of an exception)
             if not self._observing:

@@ -162,6 +162,7 @@ class SessionManager:
         A read that fails and may be sent again ends the place first: `send` then begins the round anew, so that
         the write never goes out with a read that is older than a wait.
         """
+        call.for_write = True
         exchange, answer = await self.attempt(call, permit)
         if answer is None:
             await self._follow(call, exchange)
@@ -182,8 +183,8 @@ class SessionManager:
             self.admission.answered(permit, status, exchange.headers, call.sent_at, exchange.received_at)
         number = len(call.past) + 1
         if exchange.phase is not Phase.ANSWERED or status is None or not 200 <= status < 300:
-            if status is not None:
-                self._check_refusal(call, status, exchange)
+            if status is not None and 400 <= status < 500:
+                self._doubt(call, status, exchange)
             return None
         value = self._read(call, exchange)
         if exchange.reason:
@@ -216,7 +217,7 @@ class SessionManager:
 
     def _not_admitted(self, call: Call, ended: QueueTimeout | QuotaExhausted) -> FusebillError:
         last = call.past[-1] if call.past else None
-        if last is not None and last.status == 429:
+        if last is not None and last.status == 429 and not last.reason:
             return RateLimitError(
                 f"429: {call.about} was refused for the quota, and could not wait for the next window",
                 status=429,
@@ -272,8 +273,8 @@ class SessionManager:
             self._check_preview(operation, call, exchange, value.customer.status)
         return value
 
-    def _check_refusal(self, call: Call, status: int, exchange: Exchange) -> None:
-        """A refusal may be the answer to another question; `exchange.reason` tells."""
+    def _doubt(self, call: Call, status: int, exchange: Exchange) -> None:
+        """A refusal that may be the answer to another question is told by `exchange.reason`."""
         about_it = False
         if status == 404 and call.customer_id is not None:
             try:
@@ -282,7 +283,8 @@ class SessionManager:
                 exchange.reason = str(error)
                 self.give_up_connections(call, exchange.reason)
         if exchange.given_up and not about_it and not exchange.reason:
-            exchange.reason = f"{status}, on a connection that was given up meanwhile and may be an answer behind"
+            told = read_refusal(status, exchange.body, self._key).message
+            exchange.reason = f"its connection was given up meanwhile, and what came may be another's answer, {told}"
 
     def _check_preview(self, operation: Operation, call: Call, exchange: Exchange, status: str) -> None:
         if operation.allowed_from is not None and status not in operation.allowed_from:
@@ -393,4 +395,6 @@ def _outcome_before(call: Call) -> Outcome:
     sent = [attempt for attempt in call.past if not attempt.phase.nothing_sent]
     if not sent:
         return Outcome.NOT_SENT
-    return Outcome.REJECTED if all(attempt.status == 429 for attempt in sent) else Outcome.UNKNOWN
+    return (
+        Outcome.REJECTED if all(attempt.status == 429 and not attempt.reason for attempt in sent) else Outcome.UNKNOWN
+    )

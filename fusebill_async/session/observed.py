@@ -13,6 +13,10 @@ class StaleConnectionError(Exception):
     """A kept connection that must not be used. Nothing was sent. Never leaves the session."""
 
 
+class OverdueError(Exception):
+    """The connection came too late for what was to be sent on it. Nothing was sent. Never leaves the session."""
+
+
 class Observer(Protocol):
     """Who wants to know."""
 
@@ -21,6 +25,7 @@ class Observer(Protocol):
 
         Raises:
             StaleConnectionError: do not use this connection.
+            OverdueError: do not send this request any more.
         """
         ...
 

@@ -89,12 +89,15 @@ class Pool:
         }
         # Reads and writes never share a connection. An answer that nobody asked for can pass for that of a read of the
         # same customer; the read's own, a refusal with no id in it, would then be taken by the next on the connection.
+        self._shared = users_session is not None
         if users_session is not None:
             self._session = self._write_session = self._make_session(users_session.connector)
         else:
             self._session = self._make_session(None)
             self._write_session = self._make_session(None, fresh=settings.fresh_connection_per_write)
         self.size = settings.connections
+        self.keeps_for_writes = not settings.fresh_connection_per_write
+        """Whether a write may find the connection of a read that was sent where writes are."""
         self.epoch = 0
         """Counts the times that every connection made before was given up."""
         self._kept: WeakKeyDictionary[ResponseHandler, Kept] = WeakKeyDictionary()
@@ -144,8 +147,10 @@ class Pool:
             middlewares=(observer,),
         )
 
-    def check(self, connection: Connection) -> None:
+    def check(self, connection: Connection) -> bool:
         """Refuse a kept connection on which something is wrong, before a byte is written to it.
+
+        Returns whether it may have carried another request.
 
         aiohttp looks at a connection when it comes back to the pool, not when it leaves it, and would take an
         answer that arrived on an idle connection for the answer to the next request.
@@ -160,11 +165,12 @@ class Pool:
         if kept is None:
             self._kept[protocol] = Kept(self.epoch, connection)
             _limit_reads(connection.transport)
-            return
+            return self._shared
         if kept.epoch != self.epoch:
             raise StaleConnectionError("the connection was made before an answer to another question came")
         if kept.something_waits():
             raise StaleConnectionError("the service closed the idle connection, or spoke unasked")
+        return True
 
     def renew(self) -> None:
         """Give up every connection made so far; those in use end their exchange first."""
@@ -173,6 +179,7 @@ class Pool:
     async def aclose(self) -> None:
         """Close what is ours."""
         self._kept.clear()
-        await self._session.close()
-        if self._write_session is not self._session:
+        try:
+            await self._session.close()
+        finally:
             await self._write_session.close()

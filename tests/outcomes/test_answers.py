@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from fusebill_async import (
+    BadRequestError,
     FusebillClient,
     InvalidResponseError,
     NotAppliedError,
@@ -16,6 +17,7 @@ from fusebill_async import (
     PoolSettings,
     PreviewChangedStateError,
     RetryPolicy,
+    ServerError,
     Timeouts,
 )
 from fusebill_async.operations import BY_TITLE
@@ -125,10 +127,10 @@ async def test_a_refusal_on_a_connection_that_was_given_up_meanwhile_refuses_not
     fusebill.add_customer(id=1, status=verb.status)
     fusebill.add_customer(id=2)
     options = {"retry_after": 0.01} if status == 429 else {}
-    fusebill.inject(
-        Fault.status(status, operation=verb.title, effect=effect, **options), Fault.other_id(operation="geotab.unlatch")
-    )
+    refusal = Fault.status(status, operation=verb.title, effect=effect, **options)
     async with make_client(fusebill) as client:
+        await keep_connections(client, 2)
+        fusebill.inject(refusal, Fault.other_id(operation="geotab.unlatch"))
         with fusebill.hold_open(verb.title):
             write = asyncio.ensure_future(verb.call(client.with_response, 1))
             await asked(fusebill)
@@ -136,31 +138,84 @@ async def test_a_refusal_on_a_connection_that_was_given_up_meanwhile_refuses_not
         if effect == "before":
             assert (await write).confirmed_by == "read"
         elif verb.kind == "money":
-            with pytest.raises(NotAppliedError):
+            with pytest.raises(NotAppliedError, match=f"Simulated {status}" if status != 429 else "429"):
                 await write
         else:
             assert len((await write).attempts) == 2
     assert fusebill.effects(verb.title, 1) == (effect == "before" or verb.kind != "money")
 
 
+@pytest.mark.parametrize("status", [400, 422, 429])
+async def test_nor_a_read(fusebill, status):
+    fusebill.add_customer(id=1)
+    fusebill.add_customer(id=2)
+    options = {"retry_after": 0.01} if status == 429 else {}
+    fusebill.inject(Fault.status(status, operation="overview", **options), Fault.other_id(operation="get"))
+    async with make_client(fusebill) as client:
+        await asyncio.gather(*(client.customers.get(2) for _ in range(2)))
+        fusebill.inject(Fault.other_id(operation="get"))
+        with fusebill.hold_open("overview"):
+            overview = asyncio.ensure_future(client.with_response.customers.overview(1))
+            await asked(fusebill)
+            await client.customers.get(2)
+        response = await overview
+    assert [attempt.status for attempt in response.attempts] == [status, 200]
+    assert "may be another's answer, " in response.attempts[0].reason
+    assert str(status) in response.attempts[0].reason
+
+
+@pytest.mark.parametrize("name", ["activate", "activate_items", "create"])
+async def test_but_on_a_connection_that_never_carried_another_request_it_does(fusebill, name):
+    """There is no earlier answer that could be left over."""
+    verb = VERBS[name]
+    fusebill.add_customer(id=1, status=verb.status)
+    fusebill.add_customer(id=2)
+    fusebill.inject(Fault.status(400, operation=verb.title), Fault.other_id(operation="get"))
+    async with make_client(fusebill) as client:
+        with fusebill.hold_open(verb.title):
+            write = asyncio.ensure_future(verb.call(client, 1))
+            await asked(fusebill)
+            await client.customers.get(2)
+        with pytest.raises(BadRequestError, match="Simulated 400"):
+            await write
+
+
+async def test_an_error_of_the_service_stays_one(fusebill):
+    fusebill.add_customer(id=1)
+    fusebill.add_customer(id=2)
+    fusebill.inject(Fault.status(503, operation="overview", times=None))
+    async with make_client(fusebill, retry=RetryPolicy(max_attempts=1)) as client:
+        await client.customers.get(2)
+        fusebill.inject(Fault.other_id(operation="get"))
+        with fusebill.hold_open("overview"):
+            overview = asyncio.ensure_future(client.customers.overview(1))
+            await asked(fusebill)
+            with suppress(InvalidResponseError):
+                await client.customers.get(2)
+        with pytest.raises(ServerError, match="503"):
+            await overview
+
+
 async def test_one_that_names_the_customer_is_its_own(fusebill):
     fusebill.add_customer(id=2)
-    fusebill.inject(Fault.other_id(operation="geotab.unlatch"))
     async with make_client(fusebill) as client:
+        await keep_connections(client, 2)
+        fusebill.inject(Fault.other_id(operation="geotab.unlatch"))
         with fusebill.hold_open("hold"):
             hold = asyncio.ensure_future(client.customers.hold(1))
             await asked(fusebill)
             await client.geotab.unlatch(2)
         with pytest.raises(NotFoundError):
             await hold
+    assert fusebill.received("get", 1) == 0
 
 
 async def test_reads_and_writes_never_share_a_connection(fusebill):
-    numbers = [fusebill.add_customer(id=number, status="Active") for number in range(1, 9)]
     async with make_client(fusebill) as client:
-        for name in ("get", "update", "overview", "preview", "hold", "list", "unlatch"):
-            calls = (VERBS[name].call(client.with_response, number) for number in numbers)
-            await asyncio.gather(*calls, return_exceptions=True)
+        for name in ("get", "overview", "preview", "hold", "list", "unlatch"):
+            verb = VERBS[name]
+            numbers = [fusebill.add_customer(id=number, status=verb.status) for number in range(1, 9)]
+            await asyncio.gather(*(verb.call(client.with_response, number) for number in numbers))
     used = {
         writes: {request.connection for request in fusebill.requests if BY_TITLE[request.operation].writes is writes}
         for writes in (False, True)

@@ -7,6 +7,7 @@ and begins anew, until it has cancelled its share of the 10,000.
 # ruff: noqa: ASYNC110  # what the service saw is looked at, not awaited
 
 import asyncio
+import gc
 import warnings
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 
@@ -302,3 +303,22 @@ async def test_a_queued_write_is_never_sent_by_closing(fusebill):
     await asyncio.gather(reading, closing, return_exceptions=True)
     await asyncio.sleep(0.05)
     assert fusebill.received("hold", 1) == 0
+
+
+@pytest.mark.parametrize("ticks", range(6))
+async def test_closing_that_is_cancelled_closes_every_connection(fusebill, ticks):
+    client = make_client(fusebill)
+    await keep_connections(client, fusebill.add_customer(id=1))
+    closing = asyncio.ensure_future(client.aclose())
+    for _ in range(ticks):
+        await asyncio.sleep(0)
+    closing.cancel()
+    await asyncio.wait({closing})
+    if not ticks:
+        # It had not begun.
+        await client.aclose()
+    async with asyncio.timeout(2):
+        while fusebill.open_connections:
+            await asyncio.sleep(0.001)
+    del client
+    gc.collect()

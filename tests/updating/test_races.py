@@ -333,6 +333,50 @@ async def test_a_hold_while_the_update_waits_for_the_pool_is_kept(service: Watch
     assert service.customer(1)["status"] == "Hold"
 
 
+def slow_to_connect(service: Watched, seconds: float) -> None:
+    """From now on a connect takes so long, and meanwhile somebody else puts the customer on hold."""
+    loop = asyncio.get_running_loop()
+    service.inject(Fault.stall_connect(seconds=seconds, backlog=True))
+    loop.call_later(seconds / 2, lambda: service.change(1, status="Hold"))
+
+
+async def test_an_update_makes_no_connection_between_its_read_and_its_put(
+    service: Watched, writer: FusebillClient
+) -> None:
+    """Reads and writes have connections of their own, but for this read."""
+    await writer.customers.get(1)
+    service.act("after", "get", 2, lambda: slow_to_connect(service, 0.2))
+    await writer.customers.update(1, company_name="Grok Ltd")
+    assert methods(service) == ["GET", "GET", "PUT"]
+    assert len({request.connection for request in service.requests}) == 2
+    assert service.customer(1)["status"] == "Active"
+
+
+@pytest.mark.parametrize("fresh", [False, True], ids=["in hand", "a connection a write"])
+async def test_what_was_read_before_a_slow_connect_is_read_again(
+    service: Watched, fresh: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fusebill_async.resources.updates._LONGEST_GAP", 0.1)
+    pool, updates = PoolSettings(fresh_connection_per_write=fresh), UpdatePolicy(max_read_age=0.1)
+    retry = RetryPolicy(backoff=0.001)
+    async with FusebillClient(KEY, base_url=service.base_url, pool=pool, updates=updates, retry=retry) as client:
+        customer: Any = 1
+        if fresh:
+            service.act("after", "get", 1, lambda: slow_to_connect(service, 0.3))
+        else:
+            customer = await client.customers.get(1)
+            slow_to_connect(service, 0.3)
+        response = await client.with_response.customers.update(customer, company_name="Grok Ltd")
+
+    assert methods(service) == ["GET", "GET", "PUT"]
+    first, last = response.attempts
+    assert first.phase.nothing_sent
+    assert "too old" in first.reason
+    assert last.status == 200
+    shown = service.customer(1)
+    assert (shown["status"], shown["companyName"]) == ("Hold", "Grok Ltd")
+
+
 async def test_a_customer_in_hand_is_read_again_if_it_had_to_wait(service: Watched) -> None:
     """Young when it was handed in, too old when its turn came."""
     pool, updates = PoolSettings(connections=1), UpdatePolicy(max_read_age=0.05)
