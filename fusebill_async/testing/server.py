@@ -243,9 +243,9 @@ class Server:
     async def stop(self) -> None:
         """Stop listening and end every connection; return when all are gone."""
         self.stop_listening()
-        if self._listener is not None:
-            await self._listener.settled()
-            self._listener = None
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            await listener.settled()
         if self.connections:
             self._empty = asyncio.Event()
             for connection in list(self.connections.values()):

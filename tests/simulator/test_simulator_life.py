@@ -96,15 +96,33 @@ async def test_it_waits_for_descriptors(monkeypatch):
     monkeypatch.setattr(
         Listener, "open", lambda self, listening, right=Listener.open: right(self, Exhausted(listening))
     )
+    told = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
     async with FusebillSimulator(customers=1) as fusebill:
         assert (await ask(fusebill, "GET", "/v1/customers/1")).status == 200
         fusebill.inject(Fault.refuse())
         fusebill.clear_faults()
         wire = asyncio.ensure_future(ask(fusebill, "GET", "/v1/customers/1"))
         await asyncio.sleep(0.02)
-    # It was waiting for a descriptor when all ended.
+        assert not wire.done()
+    # It was waiting for a descriptor when all ended, and nobody takes that up again.
     with pytest.raises(ConnectionError):
         await wire
+    await asyncio.sleep(0.15)
+    assert not told
+
+
+async def test_what_has_ended_does_not_listen_again():
+    fusebill = await FusebillSimulator(customers=1).start()
+    with socket.create_connection(("127.0.0.1", fusebill.port)):
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        closing = asyncio.ensure_future(fusebill.aclose())
+        while not closing.done():
+            await asyncio.sleep(0)
+            fusebill.clear_faults()
+    with pytest.raises(ConnectionRefusedError):
+        await ask(fusebill, "GET", "/v1/customers/1")
 
 
 async def test_the_port_can_be_chosen_and_used_again():
