@@ -91,8 +91,8 @@ class PoolSettings(Record):
     """The connection pool.
 
     Args:
-        connections: how many connections may be in use at once, at least 1. Reads and writes never share one, so that
-            idle ones counted, twice as many may be open.
+        connections: how many connections may be in use at once, at least 1. Reads and writes have their own, so
+            that idle ones counted, twice as many may be open.
         keepalive: how long an idle connection is kept, in seconds, above 0.
         fresh_connection_per_write: make a new connection for each write, so that no answer left over on a kept
             connection can reach it. Costs a handshake a write.

@@ -56,7 +56,8 @@ Check: TypeAlias = Literal["fresh", "strict"]
 
 
 _LONGEST_GAP = 1.0
-"""Seconds from a read to the PUT that rests on it: more is read anew. Only making a connection can take that long."""
+"""Seconds from a read to the PUT that rests on it, where a connection or the ledger of a store is slow between them.
+After more the PUT is made anew from another read, once."""
 
 
 class NothingToSend(Exception):  # noqa: N818 (not an error: the customer is already as wanted)
@@ -68,7 +69,7 @@ class Update:
     """One update over all its rounds.
 
     A round reads the customer, unless it was read just now, lays the changes over what it read, and sends the PUT
-    in the place of the pool that the read was made in: between the read and the PUT nothing is waited for.
+    in the place of the pool that the read was made in: between the read and the PUT nobody else is waited for.
 
     Attributes:
         texts: what is to be written, by keys of the wire, each value as its JSON text.
@@ -125,11 +126,9 @@ class Update:
         """Whether a PUT may rest on this read: it is the last that came, and nobody in reach wrote since."""
         if wire is None or self._rounds or self.always_read:
             return False
-        return self._age(wire) <= self.handle.updates.max_read_age and self._is_alone()
-
-    def _age(self, wire: bytes) -> float:
         settler = self.handle.settler
-        return settler.seen.age(self.customer_id, wire, settler.session.effects.now())
+        age = settler.seen.age(self.customer_id, wire, settler.session.effects.now())
+        return age <= self.handle.updates.max_read_age and self._is_alone()
 
     def _is_alone(self) -> bool:
         """Whether every write that this client knows of has ended, and no other client shares its store."""
@@ -142,18 +141,15 @@ class Update:
         """Make the PUT of this round, from a customer that was read after everything that was waited for."""
         base = self.base
         try:
-            gap = _LONGEST_GAP
             if base is not None and self._is_young(base):
                 present = base
-                gap = self.handle.updates.max_read_age - self._age(base)
             else:
                 present = await self._read(write, permit)
             if self.check == "strict":
                 # The base of the comparison is the first read; the second one is what the PUT rests on.
                 base = base or present
                 present = await self._read(write, permit)
-                gap = _LONGEST_GAP
-            write.call.send_by = self.handle.session.effects.now() + gap
+            write.call.send_by = None if write.call.overdue else self.handle.session.effects.now() + _LONGEST_GAP
             self._rounds += 1
             facts = write.call.facts
             if base is not None:

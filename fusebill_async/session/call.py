@@ -47,6 +47,8 @@ class Call:
     """A read that a write rests on: it takes its connection where the write will, which then need not make one."""
     send_by: float | None = None
     """When the read that it rests on will be too old, by the session's clock in seconds."""
+    overdue: bool = False
+    """That has happened. Another read is made for it once: what takes so long may take as long again."""
 
     at_risk: bool = False
     """The service may have acted on it: a connection was handed out, and no answer has said otherwise."""

@@ -61,6 +61,8 @@ class Exchange:
     expired: bool = False
     """A time limit ended it."""
     oversized: bool = False
+    overdue: bool = False
+    """The read that it rests on had become too old. Nothing was sent."""
     _epoch: int | None = None
     _observing: bool = False
     _transport: asyncio.BaseTransport | None = None
@@ -99,7 +101,8 @@ class Exchange:
         call = self._call
         carried = line.pool.check(connection)
         if call.send_by is not None and line.now() > call.send_by:
-            raise OverdueError("no connection came before the read that it rests on was too old")
+            self.overdue = call.overdue = True
+            raise OverdueError("the read that it rests on had become too old")
         if carried:
             self._epoch = line.pool.epoch
         if line.spent:
@@ -121,7 +124,7 @@ class Exchange:
 
     @property
     def given_up(self) -> bool:
-        """Whether its connection, a kept one, was given up meanwhile: an answer that names nobody may be another's."""
+        """Whether a connection that others have used was given up meanwhile: what names nobody may be another's."""
         return self._epoch is not None and self._epoch != self._line.pool.epoch
 
     def expire(self, reason: str) -> None:

@@ -217,7 +217,7 @@ class SessionManager:
 
     def _not_admitted(self, call: Call, ended: QueueTimeout | QuotaExhausted) -> FusebillError:
         last = call.past[-1] if call.past else None
-        if last is not None and last.status == 429 and not last.reason:
+        if last is not None and last.status == 429:
             return RateLimitError(
                 f"429: {call.about} was refused for the quota, and could not wait for the next window",
                 status=429,
@@ -306,6 +306,9 @@ class SessionManager:
             self._tell(call, exchange, len(call.past) + 1, "settled by reading")
             raise UnsettledError(call, exchange.reason or f"the service answered {exchange.status}")
         call.at_risk = False
+        if exchange.overdue:
+            self._tell(call, exchange, len(call.past) + 1, "made anew from another read")
+            return
         if ruling is Ruling.REJECTED:
             raise self._refusal(call, exchange)
         if ruling is Ruling.WAIT_FOR_WINDOW:
@@ -384,17 +387,19 @@ class SessionManager:
             return
         self._closed = True
         self._sweeper.stop()
-        await self.admission.aclose()
-        if self._line is not None:
-            self._line.spent.clear()
-            await self._line.pool.aclose()
+        try:
+            await self.admission.aclose()
+        finally:
+            if self._line is not None:
+                self._line.spent.clear()
+                await self._line.pool.aclose()
 
 
 def _outcome_before(call: Call) -> Outcome:
     """What is known of a call whose last attempt was not sent, by the attempts before it."""
-    sent = [attempt for attempt in call.past if not attempt.phase.nothing_sent]
-    if not sent:
+    # The reads that an update begins with are told among its attempts.
+    if not call.first_sent_at:
         return Outcome.NOT_SENT
-    return (
-        Outcome.REJECTED if all(attempt.status == 429 and not attempt.reason for attempt in sent) else Outcome.UNKNOWN
-    )
+    sent = [attempt for attempt in call.past if not attempt.phase.nothing_sent]
+    refused = all(attempt.status == 429 and not attempt.reason for attempt in sent)
+    return Outcome.REJECTED if refused else Outcome.UNKNOWN

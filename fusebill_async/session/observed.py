@@ -14,7 +14,7 @@ class StaleConnectionError(Exception):
 
 
 class OverdueError(Exception):
-    """The connection came too late for what was to be sent on it. Nothing was sent. Never leaves the session."""
+    """What was to be sent rests on a read that has become too old. Nothing was sent. Never leaves the session."""
 
 
 class Observer(Protocol):

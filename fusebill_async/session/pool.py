@@ -87,8 +87,8 @@ class Pool:
             "Accept-Encoding": "gzip, deflate",
             "User-Agent": f"fusebill-async/{__version__}",
         }
-        # Reads and writes never share a connection. An answer that nobody asked for can pass for that of a read of the
-        # same customer; the read's own, a refusal with no id in it, would then be taken by the next on the connection.
+        # Reads have connections of their own, but for those that a write rests on. An answer that nobody asked for can
+        # pass for that of a read of the same customer; its own, a refusal with no id, would then be taken by the next.
         self._shared = users_session is not None
         if users_session is not None:
             self._session = self._write_session = self._make_session(users_session.connector)

@@ -6,14 +6,17 @@ import logging
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
+import aiohttp
 import pytest
 
 from fusebill_async import (
     BadRequestError,
+    ConnectError,
     FusebillClient,
     InvalidResponseError,
     NotAppliedError,
     NotFoundError,
+    Outcome,
     PoolSettings,
     PreviewChangedStateError,
     RetryPolicy,
@@ -145,6 +148,29 @@ async def test_a_refusal_on_a_connection_that_was_given_up_meanwhile_refuses_not
     assert fusebill.effects(verb.title, 1) == (effect == "before" or verb.kind != "money")
 
 
+async def test_one_for_the_quota_says_nothing_of_what_was_sent_either(fusebill):
+    """It was settled that nothing happened; then there was no connection for sending it again."""
+    fusebill.add_customer(id=1, status="Active")
+    fusebill.add_customer(id=2)
+    async with make_client(fusebill, retry=RetryPolicy(max_attempts=2, backoff=0.001)) as client:
+        await keep_connections(client, 2)
+        refused = Fault.status(429, operation="hold", retry_after=0.01)
+        fusebill.inject(refused, Fault.other_id(operation="geotab.unlatch"))
+        with fusebill.hold_open("hold"):
+            hold = asyncio.ensure_future(client.customers.hold(1))
+            await asked(fusebill)
+            await client.geotab.unlatch(2)
+        while not fusebill.received("get", 1):  # noqa: ASYNC110 (as above)
+            await asyncio.sleep(0.001)
+        # The second read finds the connection of the first; what is sent again needs a new one.
+        fusebill.inject(Fault.refuse())
+        with pytest.raises(ConnectError) as raised:
+            await hold
+        fusebill.clear_faults()
+    assert raised.value.outcome is Outcome.NOT_APPLIED
+    assert fusebill.effects("hold", 1) == 0
+
+
 @pytest.mark.parametrize("status", [400, 422, 429])
 async def test_nor_a_read(fusebill, status):
     fusebill.add_customer(id=1)
@@ -178,6 +204,21 @@ async def test_but_on_a_connection_that_never_carried_another_request_it_does(fu
             await client.customers.get(2)
         with pytest.raises(BadRequestError, match="Simulated 400"):
             await write
+
+
+async def test_a_connection_of_a_session_that_was_handed_in_may_have_carried_one(fusebill):
+    fusebill.add_customer(id=1, status="Active")
+    fusebill.add_customer(id=2)
+    async with aiohttp.ClientSession() as session, make_client(fusebill, session=session) as client:
+        async with session.get(f"{fusebill.base_url}/customers/2") as answer:
+            await answer.read()
+        fusebill.inject(Fault.status(400, operation="hold", effect="before"), Fault.other_id(operation="get"))
+        with fusebill.hold_open("hold"):
+            hold = asyncio.ensure_future(client.with_response.customers.hold(1))
+            await asked(fusebill)
+            await client.customers.get(2)
+        assert (await hold).confirmed_by == "read"
+    assert fusebill.requests[0].connection == fusebill.requests[1].connection
 
 
 async def test_an_error_of_the_service_stays_one(fusebill):
