@@ -62,15 +62,19 @@ class Runner(Protocol):
 @contextlib.asynccontextmanager
 async def streams(url: str, concurrency: int) -> AsyncIterator[AsyncCall]:
     """Streams of asyncio, the bytes written by hand: what no client can be cheaper than."""
-    host, _, port = url.removeprefix("http://").partition("/")[0].partition(":")
+    scheme, _, rest = url.partition("://")
+    host, _, port = rest.partition("/")[0].partition(":")
     free: deque[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = deque()
     tail = (
         f" HTTP/1.1\r\nHost: {host}:{port}\r\nAuthorization: Basic {KEY}\r\n"
         "Content-Type: application/json\r\nContent-Length: 0\r\n\r\n"
     ).encode()
 
+    def connect() -> Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+        return asyncio.open_connection(host, int(port), ssl=True if scheme == "https" else None)
+
     async def call(customer_id: int) -> bytes:
-        reader, writer = free.pop() if free else await asyncio.open_connection(host, int(port))
+        reader, writer = free.pop() if free else await connect()
         writer.write(b"POST /v1/CustomerHold/%d" % customer_id + tail)
         head = await reader.readuntil(b"\r\n\r\n")
         place = head.index(b"Content-Length: ") + 16

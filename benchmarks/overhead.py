@@ -2,6 +2,7 @@
 
     python -m benchmarks.overhead                    # the whole table, some minutes
     python -m benchmarks.overhead --quick            # half a minute
+    python -m benchmarks.overhead --tls --only aiohttp --only hold
     python -m benchmarks.overhead --uvloop --svg overhead.svg --json overhead.json
 
 The server is one process and every contender another. The rounds are short and alternate in random order, the
@@ -20,11 +21,13 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import attrs
 
+from benchmarks.certificate import trusted_certificate
 from benchmarks.charts import Bar, bar_chart, table
 from benchmarks.contenders import ABOUT, REFERENCE
 from benchmarks.server import ROOT, running
@@ -118,12 +121,14 @@ class Measured:
 Results = Mapping[int, Mapping[str, Measured]]
 
 
-def compete(names: Iterable[str], concurrency: int, *, rounds: int, restarts: int, uvloop: bool) -> dict[str, Measured]:
+def compete(
+    names: Iterable[str], concurrency: int, *, rounds: int, restarts: int, uvloop: bool, tls: bool = False
+) -> dict[str, Measured]:
     """Let contenders alternate at one concurrency, in so many rounds after each of so many fresh starts."""
     wanted = [name for name in ABOUT if name in set(names) | {REFERENCE}]
     results = {name: Measured() for name in wanted}
     for _ in range(restarts):
-        with running() as url:
+        with trusted_certificate() if tls else nullcontext() as certificate, running(certificate) as url:
             workers = {name: Worker(name, url, concurrency, uvloop=uvloop) for name in wanted}
             try:
                 for worker in workers.values():
@@ -173,7 +178,7 @@ def render(concurrency: int, results: Mapping[str, Measured]) -> str:
     return f"Concurrency {concurrency}\n" + table(head, rows)
 
 
-def machine(*, uvloop: bool) -> str:
+def machine(*, uvloop: bool, tls: bool = False) -> str:
     """Where this was measured."""
     from importlib.metadata import version  # noqa: PLC0415 - for one line of text
 
@@ -186,6 +191,7 @@ def machine(*, uvloop: bool) -> str:
     return (
         f"{processor}, {os.cpu_count()} cores, {platform.system()}, "
         f"Python {platform.python_version()}, aiohttp {version('aiohttp')}, {loop}"
+        f"{', over TLS' if tls else ''}"
     )
 
 
@@ -204,6 +210,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="concurrency 50 and few rounds")
     parser.add_argument("--uvloop", action="store_true", help="the contenders run on uvloop; the server always does")
+    parser.add_argument("--tls", action="store_true", help="over TLS, as in production")
     parser.add_argument("--concurrency", type=int, action="append", help="instead of 1, 50 and 500; may be repeated")
     parser.add_argument("--only", action="append", help="a part of a contender's name; may be repeated")
     parser.add_argument("--rounds", type=int, default=None, help="after each start")
@@ -213,13 +220,17 @@ def main() -> None:
     given = parser.parse_args()
     rounds = given.rounds or (5 if given.quick else 8)
     restarts = given.restarts or (1 if given.quick else 3)
+    if rounds * restarts < 2:
+        parser.error("a spread needs two rounds at least: raise --rounds or --restarts")
     concurrencies = given.concurrency or ([50] if given.quick else CONCURRENCIES)
     names = [name for name in ABOUT if not given.only or any(part in name for part in given.only)]
-    place = machine(uvloop=given.uvloop)
+    place = machine(uvloop=given.uvloop, tls=given.tls)
     print(place)
     results: dict[int, dict[str, Measured]] = {}
     for concurrency in concurrencies:
-        results[concurrency] = compete(names, concurrency, rounds=rounds, restarts=restarts, uvloop=given.uvloop)
+        results[concurrency] = compete(
+            names, concurrency, rounds=rounds, restarts=restarts, uvloop=given.uvloop, tls=given.tls
+        )
         print("\n" + render(concurrency, results[concurrency]), flush=True)
     charted = 50 if 50 in results else next(iter(results))
     if given.svg:

@@ -7,10 +7,12 @@ work is not counted as the client's: `python -m benchmarks.server`, or `running(
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
 import json
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -92,16 +94,19 @@ class Connection(asyncio.Protocol):
         self._data = data
 
 
-async def serve() -> None:
-    """Serve until SIGTERM; print the base URL first."""
+async def serve(certificate: Path | None) -> None:
+    """Serve until SIGTERM, over TLS if there is a certificate; print the base URL first."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     answers = Answers()
     answers.tick()
-    server = await loop.create_server(lambda: Connection(answers), "127.0.0.1", 0, backlog=1024)
-    sys.stdout.write(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1\n")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH) if certificate else None
+    if context is not None and certificate is not None:
+        context.load_cert_chain(certificate)
+    server = await loop.create_server(lambda: Connection(answers), "127.0.0.1", 0, backlog=1024, ssl=context)
+    sys.stdout.write(f"{'https' if context else 'http'}://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1\n")
     sys.stdout.flush()
     while not stop.is_set():
         with contextlib.suppress(TimeoutError):
@@ -111,9 +116,12 @@ async def serve() -> None:
 
 
 @contextlib.contextmanager
-def running() -> Iterator[str]:
+def running(certificate: Path | None = None) -> Iterator[str]:
     """Run the server in a process of its own, and give its base URL."""
-    process = subprocess.Popen([sys.executable, "-m", "benchmarks.server"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    options = ["--certificate", str(certificate)] if certificate else []
+    process = subprocess.Popen(  # noqa: S603 - our own program, by names of our own
+        [sys.executable, "-m", "benchmarks.server", *options], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
     try:
         assert process.stdout is not None
         yield process.stdout.readline().strip()
@@ -125,12 +133,15 @@ def running() -> Iterator[str]:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--certificate", type=Path, help="a key and its certificate: serve over TLS")
+    given = parser.parse_args()
     try:
         import uvloop  # noqa: PLC0415 - the server is faster with it, and works without
     except ImportError:
-        asyncio.run(serve())
+        asyncio.run(serve(given.certificate))
     else:
-        uvloop.run(serve())
+        uvloop.run(serve(given.certificate))
 
 
 if __name__ == "__main__":
