@@ -14,6 +14,7 @@ from fusebill_async import (
     BadRequestError,
     ClientStateError,
     ConcurrentModificationError,
+    ConnectError,
     FieldsNotTakenError,
     FusebillClient,
     FusebillError,
@@ -695,3 +696,17 @@ async def test_a_put_that_was_refused_and_cannot_be_made_anew_was_not_unsent(ser
             await client.customers.update(1, company_name="Grok Ltd")
     assert raised.value.outcome is Outcome.REJECTED
     assert (service.received("update", 1), service.effects("update", 1)) == (1, 0)
+
+
+async def test_an_update_whose_read_met_the_quota_and_that_was_never_sent_is_told_so(service: Watched) -> None:
+    service.inject(Fault.status(429, operation="get", retry_after=0.05))
+    async with FusebillClient(KEY, base_url=service.base_url, retry=RetryPolicy(max_attempts=1)) as client:
+        update = asyncio.create_task(client.customers.update(1, company_name="Grok Ltd"))
+        await until(lambda: service.received("get", 1) == 1)
+        service.inject(Fault.refuse())
+        service.close_idle_connections()
+        with pytest.raises(ConnectError) as raised:
+            await update
+        service.clear_faults()
+    assert [attempt.status for attempt in raised.value.attempts] == [429, None]
+    assert raised.value.outcome is Outcome.NOT_SENT
