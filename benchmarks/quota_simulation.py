@@ -34,7 +34,7 @@ from fusebill_async.policy.priority import Priority
 from fusebill_async.session.admission import Admission, QueueTimeout
 from fusebill_async.session.effects import Effects
 from fusebill_async.settings import QuotaPolicy
-from fusebill_async.stores.redis import RedisQuota
+from fusebill_async.stores.redis_quota import RedisQuota
 
 EPOCH = datetime(2026, 11, 21, 12, 0, 17, 300_000, tzinfo=UTC).timestamp()
 

@@ -20,10 +20,10 @@ from fusebill_async.errors import ClientStateError, ConfigurationError, StoreUna
 from fusebill_async.settings import QuotaPolicy
 from fusebill_async.settling.intent import Intent
 from fusebill_async.stores.group_commit import GroupCommit
-from fusebill_async.stores.lease_times import check_times
-from fusebill_async.stores.leases import TABLES, Leases, Owner, Refusal
+from fusebill_async.stores.intent_json import decode_before, encode_value
+from fusebill_async.stores.lease import check_times
 from fusebill_async.stores.memory import MemoryLocks
-from fusebill_async.stores.records import decode_before, encode_value
+from fusebill_async.stores.sqlite_leases import TABLES, Leases, Owner, Refusal
 
 _APPLICATION_ID = 0x46757362  # "Fusb"
 _SCHEMA_VERSION = 1

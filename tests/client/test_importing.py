@@ -26,7 +26,7 @@ LATER = [
     "resources.requests",
     "resources.salesforce",
     "resources.updates",
-    "stores.redis",
+    "stores.redis_quota",
     "stores.sqlite",
     "testing",
     "updating",

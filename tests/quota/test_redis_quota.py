@@ -18,7 +18,7 @@ from fusebill_async.policy.priority import Priority
 from fusebill_async.session.admission import Admission, QueueTimeout
 from fusebill_async.session.effects import Effects
 from fusebill_async.settings import QuotaPolicy
-from fusebill_async.stores.redis import RedisQuota
+from fusebill_async.stores.redis_quota import RedisQuota
 from tests.quota.conftest import load_simulation
 
 if shutil.which("redis-server") is None and os.environ.get("CI") != "true":

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from fusebill_async import ConfigurationError, FusebillClient, ValidationError
 from fusebill_async.settling.intent import Intent
 from fusebill_async.stores import SQLiteStore
-from fusebill_async.stores.records import decode_intent, encode_intent
+from fusebill_async.stores.intent_json import decode_intent, encode_intent
 from fusebill_async.testing import FusebillSimulator
 
 _NUMBERS = st.integers() | st.decimals(allow_nan=False, allow_infinity=False)
