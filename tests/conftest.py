@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from unittest.mock import Mock
 
@@ -17,6 +18,16 @@ KEY = "MDpub3QtYS1yZWFsLWtleQ"
 
 QUICK = SettlingPolicy(first_read=0.005, quiet_period=0.05, retry_delay=0.01, wait=5.0, close_wait=2.0)
 """Settling that takes no time to speak of."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--uvloop", action="store_true", help="run every event loop of the tests on uvloop")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--uvloop"):
+        uvloop = pytest.importorskip("uvloop")
+        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 
 
 class ResponseWithoutWriter(aiohttp.ClientResponse):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
+from fusebill_async.errors import FusebillError
 from fusebill_async.operations import Operation
 from fusebill_async.outcome import Attempt, Phase
 from fusebill_async.policy.priority import Priority
@@ -45,6 +46,9 @@ class Call:
     requests_per_attempt: int = 1
     for_write: bool = False
     """A read that a write rests on: it takes its connection where the write will, which then need not make one."""
+    check: Callable[[], FusebillError | None] | None = None
+    """Asked when a connection is handed out, the last instant before the first byte. An error that it gives refuses:
+    nothing is sent, and the call ends with that error."""
     send_by: float | None = None
     """When the read that it rests on will be too old, by the session's clock in seconds."""
     overdue: bool = False

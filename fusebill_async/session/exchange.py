@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 from aiohttp.client_middlewares import ClientHandlerType
 from aiohttp.connector import Connection
 
+from fusebill_async.errors import FusebillError
 from fusebill_async.outcome import Attempt, Phase
 from fusebill_async.session.admission import Admission, Permit
 from fusebill_async.session.call import Call
-from fusebill_async.session.observed import ObservedRequest, OverdueError, StaleConnectionError
+from fusebill_async.session.observed import ObservedRequest, OverdueError, RefusedError, StaleConnectionError
 from fusebill_async.session.pool import Pool
 from fusebill_async.session.sweeper import DeadlineSweeper
 
@@ -63,9 +64,11 @@ class Exchange:
     oversized: bool = False
     overdue: bool = False
     """The read that it rests on had become too old. Nothing was sent."""
+    refusal: FusebillError | None = None
+    """What the check of the call said at the hand-out. Nothing was sent."""
     _epoch: int | None = None
     _observing: bool = False
-    _transport: asyncio.BaseTransport | None = None
+    _transport: asyncio.WriteTransport | None = None
     # What aiohttp makes for an exchange, kept for what `Line.spent` says.
     _request: aiohttp.ClientRequest | None = None
     _handler: ClientHandlerType | None = None
@@ -103,12 +106,17 @@ class Exchange:
         if call.send_by is not None and line.now() > call.send_by:
             self.overdue = call.overdue = True
             raise OverdueError("the read that it rests on had become too old")
+        if call.check is not None:
+            self.refusal = call.check()
+            if self.refusal is not None:
+                raise RefusedError(self.refusal.message)
         if carried:
             self._epoch = line.pool.epoch
         if line.spent:
             line.spent.popleft()
         self._connection = connection
-        self._transport = connection.transport
+        # Asked for no class: the transports of uvloop have none of asyncio's.
+        self._transport = cast("asyncio.WriteTransport | None", connection.transport)
         self._sending()
         line.sweeper.watch(self, min(self.read_limit, self.until - self.silent_since))
 
@@ -131,7 +139,7 @@ class Exchange:
         """End it by dropping its connection: whoever waits for the answer wakes up with an error."""
         self.expired = True
         self.reason = reason
-        if isinstance(self._transport, asyncio.WriteTransport):
+        if self._transport is not None:
             self._transport.abort()
 
     async def perform(self, timeout: aiohttp.ClientTimeout) -> None:
@@ -165,7 +173,7 @@ class Exchange:
                 self.phase = Phase.ANSWERED
             else:
                 await self._read_rest(content, chunk)
-        except (StaleConnectionError, OverdueError) as error:
+        except (StaleConnectionError, OverdueError, RefusedError) as error:
             self.reason = str(error)
         except Exception as error:  # noqa: BLE001 (the phase decides what follows, never the type of an exception)
             if not self._observing:

@@ -309,6 +309,9 @@ class SessionManager:
         if exchange.overdue:
             self._tell(call, exchange, len(call.past) + 1, "made anew from another read")
             return
+        if exchange.refusal is not None:
+            exchange.refusal.attempts = self._facts(call, exchange, "raised")["attempts"]
+            raise exchange.refusal
         if ruling is Ruling.REJECTED:
             raise self._refusal(call, exchange)
         if ruling is Ruling.WAIT_FOR_WINDOW:

@@ -17,6 +17,10 @@ class OverdueError(Exception):
     """What was to be sent rests on a read that has become too old. Nothing was sent. Never leaves the session."""
 
 
+class RefusedError(Exception):
+    """The check that came with the call refused it at the hand-out. Nothing was sent. Never leaves the session."""
+
+
 class Observer(Protocol):
     """Who wants to know."""
 
@@ -26,6 +30,7 @@ class Observer(Protocol):
         Raises:
             StaleConnectionError: do not use this connection.
             OverdueError: do not send this request any more.
+            RefusedError: the check of the call forbids to send it.
         """
         ...
 

@@ -8,7 +8,7 @@ import logging
 import time
 import uuid
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fusebill_async.errors import (
@@ -149,6 +149,8 @@ class Settler:
             try:
                 if customer_id is not None:
                     write.seen = self.seen.wire(customer_id)
+                if locked is not None and self.store.locks.shared:
+                    call.check = self._lease_check(call, locked)
                 if write.prepare is not None or self._recorded:
                     call.prepare = self._preparation(write)
                 ended: Ended
@@ -196,18 +198,24 @@ class Settler:
 
     def _preparation(self, write: Write) -> Any:
         async def prepare(_call: Call, permit: Permit) -> None:
-            customer_id = write.call.customer_id
             if write.prepare is not None:
                 await write.prepare(write, permit)
             if self._recorded:
                 await self._open_intent(write)
-            if customer_id is not None and not self.store.locks.still_held(customer_id):
-                raise RequestTimeoutError(
-                    f"{write.call.about} was not sent: while it waited, its lease on the customer ran out",
-                    **write.call.facts,
-                )
 
         return prepare
+
+    def _lease_check(self, call: Call, locked: int) -> Callable[[], FusebillError | None]:
+        """Looks at the lease when a connection is handed out: while one is made, a process may stand still."""
+
+        def check() -> FusebillError | None:
+            if self.store.locks.still_held(locked):
+                return None
+            return RequestTimeoutError(
+                f"{call.about} was not sent: while it waited, its lease on the customer ran out", **call.facts
+            )
+
+        return check
 
     async def _open_intent(self, write: Write) -> None:
         intent = self._intent_of(write)

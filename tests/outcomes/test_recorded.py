@@ -11,6 +11,7 @@ from fusebill_async import (
     Hooks,
     Outcome,
     OutcomeUnknownError,
+    Phase,
     RequestTimeoutError,
     SettlingPolicy,
     UnresolvedWritesWarning,
@@ -64,6 +65,32 @@ async def test_a_write_whose_lease_ran_out_while_it_waited_is_not_sent(fusebill,
         assert raised.value.outcome is Outcome.NOT_SENT
         assert not client.unresolved()
     assert fusebill.received(name, 1) == 0
+
+
+LOSERS = {
+    "hold": lambda customers: customers.hold(1),
+    "update": lambda customers: customers.update(1, company_name="Grok Ltd"),
+    "create": lambda customers: customers.create(reference="A-1", company_name="Grok Ltd"),
+}
+
+
+@pytest.mark.parametrize("name", LOSERS)
+async def test_a_lease_is_looked_at_when_the_connection_is_there(fusebill, path, name, monkeypatch):
+    """A process may stand still while its connection is made, and wake up when the customer is another's."""
+    fusebill.add_customer(id=1, status="Active")
+    lost = False
+    monkeypatch.setattr(SQLiteLocks, "still_held", lambda self, locked: not lost)
+    async with make_recording(fusebill, path) as client:
+        fusebill.inject(Fault.stall_connect(seconds=0.2, backlog=True))
+        writing = asyncio.ensure_future(LOSERS[name](client.customers))
+        await asyncio.sleep(0.1)
+        assert not writing.done()
+        lost = True
+        with pytest.raises(RequestTimeoutError, match="lease on the customer ran out") as raised:
+            await writing
+        assert (raised.value.outcome, raised.value.attempts[-1].phase) == (Outcome.NOT_SENT, Phase.CONNECTING)
+        assert not client.unresolved()
+    assert fusebill.received(name) == 0
 
 
 @pytest.mark.parametrize("behind", [0.0, 60.0, 240.0])
