@@ -7,6 +7,7 @@ async with FusebillSimulator() as fusebill:
 ```
 """
 
+from fusebill_async.testing.clock import ClockSkew
 from fusebill_async.testing.customers import Template
 from fusebill_async.testing.faults import Fault, Fired
 from fusebill_async.testing.ledger import Effect
@@ -17,6 +18,6 @@ from fusebill_async.testing.serving import serve
 from fusebill_async.testing.simulator import FusebillSimulator
 
 __all__ = [
-    "Effect", "Fault", "Fired", "FusebillSimulator", "Headers", "Paging", "Request", "SimulatorQuota",
+    "ClockSkew", "Effect", "Fault", "Fired", "FusebillSimulator", "Headers", "Paging", "Request", "SimulatorQuota",
     "Template", "serve",
 ]  # fmt: skip

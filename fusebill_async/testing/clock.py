@@ -8,14 +8,32 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
+import attrs
+
 _MICROSECONDS = 1_000_000
 
 
-class Clock:
-    """A wall clock; `source` stands in for the computer's own."""
+@attrs.frozen(kw_only=True)
+class ClockSkew:
+    """How far the clocks of the service are apart, in seconds: what is above 0 is ahead of the service's true time.
 
-    def __init__(self, source: Callable[[], datetime] | None = None) -> None:
+    Attributes:
+        date: of the `Date` header, which a web server or a proxy writes; None leaves the header out.
+        database: of `modifiedTimestamp` and `createdTimestamp`.
+        limiter: of the quota windows and their reset headers.
+    """
+
+    date: float | None = 0.0
+    database: float = 0.0
+    limiter: float = 0.0
+
+
+class Clock:
+    """A wall clock; `source` stands in for the computer's own. The stamps of the database may be some seconds ahead."""
+
+    def __init__(self, source: Callable[[], datetime] | None = None, database_ahead: float = 0.0) -> None:
         self._source = source
+        self._database_ahead = database_ahead
         self._second = -1
         self._prefix = ""
         self._digit = 0
@@ -33,7 +51,7 @@ class Clock:
 
         The seventh digit is never 0, so that a client which cuts a timestamp down to microseconds is seen.
         """
-        second, micro = divmod(round(self.seconds() * _MICROSECONDS), _MICROSECONDS)
+        second, micro = divmod(round((self.seconds() + self._database_ahead) * _MICROSECONDS), _MICROSECONDS)
         if second != self._second:
             self._second = second
             self._prefix = f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}"

@@ -323,11 +323,32 @@ class Fault:
         """The right answer, `seconds` late; the effect happens when the request was read."""
         return cls("delay", (("seconds", seconds),), **scope)
 
+    # -- what stands between, and behind -------------------------------------------------------------------
+
+    @classmethod
+    def lagging_read(cls, seconds: float, **scope: Unpack[Scope]) -> Self:
+        """A read is answered by a replica that is `seconds` behind; it knows of changes since the fault was injected.
+
+        It strikes `customers.get`, `customers.overview` and `customers.list` alone. A customer that was made less
+        than `seconds` ago is not found.
+        """
+        return cls("lagging_read", (("seconds", seconds),), **scope)
+
+    @classmethod
+    def doubled_request(
+        cls, *, after: float = 0.02, answer: Literal["first", "second"] = "second", **scope: Unpack[Scope]
+    ) -> Self:
+        """A proxy sends the request a second time, `after` s later, and passes on the answer to one of the two."""
+        return cls("doubled_request", (("after", after), ("answer", answer)), **scope)
+
     @classmethod
     def close_after_answer(cls, *, then: Cut = "close", after: float = 0.0, **scope: Unpack[AnswerScope]) -> Self:
         """The right answer, then FIN or RST although the connection was said to stay open."""
         return cls("close_after_answer", (("then", then), ("after", after)), **scope)
 
+
+LAGGING = frozenset({"customers.get", "customers.overview", "customers.list"})
+"""The operations that a replica answers."""
 
 _ANSWERS = frozenset({
     "reset_in_headers", "close_in_headers", "reset_in_body", "close_in_body",
@@ -419,4 +440,6 @@ class FaultScript:
 def _meets(fault: Fault, level: Level, operation: str, customer_id: int | None) -> bool:
     if level != "request":
         return True
+    if fault.kind == "lagging_read" and operation not in LAGGING:
+        return False
     return fault.operation in {None, operation} and fault.customer_id in {None, customer_id}

@@ -125,10 +125,15 @@ class SimulatorQuota:
         self._roll(now)
         return (self._minute if name == "minute" else self._day).ends_at - now
 
-    def header_lines(self, now: float) -> bytes:
-        """Return the Date header and the six quota headers, each line with its end."""
+    def header_lines(self, now: float, date: float | None = None) -> bytes:
+        """Return the Date header and the six quota headers, each line with its end.
+
+        Args:
+            now: the limiter's time.
+            date: the time that the Date header shows; None is the limiter's.
+        """
         if not self._head_from <= now < self._head_until:
-            self._write_head(now)
+            self._write_head(now, now if date is None else date)
         return b"%bX-Rate-Limit-Remaining-Minute: %d\r\nX-Rate-Limit-Remaining-Day: %d\r\n" % (
             self._head,
             self._minute.remaining,
@@ -159,10 +164,10 @@ class SimulatorQuota:
         self._head_until = 0.0
         return window
 
-    def _write_head(self, now: float) -> None:
+    def _write_head(self, now: float, date: float) -> None:
         # Once a second, not once a request: writing a date costs more than all the rest of a plain answer.
         self._roll(now)
-        second = math.floor(now)
+        second = math.floor(date)
         write = _FORMATS[self.reset_format]
         self._head = (
             f"Date: {http_date(second)}\r\n"
@@ -171,5 +176,6 @@ class SimulatorQuota:
             f"X-Rate-Limit-Limit-Day: {self.per_day}\r\n"
             f"X-Rate-Limit-Reset-Day: {write(self._day.ends_at)}\r\n"
         ).encode()
-        self._head_from = max(float(second), self._minute.starts_at, self._day.starts_at)
-        self._head_until = min(second + 1.0, self._minute.ends_at, self._day.ends_at)
+        begins = now - (date - second)
+        self._head_from = max(begins, self._minute.starts_at, self._day.starts_at)
+        self._head_until = min(begins + 1.0, self._minute.ends_at, self._day.ends_at)

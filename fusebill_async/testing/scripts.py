@@ -50,6 +50,10 @@ class Exchange(Protocol):
         """Let it have its effect later."""
         ...
 
+    def behind(self, seconds: float) -> Reply:
+        """Return what a replica answers that is some seconds behind."""
+        ...
+
     def refusal(self) -> Reply | None:
         """Return the refusal that it would meet now, None if it would be carried out."""
         ...
@@ -274,6 +278,21 @@ def _delay(fault: Fault, exchange: Exchange) -> Script:
     yield render(reply, exchange.standing())
 
 
+def _lagging_read(fault: Fault, exchange: Exchange) -> Script:
+    yield render(exchange.behind(fault["seconds"]), exchange.standing())
+
+
+def _doubled_request(fault: Fault, exchange: Exchange) -> Script:
+    first = exchange.perform()
+    if fault["answer"] == "first":
+        # The copy arrives, whatever becomes of the connection meanwhile.
+        exchange.perform_later(fault["after"])
+        yield render(first, exchange.standing())
+        return
+    yield float(fault["after"])
+    yield render(exchange.perform(), exchange.standing())
+
+
 def _close_after_answer(fault: Fault, exchange: Exchange) -> Script:
     yield render(_settle_effect(fault, exchange), exchange.standing())
     yield float(fault["after"]) or _BREATH * (fault["then"] == "reset")
@@ -325,5 +344,7 @@ SCRIPTS: dict[str, Callable[[Fault, Exchange], Script]] = {
     "header_flood": _substitute(_header_flood),
     "oversized_body": _substitute(_oversized_body),
     "delay": _delay,
+    "lagging_read": _lagging_read,
+    "doubled_request": _doubled_request,
     "close_after_answer": _close_after_answer,
 }

@@ -39,7 +39,7 @@ from fusebill_async.testing.refusals import (
     refuse,
 )
 from fusebill_async.testing.routing import ID_KEYS, body_flag, check_parameters, is_known
-from fusebill_async.testing.store import CustomerStore
+from fusebill_async.testing.store import CustomerStore, Replica
 
 _KEY = re.compile(r"Basic +([A-Za-z0-9+/=_\-.~:{} ]+)", re.IGNORECASE)
 # Two reads that are not in the table: enough to show that any endpoint can be asked for.
@@ -120,6 +120,11 @@ class Service:
         if self.behaviour.template.pretty and reply.body:
             return attrs.evolve(reply, body=msgspec.json.format(reply.body, indent=2))
         return reply
+
+    def answer_behind(self, request: Request, seconds: float) -> Reply:
+        """Answer a read as a replica does that is some seconds behind."""
+        replica = Replica(self.store, self.clock.seconds() - seconds)
+        return Service(self.behaviour, replica, self.ledger, self.clock).answer(request)
 
     def refusal(self, request: Request) -> Reply | None:
         """Return the refusal that a request about a customer would meet, None if it would be carried out."""

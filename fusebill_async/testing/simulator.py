@@ -19,7 +19,7 @@ import attrs
 
 from fusebill_async.models.enums import Status
 from fusebill_async.operations import BY_TITLE
-from fusebill_async.testing.clock import Clock
+from fusebill_async.testing.clock import Clock, ClockSkew
 from fusebill_async.testing.customers import StoredCustomer, Template, literal, wire_key
 from fusebill_async.testing.faults import Fault, FaultScript, Fired
 from fusebill_async.testing.ledger import Effect, Ledger, title_of
@@ -59,6 +59,9 @@ class _Exchange:
     def perform_later(self, seconds: float) -> None:
         self.simulator.perform_later(seconds, self.request)
 
+    def behind(self, seconds: float) -> Reply:
+        return self.simulator.service.answer_behind(self.request, seconds)
+
     def refusal(self) -> Reply | None:
         return self.simulator.service.refusal(self.request)
 
@@ -97,6 +100,7 @@ class FusebillSimulator:
         record_requests: whether `requests` keeps the last 10,000 requests.
         log_size: how many effects `effects_log` keeps; None is all.
         clock: the wall clock, in place of the computer's.
+        clock_skew: how far the clocks of `Date`, database and limiter are apart; by default they agree.
         template: how made-up customers look.
         paging: how lists are paged.
     """
@@ -119,6 +123,7 @@ class FusebillSimulator:
         record_requests: bool = True,
         log_size: int | None = None,
         clock: Callable[[], datetime] | None = None,
+        clock_skew: ClockSkew | None = None,
         template: Template | None = None,
         paging: Paging | None = None,
     ) -> None:
@@ -128,7 +133,8 @@ class FusebillSimulator:
         self._record_requests = record_requests
         self._host, self._wanted_port = host, port
         self._template = template or Template()
-        self._clock = Clock(clock)
+        self.clock_skew = clock_skew or ClockSkew()
+        self._clock = Clock(clock, self.clock_skew.database)
         self._ledger = Ledger(log_size)
         self._faults = FaultScript(seed)
         self._store = CustomerStore(self._template, customers, customers_status, Path(state) if state else None)
@@ -312,6 +318,8 @@ class FusebillSimulator:
     def inject(self, *faults: Fault) -> None:
         """Let faults wait for their victims. Faults of the listening socket begin now."""
         for fault in faults:
+            if fault.kind == "lagging_read":
+                self._store.keep_versions(self._clock.seconds)
             if fault.level != "listen":
                 self._faults.add(fault)
                 continue
@@ -401,8 +409,12 @@ class FusebillSimulator:
 
     def standing(self, *, quota: bool = True) -> bytes:
         """Return the header lines that every answer carries."""
-        now = self._clock.seconds()
-        return self.quota.header_lines(now) if quota else self.quota.date_line(now)
+        now, skew = self._clock.seconds(), self.clock_skew
+        date = now + (skew.date or 0.0)
+        if not quota:
+            return b"" if skew.date is None else self.quota.date_line(date)
+        lines = self.quota.header_lines(now + skew.limiter, date)
+        return lines.partition(b"\r\n")[2] if skew.date is None else lines
 
     def respond(self, request: Request, connection: Connection) -> bytes | Script | None:
         """Answer a request, or say what befalls it."""
@@ -429,11 +441,14 @@ class FusebillSimulator:
         if refusal is not None:
             return render(refusal, self.standing())
         if fault is not None:
-            self.quota.take(self._clock.seconds(), request.method, request.path)
+            self.quota.take(self._limiter_time(), request.method, request.path)
             return SCRIPTS[fault.kind](fault, _Exchange(self, request))
-        full = self.quota.take(self._clock.seconds(), request.method, request.path)
+        full = self.quota.take(self._limiter_time(), request.method, request.path)
         reply = self.service.answer(request) if full is None else api_error(429, (API_ERROR, _LIMITS[full]))
         return render(reply, self.standing())
+
+    def _limiter_time(self) -> float:
+        return self._clock.seconds() + self.clock_skew.limiter
 
     def _strike(self, request: Request) -> Fault | None:
         at = self._clock.seconds()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import sqlite3
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from fusebill_async.testing.customers import StoredCustomer, Template, generated_status
@@ -12,6 +14,8 @@ from fusebill_async.testing.messages import raw_fields
 
 # Changes are written together: a commit for each hold would make the disk the service's speed.
 _FLUSH_AFTER = 0.2
+
+_VERSIONS_KEPT = 64
 
 _SCHEMA = "CREATE TABLE IF NOT EXISTS customers (id INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT"
 _UPSERT = "INSERT INTO customers (id, body) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body"
@@ -37,6 +41,8 @@ class CustomerStore:
         self._connection: sqlite3.Connection | None = None
         self._flush: asyncio.TimerHandle | None = None
         self._next_id = generated + 1
+        self._seconds: Callable[[], float] | None = None
+        self._versions: dict[int, deque[tuple[float, bytes]]] = {}
 
     def open(self) -> None:
         """Load the file, if there is one to load. An empty one is filled with the generated customers."""
@@ -82,7 +88,27 @@ class CustomerStore:
         if customer is None and 0 < customer_id <= self._generated:
             customer = self._generate(customer_id)
             self._customers[customer_id] = customer
+        if self._seconds is not None and customer is not None and customer_id not in self._versions:
+            # Whoever changes a customer asks for it first, so this is what it was before.
+            self._versions[customer_id] = deque([(-math.inf, customer.body)], maxlen=_VERSIONS_KEPT)
         return customer
+
+    def keep_versions(self, seconds: Callable[[], float]) -> None:
+        """From now on remember what customers were before each change, for reads that lag behind.
+
+        Args:
+            seconds: the clock.
+        """
+        self._seconds = self._seconds or seconds
+
+    def version_of(self, customer_id: int, at: float) -> StoredCustomer | None:
+        """Return a customer as it was at a time, None if there was none."""
+        present = self.get(customer_id)
+        versions = self._versions.get(customer_id)
+        if versions is None or present is None:
+            return present
+        bodies = [body for since, body in versions if since <= at]
+        return StoredCustomer(customer_id, raw_fields(bodies[-1])) if bodies else None
 
     def add(self, customer: StoredCustomer) -> None:
         """Keep a new customer, or one in the place of another."""
@@ -92,6 +118,9 @@ class CustomerStore:
     def changed(self, customer: StoredCustomer) -> None:
         """Note that a customer changed."""
         self.version += 1
+        if self._seconds is not None:
+            versions = self._versions.setdefault(customer.id, deque(maxlen=_VERSIONS_KEPT))
+            versions.append((self._seconds(), customer.body))
         if self._path is None:
             return
         self._dirty.add(customer.id)
@@ -128,3 +157,31 @@ class CustomerStore:
         fields = self._template.fields(customer_id)
         fields["status"] = f'"{self._status or generated_status(customer_id)}"'.encode()
         return StoredCustomer(customer_id, fields)
+
+
+class Replica(CustomerStore):
+    """The customers as they were at a time, only to be read: what a replica shows that is behind."""
+
+    def __init__(self, original: CustomerStore, at: float) -> None:
+        self._original = original
+        self._at = at
+        self.version = 0
+
+    def get(self, customer_id: int) -> StoredCustomer | None:
+        """Return a customer as it was, None if there was none."""
+        return self._original.version_of(customer_id, self._at)
+
+    def ids(self) -> list[int]:
+        """Return the ids of all customers that there were, ascending."""
+        return [customer_id for customer_id in self._original.ids() if self.get(customer_id) is not None]
+
+    def scan(self) -> Iterator[StoredCustomer]:
+        """Go through all customers that there were, by ascending id."""
+        return filter(None, map(self.get, self._original.ids()))
+
+    def peek(self, customer_id: int) -> StoredCustomer:
+        """Return a customer that there was."""
+        customer = self.get(customer_id)
+        if customer is None:
+            raise KeyError(customer_id)
+        return customer

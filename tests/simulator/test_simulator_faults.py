@@ -342,6 +342,8 @@ EVERY_FAULT = [
     Fault.header_flood(),
     Fault.oversized_body(),
     Fault.delay(2.0, operation="unlatch"),
+    Fault.lagging_read(5.0, times=None),
+    Fault.doubled_request(answer="first"),
     Fault.close_after_answer(),
 ]
 
