@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -22,7 +22,7 @@ from fusebill_async.resources.handle import Handle
 from fusebill_async.session.admission import Admission
 from fusebill_async.session.call import CallOptions, OnCancel
 from fusebill_async.session.effects import Effects
-from fusebill_async.session.hooks import Hooks
+from fusebill_async.session.hooks import Hooks, Listeners
 from fusebill_async.session.manager import SessionManager
 from fusebill_async.settings import (
     PoolSettings,
@@ -247,7 +247,7 @@ class FusebillClient(_Handle):
         settling: SettlingPolicy | None = None,
         updates: UpdatePolicy | None = None,
         store: Store | None = None,
-        hooks: Sequence[Hooks] = (),
+        hooks: Iterable[Hooks] | None = None,
         session: aiohttp.ClientSession | None = None,
         on_cancel: OnCancel = "finish",
         effects: Effects | None = None,
@@ -262,7 +262,7 @@ class FusebillClient(_Handle):
         self._store.open(hashlib.sha256(f"{base_url}\n{key}".encode()).hexdigest()[:32])
         clock = ServiceClock()
         quota_policy = _of(QuotaPolicy, quota, "quota")
-        listeners = tuple(hooks)
+        listeners = Listeners(() if hooks is None else hooks)
         manager = SessionManager(
             key=key,
             base_url=base_url,
@@ -273,7 +273,7 @@ class FusebillClient(_Handle):
                 shared=self._store.quota(quota_policy),
                 effects=effects,
                 clock=clock,
-                on_threshold=_threshold_hook(listeners),
+                on_threshold=lambda window, used: listeners.tell(Hooks.quota_threshold, window, used),
             ),
             clock=clock,
             effects=effects,
@@ -353,17 +353,6 @@ def _checked_on_cancel(on_cancel: Any) -> OnCancel:
         raise ConfigurationError(f'on_cancel= must be "finish" or "abort", not {on_cancel!r}')
     checked: OnCancel = on_cancel
     return checked
-
-
-def _threshold_hook(hooks: Sequence[Hooks]) -> Any:
-    if not hooks:
-        return None
-
-    def tell(window: str, used: float) -> None:
-        for listener in hooks:
-            listener.quota_threshold(window, used)
-
-    return tell
 
 
 def _intent_id(write: UnresolvedWrite | OutcomeUnknownError | str) -> str:

@@ -119,7 +119,7 @@ class Admission:
         clock: the service's clock; each answer makes it more exact.
         shared: the budget of all processes of the account; None keeps it in this process.
         on_threshold: called with "minute" or "day" and the part used, once a window for each of the policy's
-            thresholds. Its errors are ignored.
+            thresholds. It must not raise.
     """
 
     def __init__(
@@ -516,6 +516,4 @@ class Admission:
         crossed, self._quota.crossed = self._quota.crossed, []
         if self._on_threshold is not None:
             for window, part in crossed:
-                # A hook that fails must not turn a good answer into an error.
-                with suppress(Exception):
-                    self._on_threshold(window, part)
+                self._on_threshold(window, part)

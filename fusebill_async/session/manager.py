@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
 from typing import Any
 
 import aiohttp
@@ -30,7 +29,7 @@ from fusebill_async.session.admission import Admission, AdmissionClosed, Permit,
 from fusebill_async.session.call import Answer, Call, UnsettledError
 from fusebill_async.session.effects import Effects
 from fusebill_async.session.exchange import Exchange, Line
-from fusebill_async.session.hooks import Hooks
+from fusebill_async.session.hooks import Hooks, Listeners
 from fusebill_async.session.pool import Pool
 from fusebill_async.session.sweeper import DeadlineSweeper
 from fusebill_async.settings import PoolSettings, Timeouts
@@ -66,14 +65,14 @@ class SessionManager:
         admission: Admission,
         clock: ServiceClock,
         effects: Effects,
-        hooks: Sequence[Hooks] = (),
+        hooks: Listeners,
         users_session: aiohttp.ClientSession | None = None,
     ) -> None:
         self._key = key
         self._base_url = base_url
         self._pool_settings = pool
         self._users_session = users_session
-        self._hooks = tuple(hooks)
+        self._hooks = hooks
         self._line: Line | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
@@ -381,8 +380,7 @@ class SessionManager:
         record = exchange.record(number, followed)
         if followed != "returned":
             call.past = (*call.past, record)
-        for hooks in self._hooks:
-            hooks.attempt_ended(call.operation.title, call.customer_id, record)
+        self._hooks.tell(Hooks.attempt_ended, call.operation.title, call.customer_id, record)
 
     async def aclose(self) -> None:
         """Close the pool; calls that wait get an error."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from typing import Any
 
 import attrs
@@ -16,7 +15,7 @@ from fusebill_async.outcome import Attribution, Outcome
 from fusebill_async.policy.priority import Priority
 from fusebill_async.policy.retry import RetryBudget
 from fusebill_async.session.call import Answer, Call, CallOptions
-from fusebill_async.session.hooks import Hooks
+from fusebill_async.session.hooks import Hooks, Listeners
 from fusebill_async.session.manager import SessionManager
 from fusebill_async.settings import RetryPolicy, SettlingPolicy, Timeouts
 from fusebill_async.settling.evidence import SendTime, attribute, untouched
@@ -66,12 +65,12 @@ class Inquiry:
         seen: LastSeen,
         *,
         timeouts: Timeouts,
-        hooks: Sequence[Hooks] = (),
+        hooks: Listeners,
     ) -> None:
         self._session = session
         self._policy = policy
         self._seen = seen
-        self._hooks = tuple(hooks)
+        self._hooks = hooks
         self._gate = ProbeGate(policy, session.effects)
         self._made: dict[int, None] = {}
         self._stale = StaleAnswers(self._send_time)
@@ -101,12 +100,10 @@ class Inquiry:
             return Settled(outcome=Outcome.UNKNOWN, reading=None, reason=reason)
         write.state = "settling"
         self._gate.suspect()
-        for hooks in self._hooks:
-            hooks.settling_started(call.operation.title, call.customer_id)
+        self._hooks.tell(Hooks.settling_started, call.operation.title, call.customer_id)
         write.notice()
         settled = await self._read_until_decided(write, reason, once=once)
-        for hooks in self._hooks:
-            hooks.settling_ended(call.operation.title, call.customer_id, settled.outcome)
+        self._hooks.tell(Hooks.settling_ended, call.operation.title, call.customer_id, settled.outcome)
         return settled
 
     async def _read_until_decided(self, write: Write, reason: str, *, once: bool) -> Settled:

@@ -8,7 +8,7 @@ import logging
 import time
 import uuid
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fusebill_async.errors import (
@@ -24,7 +24,7 @@ from fusebill_async.operations import BY_TITLE, Operation, Safety
 from fusebill_async.outcome import ConfirmedBy, Outcome
 from fusebill_async.session.admission import Permit
 from fusebill_async.session.call import Answer, Call, UnsettledError
-from fusebill_async.session.hooks import Hooks
+from fusebill_async.session.hooks import Listeners
 from fusebill_async.session.manager import SessionManager
 from fusebill_async.settings import SettlingPolicy, Timeouts
 from fusebill_async.settling.inquiry import Inquiry, Settled
@@ -57,7 +57,7 @@ class Settler:
         policy: SettlingPolicy,
         *,
         timeouts: Timeouts,
-        hooks: Sequence[Hooks] = (),
+        hooks: Listeners,
     ) -> None:
         self.session = session
         self.store = store

@@ -336,20 +336,6 @@ async def test_thresholds_once_a_window():
     assert heard[4:] == [("minute", 0.8)]
 
 
-@virtually
-async def test_a_hook_that_fails_harms_nobody():
-    heard = []
-
-    def hook(window, part):
-        heard.append(window)
-        raise ZeroDivisionError
-
-    account = Account(limit=100, on_threshold=hook)
-    for remaining in (20, 1):
-        await account.call(remaining=remaining)
-    assert len(heard) > 1
-
-
 @pytest.mark.parametrize("counted_in", ["old", "new"])
 @virtually
 async def test_calls_under_way_over_a_turn_count_until_their_answers_tell(counted_in):
