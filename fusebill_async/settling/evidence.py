@@ -10,7 +10,7 @@ from fusebill_async.errors import InvalidResponseError
 from fusebill_async.models import Customer
 from fusebill_async.operations import Operation, Safety
 from fusebill_async.outcome import Attribution
-from fusebill_async.settling.goals import Verdict, judge, same_value
+from fusebill_async.settling.goals import Likeness, Verdict, judge, likeness
 from fusebill_async.settling.intent import Before, Reading
 
 
@@ -76,7 +76,7 @@ def untouched(
 
 
 def _fields_stand(named: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
-    return all(same_value(before.get(key), after.get(key)) for key in named)
+    return all(likeness(before.get(key), after.get(key)) is Likeness.EXACT for key in named)
 
 
 def modified_at(customer: Customer | None) -> float | None:

@@ -136,7 +136,10 @@ class Inquiry:
         if isinstance(operation.goal, FoundByReference):
             return self._decide_search(write, answer, reason, sent)
         reading = write.last_reading = _reading(answer)
-        verdict = judge(operation.goal, reading.fields, named) if reading.status is not None else Verdict.MISSED
+        verdict = Verdict.MISSED
+        if reading.status is not None:
+            known = (before.fields or None) if before is not None else None
+            verdict = judge(operation.goal, reading.fields, named, known)
         if verdict is Verdict.MET:
             attribution = attribute(operation, named, before, reading, sent)
             return Settled(

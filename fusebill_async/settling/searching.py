@@ -87,7 +87,7 @@ def weigh(
     customer, surely_since = candidates[0]
     if not surely_since:
         return Found(doubt=f"customer {customer.id} has this reference, and may have been made before")
-    if judge(FieldsAsNamed(), decode_json(customer.wire or b"{}"), named) is not Verdict.MET:
+    if judge(FieldsAsNamed(), decode_json(customer.wire or b"{}"), named, before={}) is not Verdict.MET:
         return Found(doubt=f"customer {customer.id} was made since with this reference and other fields")
     return Found(customer=customer)
 

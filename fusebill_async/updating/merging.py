@@ -12,7 +12,7 @@ import msgspec
 from fusebill_async.converting import UnreadableAnswer, decode_json, encode, wire_fields
 from fusebill_async.errors import ValidationError
 from fusebill_async.record import Record
-from fusebill_async.settling.goals import same_value
+from fusebill_async.settling.goals import Likeness, likeness
 from fusebill_async.updating.rules import (
     CUSTOMER_RULES,
     EMPTY_WHEN_UNSET,
@@ -147,7 +147,7 @@ def _says_the_same(key: str, present: Any, value: Any) -> bool:
     if _same(one, other):
         return True
     if key.lower() == "salestrackingcodes":
-        return same_value(other, one)
+        return not (one or other) or likeness(other, one) is Likeness.EXACT
     if isinstance(one, str) and isinstance(other, str | None) and known_key(key) in EMPTY_WHEN_UNSET:
         return not one and not other
     # The service sends some texts as bare numbers, and the models show them as texts.

@@ -106,7 +106,7 @@ def test_whether_it_stands_as_before(verb, before, after, sent, expected):
     [
         ({"companyName": "Old Ltd"}, True),
         ({"companyName": "Old Ltd", "title": "Dr"}, True),
-        ({"companyName": " Old Ltd "}, True),
+        ({"companyName": " Old Ltd "}, False),
         ({"companyName": "Somebody Else's Ltd"}, False),
         ({"companyName": None}, False),
     ],
