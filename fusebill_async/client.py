@@ -38,6 +38,7 @@ from fusebill_async.settling.response import Response
 from fusebill_async.settling.settler import Settler
 from fusebill_async.stores.memory import MemoryStore
 from fusebill_async.wire.checks import check_base_url, check_key
+from fusebill_async.wire.redact import HiddenText
 
 if TYPE_CHECKING:
     import aiohttp
@@ -252,12 +253,14 @@ class FusebillClient(_Handle):
         on_cancel: OnCancel = "finish",
         effects: Effects | None = None,
     ) -> None:
-        key, base_url = check_key(key), check_base_url(base_url)
+        # From here on no frame of a traceback shows it.
+        key = HiddenText.of(key)
+        self._base_url = base_url = check_base_url(base_url)
+        key = check_key(key)
         limits = _of(Timeouts, timeouts, "timeouts")
         pooling = _of(PoolSettings, pool, "pool")
         retrying = _of(RetryPolicy, retry, "retry")
         effects = effects or Effects()
-        self._base_url = base_url
         self._store: Store = MemoryStore() if store is None else store
         self._store.open(hashlib.sha256(f"{base_url}\n{key}".encode()).hexdigest()[:32])
         clock = ServiceClock()
@@ -299,8 +302,8 @@ class FusebillClient(_Handle):
         Raises:
             ConfigurationError: FUSEBILL_API_KEY is not set, or cannot be a key.
         """
-        key = os.environ.get("FUSEBILL_API_KEY")
-        if key is None:
+        key = HiddenText.of(os.environ.get("FUSEBILL_API_KEY"))
+        if key.kind is not str:
             raise ConfigurationError(
                 "FUSEBILL_API_KEY is not set: make a key in Stax Bill under Settings > Integrations > API Key"
             )
@@ -310,7 +313,8 @@ class FusebillClient(_Handle):
         return cls(key, **options)
 
     def __repr__(self) -> str:
-        return f"FusebillClient(base_url={self._base_url!r})"
+        # A traceback may show a client that was refused while it was made.
+        return f"FusebillClient(base_url={getattr(self, '_base_url', None)!r})"
 
     async def __aenter__(self) -> Self:
         self._handle.session.open()

@@ -18,6 +18,7 @@ from fusebill_async._version import __version__
 from fusebill_async.errors import ClientStateError, ConfigurationError
 from fusebill_async.session.observed import ObservedRequest, StaleConnectionError
 from fusebill_async.settings import PoolSettings
+from fusebill_async.wire.redact import HiddenText
 from fusebill_async.wire.request import Request
 
 _READ_SIZE = 64 * 1024
@@ -81,7 +82,7 @@ class Pool:
         self._base = URL(base_url)
         self._path = self._base.raw_path
         self._headers = {
-            "Authorization": f"Basic {key}",
+            "Authorization": HiddenText(f"Basic {key}"),
             "Content-Type": "application/json",
             "Accept": "application/json",
             "Accept-Encoding": "gzip, deflate",

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from fusebill_async.errors import ConfigurationError, ValidationError
+from fusebill_async.wire.redact import HiddenText
 
 LARGEST_ID = 2**63 - 1
 """Ids are 64-bit integers at the service."""
@@ -49,10 +50,10 @@ def check_text(value: Any, *, field: str) -> str:
     raise ValidationError(f"{field} must be a text that is not empty, not {value!r}", field=field)
 
 
-def check_key(key: Any) -> str:
-    """An API key that can stand in a header. The error never shows the key."""
-    if not isinstance(key, str):
-        raise ConfigurationError(f"the API key must be a str, not {type(key).__name__}")
+def check_key(key: HiddenText) -> HiddenText:
+    """An API key that can stand in a header. Neither the error nor a frame of its traceback shows the key."""
+    if key.kind is not str:
+        raise ConfigurationError(f"the API key must be a str, not {key.kind.__name__}")
     if not key:
         raise ConfigurationError(
             "the API key is empty: make one in Stax Bill under Settings > Integrations > API Key, "
@@ -73,13 +74,14 @@ def check_base_url(base_url: Any) -> str:
     """A base URL that ends in `/v1`, with https unless the host is a loopback host. No slash at its end."""
     if not isinstance(base_url, str):
         raise ConfigurationError(f"base_url must be a str, not {type(base_url).__name__}")
+    if "@" in base_url:
+        # Nothing of it is shown: what stands before the @ may be a key.
+        raise ConfigurationError("base_url holds a user or a password: give the API key as the first argument")
     try:
         parts = urlsplit(base_url.rstrip("/"))
         port = parts.port
     except ValueError as error:
         raise ConfigurationError(f"base_url {base_url!r} is not a URL: {error}") from None
-    if parts.username or parts.password:
-        raise ConfigurationError("base_url holds a user or a password: give the API key as the first argument")
     if not parts.hostname or parts.scheme not in {"http", "https"} or port == 0:
         raise ConfigurationError(f"base_url must be like https://secure.fusebill.com/v1, not {base_url!r}")
     if parts.scheme == "http" and parts.hostname not in _LOOPBACK_HOSTS:
