@@ -127,7 +127,15 @@ class NotFoundError(APIError):
 
 
 class ConflictError(APIError):
-    """409, or a 400 that names a service status: the customer's state does not allow it."""
+    """409, or a 400 that names a service status: the customer's state does not allow it.
+
+    Attributes:
+        customer_status: the status that the refusal names, such as "Cancelled"; None if it names none.
+    """
+
+    def __init__(self, message: str, *, customer_status: str | None = None, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.customer_status = customer_status
 
 
 class RateLimitError(APIError):

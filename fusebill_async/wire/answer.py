@@ -6,6 +6,7 @@ The one place that knows the service's texts.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from fusebill_async.converting import (
@@ -100,33 +101,39 @@ def names_customer(customer_id: int, body: bytes) -> bool:
 def read_refusal(status: int, body: bytes, key: str) -> APIError:
     """The error that an answer with a status of 400 or above means."""
     told = decode_error(body)
-    pairs = tuple((redact(name, key), redact(text, key)) for name, text in told.errors) if told else ()
+    said = told.errors if told else ()
+    # It is judged as it was said: a key may be a word of it, and is blotted out of what is kept.
+    customer_status = _conflicting_status(text for _, text in said)
+    kind = _kind(status, ", ".join(text for _, text in said), conflict=customer_status is not None)
+    pairs = tuple((redact(name, key), redact(text, key)) for name, text in said)
     texts = ", ".join(text for _, text in pairs)
-    kind = _kind(status, texts)
-    return kind(
+    error = kind(
         f"{status}: {texts}" if texts else f"{status} without a reason that could be read",
         status=status,
         error_id=told.error_id if told else None,
         errors=pairs,
         body=redact_bytes(body, key)[:BODY_KEPT],
     )
+    if isinstance(error, ConflictError):
+        error.customer_status = customer_status
+    return error
 
 
-def _kind(status: int, texts: str) -> type[APIError]:
+def _kind(status: int, texts: str, *, conflict: bool) -> type[APIError]:
     if status == 400:
         # The pages give a 400 for what the errors page calls a 401 and a 409.
         if _MALFORMED_KEY in texts.lower():
             return AuthenticationError
-        if re.search(_STATE_CONFLICT, texts, re.IGNORECASE):
+        if conflict:
             return ConflictError
     if status in _BY_STATUS:
         return _BY_STATUS[status]
     return ServerError if status >= 500 else BadRequestError
 
 
-def conflicting_status(error: APIError) -> str | None:
+def _conflicting_status(texts: Iterable[str]) -> str | None:
     """The service status that a refusal names, None if it names none."""
-    for _, text in error.errors:
+    for text in texts:
         if found := re.search(_STATE_CONFLICT, text, re.IGNORECASE):
             return found[1]
     return None
@@ -137,7 +144,7 @@ def explain_conflict(operation: Operation, customer_id: int | None, error: APIEr
 
     Empty for a refusal for anything else.
     """
-    status = conflicting_status(error)
+    status = error.customer_status if isinstance(error, ConflictError) else None
     allowed = operation.allowed_from
     if status is None or allowed is None or status in allowed:
         return ""

@@ -170,6 +170,7 @@ async def test_a_refusal_says_where_the_operation_works_from(fusebill, client, o
             await perform(client, operation, customer_id)
         works_from = table.names_of(operation.allowed_from)
         assert f"customer {customer_id} is {status}; {operation.name} works from {works_from}" in str(caught.value)
+        assert caught.value.customer_status == status
         assert fusebill.customer(customer_id)["status"] == status
 
 

@@ -105,3 +105,11 @@ def test_retry_after(text, seconds):
 
 def test_retry_after_absent():
     assert retry_after({}, EPOCH) is None
+
+
+@pytest.mark.parametrize("window", ["minute", "day"])
+@pytest.mark.parametrize("part", ["limit", "remaining"])
+def test_a_header_that_is_missing_is_not_read_as_none_left(window, part):
+    seen = read_quota(headers(**{f"x_rate_limit_{part}_{window}": None}))
+    assert getattr(seen, window) is None
+    assert getattr(seen, "day" if window == "minute" else "minute") is not None
