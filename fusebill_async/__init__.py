@@ -41,6 +41,9 @@ from fusebill_async.models import (
     Customer,
     CustomerAcquisition,
     CustomerReference,
+    DraftCharge,
+    InvoicePreview,
+    Overview,
     QuickbooksLatchType,
     SalesTrackingCode,
     ServiceStartOption,
@@ -137,9 +140,6 @@ _ON_DEMAND = {
     "Change": "fusebill_async.updating.merging",
     "CustomerList": "fusebill_async.resources.listing",
     "CustomerPage": "fusebill_async.resources.listing",
-    "DraftCharge": "fusebill_async.models.invoice",
-    "InvoicePreview": "fusebill_async.models.invoice",
-    "Overview": "fusebill_async.models.overview",
     "UpdatePlan": "fusebill_async.updating.merging",
 }
 """What most programs never name; whoever uses it has its module imported by then."""

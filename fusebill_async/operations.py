@@ -128,13 +128,12 @@ class Operation:
         leads_to: the status that it leads to; None leaves it as it is.
         goal: what a read shows when it has happened; None for what changes nothing.
         answer: what the body of a good answer holds.
-        id_key: where the answer shows the customer that it is about.
         page: the address of the API page.
         summary: one line for help texts.
     """
 
     __slots__ = (
-        "allowed_from", "answer", "fixed", "goal", "id_key", "leads_to", "method", "moves_money", "name", "page",
+        "allowed_from", "answer", "fixed", "goal", "leads_to", "method", "moves_money", "name", "page",
         "parameters", "path", "resource", "safety", "summary", "takes_id_alone", "writes",
     )  # fmt: skip
 
@@ -152,7 +151,6 @@ class Operation:
         leads_to: Status | None = None,
         goal: Goal | None = None,
         answer: Literal["customer", "activation", "overview", "customers", "json"] = "customer",
-        id_key: str | None = "id",
         page: str = "",
         summary: str = "",
     ) -> None:
@@ -167,7 +165,6 @@ class Operation:
         self.leads_to = leads_to
         self.goal = goal
         self.answer: Literal["customer", "activation", "overview", "customers", "json"] = answer
-        self.id_key = id_key
         self.page = page
         self.summary = summary
 
@@ -248,12 +245,12 @@ GET = Operation(
 )  # fmt: skip
 OVERVIEW = Operation(
     name="overview", resource="customers", method="GET", path="/customers/{id}/Overview", safety=Safety.READ,
-    parameters=(_in_path(),), answer="overview", id_key=None, page=_PAGES + "read-customer-overview-1",
+    parameters=(_in_path(),), answer="overview", page=_PAGES + "read-customer-overview-1",
     summary="Read a customer's short form.",
 )  # fmt: skip
 LIST = Operation(
     name="list", resource="customers", method="GET", path="/customers", safety=Safety.READ, answer="customers",
-    id_key=None, page=_PAGES + "list-customers", summary="List customers.",
+    page=_PAGES + "list-customers", summary="List customers.",
 )  # fmt: skip
 HOLD = Operation(
     name="hold", resource="customers", method="POST", path="/CustomerHold/{id}", safety=Safety.REPEATABLE,

@@ -9,11 +9,12 @@ from fusebill_async.converting.decoding import (
     decode_activation,
     decode_customer,
     decode_customers,
-    decode_error,
+    decode_item,
     decode_overview,
+    split_array,
 )
 from fusebill_async.converting.encoding import encode, to_wire
-from fusebill_async.converting.json_text import UnreadableAnswer, decode_json, wire_fields
+from fusebill_async.converting.json_text import UnreadableAnswer, decode_json, wire_fields, without_mark
 
 __all__ = [
     "UnreadableAnswer",
@@ -21,12 +22,14 @@ __all__ = [
     "decode_activation",
     "decode_customer",
     "decode_customers",
-    "decode_error",
+    "decode_item",
     "decode_json",
     "decode_overview",
     "encode",
     "make_converter",
     "own_converter",
+    "split_array",
     "to_wire",
     "wire_fields",
+    "without_mark",
 ]

@@ -18,9 +18,9 @@ from fusebill_async.converting.quirks import (
     flag,
     int_from_text,
     iso_in_utc,
+    items_of,
     moment_in_utc,
     open_enum,
-    raw_items,
     text_from_number,
 )
 from fusebill_async.converting.reading import FieldReader, is_open_enum, is_view, is_view_tuple
@@ -88,7 +88,7 @@ def _tuple_hooks(converter: cattrs.Converter) -> Callable[[Any], _Hook]:
         structure = converter.get_structure_hook(model)
 
         def hook(value: Any, _: Any) -> Any:
-            return tuple(structure(item, model) for item in raw_items(value))
+            return tuple(structure(item, model) for item in items_of(value))
 
         return hook
 

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Callable, Iterator
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import msgspec
+
+T = TypeVar("T")
+
+_MARK = b"\xef\xbb\xbf"
+
+_ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|u[dD][89a-fA-F]..|.)", re.DOTALL)
+_HALF = len(b"\\ud83d")
+_SPACE = re.compile(r"[ \t\n\r]*")
 
 
 class UnreadableAnswer(ValueError):  # noqa: N818 - a finding, which becomes an error of the tree
@@ -40,6 +51,28 @@ def _number(text: str) -> Decimal | NumberText:
 
 
 _any_number = msgspec.json.Decoder(float_hook=_number)
+_raw_list = msgspec.json.Decoder(list[msgspec.Raw])
+_reference = json.JSONDecoder()
+
+
+def without_mark(body: bytes) -> bytes:
+    """Skip a byte order mark, as RFC 8259 lets a parser do: some web servers write one."""
+    return body.removeprefix(_MARK)
+
+
+def whole(decode: Callable[[bytes], T], text: bytes) -> T:
+    r"""Decode a text, with U+FFFD in place of each half of a surrogate pair.
+
+    A cut in the middle of an emoji leaves `"\ud83d"`. That is JSON, but not to msgspec, and no text that could be
+    printed or sent on.
+    """
+    try:
+        return decode(text)
+    except msgspec.DecodeError:
+        paired = _ESCAPE.sub(lambda found: rb"\ufffd" if len(found[0]) == _HALF else found[0], text)
+        if paired == text:
+            raise
+        return decode(paired)
 
 
 def check_utf8(body: bytes) -> None:
@@ -54,13 +87,18 @@ def decode_json(body: bytes | msgspec.Raw) -> Any:
     Raises `UnreadableAnswer` for what is not JSON.
     """
     try:
-        return _any.decode(body)
+        return whole(_decode_any, bytes(body))
     except RecursionError:
         raise UnreadableAnswer("the JSON is nested too deeply") from None
-    except ArithmeticError:
-        return _any_number.decode(body)
     except ValueError as error:
         raise UnreadableAnswer(str(error)) from None
+
+
+def _decode_any(text: bytes) -> Any:
+    try:
+        return _any.decode(text)
+    except ArithmeticError:
+        return _any_number.decode(text)
 
 
 def wire_fields(wire: bytes | msgspec.Raw) -> dict[str, msgspec.Raw]:
@@ -73,7 +111,48 @@ def wire_fields(wire: bytes | msgspec.Raw) -> dict[str, msgspec.Raw]:
     except RecursionError:
         raise UnreadableAnswer("the JSON is nested too deeply") from None
     except ValueError as error:
-        raise UnreadableAnswer(str(error)) from None
+        try:
+            whole(_raw_fields.decode, bytes(wire))
+        except ValueError:
+            raise UnreadableAnswer(str(error)) from None
+        return {_whole_text(key): value for key, value in _members(bytes(wire).decode())}
+
+
+def raw_items(wire: bytes | msgspec.Raw) -> list[msgspec.Raw]:
+    """Split the text of an array into the texts of its items. Raises ValueError for what is not an array."""
+    try:
+        return _raw_list.decode(wire)
+    except msgspec.DecodeError:
+        whole(_raw_list.decode, bytes(wire))
+        return [value for _, value in _members(bytes(wire).decode())]
+
+
+def _members(text: str) -> Iterator[tuple[str, msgspec.Raw]]:
+    """The members of an object or the items of an array, each with its own text.
+
+    The slow way, for a text in which msgspec does not find its way; its syntax has been checked.
+    """
+    place = _past_space(text, _past_space(text, 0) + 1)
+    keyed = text.lstrip()[0] == "{"
+    while text[place] not in "}]":
+        key = ""
+        if keyed:
+            key, place = cast("tuple[str, int]", _reference.raw_decode(text, place))
+            place = _past_space(text, _past_space(text, place) + 1)
+        _, end = _reference.raw_decode(text, place)
+        yield key, msgspec.Raw(text[place:end].encode())
+        place = _past_space(text, end)
+        if text[place] == ",":
+            place = _past_space(text, place + 1)
+
+
+def _past_space(text: str, place: int) -> int:
+    found = _SPACE.match(text, place)
+    return place if found is None else found.end()
+
+
+def _whole_text(text: str) -> str:
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def plain_value(raw: msgspec.Raw) -> Any:
@@ -81,7 +160,7 @@ def plain_value(raw: msgspec.Raw) -> Any:
     text = bytes(raw)
     first = text[:1]
     if first == b'"':
-        return _text.decode(text)
+        return whole(_text.decode, text)
     if first in b"tfn":
         return {b"true": True, b"false": False, b"null": None}[text]
     return raw if first in b"{[" else NumberText(text.decode("ascii"))

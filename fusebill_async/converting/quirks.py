@@ -6,6 +6,7 @@ its literal text; nested objects and arrays come as `msgspec.Raw`, their text.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -14,8 +15,9 @@ from typing import Any, cast, get_args
 
 import msgspec
 
-from fusebill_async.converting.json_text import NumberText
+from fusebill_async.converting.json_text import NumberText, raw_items
 
+_WHOLE = re.compile(r"\s*([+-]?\d+)(?:\.0*)?\s*", re.ASCII)
 _EMPTY_DATE = datetime(1, 1, 1, tzinfo=UTC)
 
 
@@ -32,11 +34,19 @@ def text_from_number(value: Any, _: Any) -> str:
     raise TypeError("a text or a number is wanted")
 
 
-def int_from_text(value: Any, _: Any) -> int:
-    """Take a numeric text for an int: `reference` comes both ways (hubspot_unlatch_200, customer_put_200)."""
-    if type(value) is int or isinstance(value, str):
-        return int(value)
-    raise TypeError("a whole number is wanted")
+def int_from_text(value: Any, _: Any) -> int | None:
+    """Take a numeric text for an int: `reference` comes both ways (hubspot_unlatch_200, customer_put_200).
+
+    So does a number with zeros behind its point, and "" where nothing was ever set, as for `title`.
+    """
+    if type(value) is int:
+        return value
+    if value == "":
+        return None
+    whole = _WHOLE.fullmatch(str(value)) if isinstance(value, (str, Decimal)) else None
+    if whole is None:
+        raise TypeError("a whole number is wanted")
+    return int(whole[1])
 
 
 def flag(value: Any, _: Any) -> bool:
@@ -100,12 +110,12 @@ def open_enum(kind: Any) -> Callable[[Any, Any], Any]:
     return hook
 
 
-def raw_items(value: Any) -> list[msgspec.Raw]:
+def items_of(value: Any) -> list[msgspec.Raw]:
     """Split the text of an array into the texts of its items."""
     if isinstance(value, list):
         return cast("list[msgspec.Raw]", value)
     if isinstance(value, msgspec.Raw):
-        return msgspec.json.decode(value, type=list[msgspec.Raw])
+        return raw_items(value)
     raise TypeError("an array is wanted")
 
 

@@ -37,7 +37,6 @@ class FieldReader(Generic[AnyView]):
         self._converter = converter
         self._plans: dict[str, _Plan] = {}
         self._types: dict[str, Any] = {}
-        self._raw_decoders: dict[str, Callable[[bytes], Any]] = {}
         self._known = frozenset(wire_keys(model).values())
 
     def view(self, wire: bytes) -> AnyView:
@@ -70,20 +69,17 @@ class FieldReader(Generic[AnyView]):
     def _read_unusual(self, wire: bytes, name: str, kind: Any) -> Any:
         # A second look, with the literal text of a number, and the reason if there is no way to read it.
         try:
-            raw = self._raw_decoder(name)(wire).value
+            raw = wire_fields(wire).get(wire_key(name))
             value = None if raw is None else plain_value(raw)
         except _UNREADABLE as error:
             raise self._refuse(name, str(error), wire) from None
         try:
-            return None if value is None else self._converter().get_structure_hook(kind)(value, kind)
+            given = None if value is None else self._converter().get_structure_hook(kind)(value, kind)
         except _UNREADABLE as error:
             raise self._refuse(name, f"{_what(value)} is not {_type_name(kind)} ({error})", wire) from None
-
-    def _raw_decoder(self, name: str) -> Callable[[bytes], Any]:
-        decode = self._raw_decoders.get(name)
-        if decode is None:
-            decode = self._raw_decoders[name] = _one_field(wire_key(name), msgspec.Raw)
-        return decode
+        if given is None and not _is_optional(self._types[name]):
+            raise self._refuse(name, "it is not there", wire)
+        return given
 
     def _refuse(self, name: str, reason: str, wire: bytes) -> InvalidResponseError:
         place = f"{self.model.__name__}.{name} (JSON key {wire_key(name)!r})"
@@ -100,6 +96,8 @@ class FieldReader(Generic[AnyView]):
         hook = self._converter().get_structure_hook(kind) if convert else None
         if kind is str and hook is not None:
             hook = _but_for_zero(hook)
+        if not _is_optional(self._types[name]):
+            json_type = _without_none(json_type)
         plan = self._plans[name] = (_one_field(keys[name], json_type), hook, kind)
         return plan
 
@@ -128,8 +126,13 @@ def _own_reader(model: type[AnyView]) -> FieldReader[AnyView]:
 
 
 def _one_field(key: str, json_type: Any) -> Callable[[bytes], Any]:
-    struct = msgspec.defstruct("OneField", [("value", json_type, None)], rename={"value": key}, gc=False)
+    field = ("value", json_type, None) if _is_optional(json_type) or json_type is msgspec.Raw else ("value", json_type)
+    struct = msgspec.defstruct("OneField", [field], rename={"value": key}, gc=False)
     return msgspec.json.Decoder(struct).decode
+
+
+def _is_optional(annotation: Any) -> bool:
+    return NoneType in get_args(annotation)
 
 
 def _without_none(annotation: Any) -> Any:

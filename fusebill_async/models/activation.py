@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
 from fusebill_async.models.customer import Customer
+from fusebill_async.models.invoice import InvoicePreview
 from fusebill_async.record import Record
-
-if TYPE_CHECKING:
-    from fusebill_async.models.invoice import InvoicePreview
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Coroutine
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
-from fusebill_async.converting.decoding import get_ready
 from fusebill_async.models import Customer
 from fusebill_async.operations import Operation
 from fusebill_async.session.call import Call, CallOptions
@@ -38,8 +37,6 @@ class Handle:
 
     async def read(self, operation: Operation, customer_id: int | None, **arguments: Any) -> Response[Any]:
         """Carry out an operation that changes nothing."""
-        if operation.answer != "customer":
-            get_ready(operation.answer)
         request = build_request(operation, customer_id, **arguments)
         call = Call(operation, customer_id, request, self.options)
         answer = await self.session.send(call)
@@ -60,8 +57,6 @@ class Handle:
         else:
             # `build_request` checks it.
             customer_id = customer
-        if operation.answer != "customer":
-            get_ready(operation.answer)
         request = build_request(operation, customer_id, **arguments)
         call = Call(operation, customer_id, request, self.options)
         named = named_in_body(operation, arguments) if arguments else {}

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from fusebill_async.converting import UnreadableAnswer, decode_customer
+from fusebill_async.converting import decode_item
 from fusebill_async.errors import InvalidResponseError, ValidationError
 from fusebill_async.models import Customer
 from fusebill_async.operations import LIST
@@ -195,14 +195,13 @@ class _Walk:
     async def _decode(self, texts: Sequence[bytes], call: Call) -> list[Customer]:
         """The customers of a page. Others have their turn in between: a page must not hold up the event loop."""
         customers: list[Customer] = []
-        try:
-            for start in range(0, len(texts), _AT_ONCE):
-                customers += map(decode_customer, texts[start : start + _AT_ONCE])
-                await asyncio.sleep(0)
-        except UnreadableAnswer as error:
-            raise InvalidResponseError(
-                f"{call.about} was answered with something that is no customer: {error}", **call.facts
-            ) from None
+        for start in range(0, len(texts), _AT_ONCE):
+            for text in texts[start : start + _AT_ONCE]:
+                customer = decode_item(text)
+                if customer is None:
+                    raise InvalidResponseError(f"{call.about} was answered with what is no customer", **call.facts)
+                customers.append(customer)
+            await asyncio.sleep(0)
         return customers
 
     def _tell_of_more(self, number: int, received: int, facts: PageFacts) -> None:

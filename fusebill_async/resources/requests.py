@@ -42,7 +42,6 @@ async def send_request(
         path=path,
         safety=Safety.READ if verb == "GET" else Safety.MONEY,
         answer="json",
-        id_key=None,
     )
     call = Call(operation, None, Request(verb, target, None if body is None else encode(body)), handle.options)
     if operation.writes:

@@ -33,15 +33,9 @@ from fusebill_async.session.hooks import Hooks, Listeners
 from fusebill_async.session.pool import Pool
 from fusebill_async.session.sweeper import DeadlineSweeper
 from fusebill_async.settings import PoolSettings, Timeouts
-from fusebill_async.wire.answer import (
-    BODY_KEPT,
-    UnrelatedAnswer,
-    explain_conflict,
-    names_customer,
-    read_refusal,
-    read_value,
-)
+from fusebill_async.wire.answer import read_value
 from fusebill_async.wire.redact import redact_bytes
+from fusebill_async.wire.refusals import BODY_KEPT, UnrelatedAnswer, explain_conflict, names_customer, read_refusal
 
 logger = logging.getLogger("fusebill_async")
 
@@ -260,7 +254,7 @@ class SessionManager:
         """The value of an answer; what is wrong with it is told by `exchange.reason`."""
         operation = call.operation
         try:
-            value = read_value(operation, call.customer_id if operation.id_key else None, exchange.body)
+            value = read_value(operation, call.customer_id, exchange.body)
         except UnrelatedAnswer as error:
             exchange.reason = str(error)
             self.give_up_connections(call, exchange.reason)

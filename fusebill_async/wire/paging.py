@@ -1,4 +1,4 @@
-"""A page of a list: its request, and the customers on it.
+"""The request of a page of a list.
 
 https://developer.staxbill.com/reference/pagination and /sorting
 """
@@ -9,11 +9,7 @@ from typing import Literal
 from urllib.parse import quote, urlencode
 
 import attrs
-import msgspec
 
-from fusebill_async.converting import UnreadableAnswer
-from fusebill_async.converting.json_text import check_utf8
-from fusebill_async.converting.quirks import raw_items
 from fusebill_async.operations import LIST
 from fusebill_async.record import Record
 from fusebill_async.wire.request import Request
@@ -48,18 +44,3 @@ def page_request(query: str | None, number: int, size: int, sort: Sort) -> Reque
     if query is not None:
         options = {"query": query, **options}
     return Request(LIST.method, f"{LIST.path}?{urlencode(options, safe=':,*', quote_via=quote)}")
-
-
-def split_page(body: bytes) -> list[bytes]:
-    """The texts of the customers on a page, each checked as JSON and decoded later: a page may hold 1,000.
-
-    Raises:
-        UnreadableAnswer: the body is not a JSON array.
-    """
-    try:
-        check_utf8(body)
-        return [bytes(item) for item in raw_items(msgspec.Raw(body))]
-    except RecursionError:
-        raise UnreadableAnswer("the JSON is nested too deeply") from None
-    except ValueError as error:
-        raise UnreadableAnswer(str(error)) from None

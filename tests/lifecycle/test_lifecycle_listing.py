@@ -282,10 +282,11 @@ async def test_a_page_of_a_thousand_does_not_hold_up_the_loop():
 
 async def _longest_pause(client, texts):
     """The longest time for which decoding a page keeps the loop; the best of some, since a machine has hiccups."""
+    from fusebill_async.converting import split_array
     from fusebill_async.operations import LIST
     from fusebill_async.resources.listing import _Walk
     from fusebill_async.session.call import Call
-    from fusebill_async.wire.paging import Sort, split_page
+    from fusebill_async.wire.paging import Sort
 
     loop = asyncio.get_running_loop()
     body = b"[" + b",".join(texts) + b"]"
@@ -293,7 +294,7 @@ async def _longest_pause(client, texts):
     best = float("inf")
     for _ in range(5):
         started = loop.time()
-        split = split_page(body)
+        split = split_array(body)
         longest = loop.time() - started
         walk = _Walk(client._handle, None, Sort(), 1000, None, prefetch=False)
         task = asyncio.create_task(walk._decode(split, call))

@@ -9,9 +9,9 @@ from fusebill_async.converting import (
     decode_activation,
     decode_customer,
     decode_customers,
-    decode_error,
     decode_json,
     decode_overview,
+    encode,
 )
 
 DEEP = b'{"id":1,"status":"Hold","x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
@@ -29,14 +29,16 @@ NOT_UTF8 = b'{"id":1,"status":"Hold","companyName":"\xff"}'
         b'{"id":1}',
         b'{"id":1,"status":null}',
         b'{"id":1,"status":5}',
-        b'{"id":"1","status":"Hold"}',
+        b'{"id":"one","status":"Hold"}',
+        b'{"id":"","status":"Hold"}',
+        b'{"id":null,"status":"Hold"}',
         b'{"id":true,"status":"Hold"}',
         b'{"id":1.5,"status":"Hold"}',
         b'{"id":1,"status":"Hold"',
         b'{"id":1,"status":"Hold"} x',
         b'{"id":1,"status":"Hold","x":NaN}',
         b'\xef\xbb\xbf{"id":1,"status":"Hold"}',
-        b'{"id":1,"status":"Hold","x":"\\ud800"}',
+        b'{"id":1,"status":"Hold","x":"\\ud80"}',
         NOT_UTF8,
         DEEP,
     ],
@@ -85,52 +87,56 @@ def test_what_is_no_json_is_unreadable(body):
         decode_json(body)
 
 
-def test_the_documented_refusal(sample):
-    found = decode_error(sample("customer_hold_404"))
-
-    assert (found.error_id, found.http_status_code) == (0, 404)
-    assert found.errors == (("Api Error", "Customer with id 128414930 not found."),)
-    assert found.message == "Customer with id 128414930 not found."
-
-
-def test_several_errors_are_joined():
-    found = decode_error(b'{"ErrorId":1,"Errors":[{"Key":"a","Value":"x"},{"Key":"b","Value":"y"},"z",5]}')
-
-    assert found.errors == (("a", "x"), ("b", "y"), ("", "z"))
-    assert found.message == "x, y, z"
-    assert found.http_status_code is None
-
-
-@pytest.mark.parametrize("key", ["Message", "message"])
-def test_a_bare_message(key):
-    found = decode_error(f'{{"{key}":"No HTTP resource was found"}}'.encode())
-
-    assert (found.message, found.errors, found.error_id) == ("No HTTP resource was found", (), None)
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"null",
-        b"[]",
-        b"{}",
-        b"<html>",
-        b"5",
-        b'{"a":1}',
-        b'{"Message":5}',
-        b'{"Errors":5}',
-        NOT_UTF8,
-        DEEP,
-    ],
-    ids=lambda body: repr(body[:30]),
-)
-def test_anything_else_is_no_refusal_that_is_known(body):
-    assert decode_error(body) is None
-
-
 def test_a_number_that_no_decimal_has_stays_its_text():
     assert decode_json(b'{"odd": 1e99999999999999999999, "even": 2.50}') == {
         "odd": "1e99999999999999999999",
         "even": Decimal("2.50"),
     }
+
+
+@pytest.mark.parametrize("text", ['"7"', "7.0", '"7.00"', " 7"])
+def test_an_id_in_another_form_is_the_number_that_it_is(text):
+    wire = f'{{"id":{text},"status":"Hold"}}'.encode()
+    customer = decode_customer(wire)
+
+    assert (customer.id, customer.wire) == (7, wire)
+
+
+HALVES = [
+    b'"\\ud83d"',
+    b'"\\ude00 behind"',
+    b'"a\\ud83dZ"',
+    b'"\\uD83D\\uD83D"',
+    b'"\\\\\\ud83d"',
+    b'"\\ud83d\\u0041"',
+]
+"""What a cut in the middle of an emoji leaves."""
+
+
+@pytest.mark.parametrize("half", HALVES, ids=repr)
+def test_half_a_surrogate_pair_costs_no_more_than_its_character(half):
+    before = b'{"id":1,"status":"Hold","pair":"\\ud83d\\ude00","customerReference":{ "reference1" : '
+    wire = before + half + b'},"firstName":' + half + b',"lastName":"Flores", "x":[' + half + b", 1.50 ]}"
+    customer = decode_customer(wire)
+
+    assert "\ufffd" in customer.first_name
+    assert customer.customer_reference.reference1 == customer.first_name == customer.extra["x"][0]
+    assert customer.extra["pair"] == "\U0001f600"
+    assert customer.first_name.encode()
+    assert (customer.last_name, str(customer.extra["x"][1])) == ("Flores", "1.50")
+    listed = decode_customers(b"[" + wire + b' , {"id":2,"status":"Draft"}]')
+    assert [one.wire for one in listed] == [wire, b'{"id":2,"status":"Draft"}']
+    # What nobody names goes back as it came.
+    customer.last_name = "Other"
+    assert encode(customer).count(half) == 3
+    assert decode_customer(encode(customer)).last_name == "Other"
+
+
+def test_a_key_with_half_a_surrogate_pair_hides_no_other():
+    customer = decode_customer(b'{"\\ud83d":1,"id":1,"status":"Hold"}')
+
+    assert dict(customer.extra) == {"\ufffd": 1}
+
+
+def test_a_backslash_that_is_a_character_is_no_escape():
+    assert decode_json(b'["\\\\ud83d", "\\ud83d"]') == ["\\ud83d", "\ufffd"]
