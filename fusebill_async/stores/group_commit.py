@@ -1,7 +1,7 @@
-"""One thread that writes to a SQLite file, and commits in one transaction whatever has queued up.
+"""The one place that writes to a store's SQLite file: it commits in one transaction whatever has queued up.
 
 A commit that must survive a power cut costs one fsync, however many writes it holds: while one fsync runs, the
-next writes gather. Results come back to the event loops that asked.
+next writes gather. That is done in a thread, and results come back to the event loops that asked.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any, Protocol, TypeAlias
 import attrs
 
 from fusebill_async.errors import ClientStateError, StoreUnavailableError
+from fusebill_async.stores.effects import StoreEffects
 
 logger = logging.getLogger("fusebill_async.store")
 
@@ -28,11 +29,31 @@ _LARGEST_BATCH = 1000
 _PAUSE = 0.2
 """Seconds before a batch that nobody waits for is tried again."""
 _LAST_TRIES = 3
-"""How often a batch is tried when the thread is to end."""
+"""How often a batch is tried when the store is being closed."""
+
+
+class File(Protocol):
+    """The file that is written to."""
+
+    def connect(self) -> sqlite3.Connection:
+        """Open it, and make it if it is not there."""
+        ...
+
+    def is_there(self) -> bool:
+        """Whether others who open the path now get what this connection writes to."""
+        ...
+
+    def restore(self, connection: sqlite3.Connection) -> None:
+        """Write what was lost, if anything was, inside a transaction: it comes before all else."""
+        ...
+
+    def restored(self) -> None:
+        """That is committed."""
+        ...
 
 
 class Timer(Protocol):
-    """Work that the thread does by itself when it is due."""
+    """Work that is done without being asked for, when it is due."""
 
     def due(self) -> float | None:
         """When, on the monotonic clock; None for not at all."""
@@ -73,26 +94,31 @@ class GroupCommit:
     """The only writer of one store.
 
     Args:
-        connect: opens the file; called in the thread.
-        timer: work of the thread itself.
+        file: what is written to; it is opened and used in the thread.
+        timer: work that is done when it is due.
+        effects: the clock, and whether there is a thread.
 
     Attributes:
         commits: transactions committed so far.
         syncs: those of them that were on the disk before anybody was told.
     """
 
-    def __init__(self, connect: Callable[[], sqlite3.Connection], timer: Timer) -> None:
-        self._connect = connect
+    def __init__(self, file: File, timer: Timer, effects: StoreEffects) -> None:
+        self._file = file
         self._timer = timer
+        self._effects = effects
         self._gathered: list[_Job] = []
         self._gathered_in: asyncio.AbstractEventLoop | None = None
         self._jobs: deque[_Job] = deque()
         self._wake = threading.Condition()
         self._thread: threading.Thread | None = None
+        self._next_turn: asyncio.Handle | None = None
         self._stopping = False
         self._ended: list[_Job] = []
         self._process = os.getpid()
-        self._full = False
+        self._connection: sqlite3.Connection | None = None
+        self._is_full = False
+        self._tries = 0
         self.commits = 0
         self.syncs = 0
 
@@ -117,14 +143,17 @@ class GroupCommit:
 
         Args:
             work: gets the connection.
-            after: called in the thread when it is committed.
+            after: called when it is committed, in the thread.
         """
         self._put(_Job(work, after=after))
 
     async def aclose(self) -> None:
-        """Write what is queued and end the thread."""
-        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Write what is queued, end the thread and close the file."""
         self._hand_over()
+        if not self._effects.threads:
+            await self._finish_here()
+            return
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         with self._wake:
             if self._thread is None:
                 return
@@ -150,102 +179,144 @@ class GroupCommit:
             self._jobs.extend(self._gathered)
             self._gathered.clear()
             self._gathered_in = None
-            if self._thread is not None:
+            if not self._effects.threads:
+                self._take_turn()
+            elif self._thread is not None:
                 self._wake.notify()
             elif self._jobs:
                 self._thread = threading.Thread(target=self._run, name="fusebill-store", daemon=True)
                 self._thread.start()
 
-    # --- in the thread
+    # --- in a thread
 
     def _run(self) -> None:
-        connection: sqlite3.Connection | None = None
-        tries = 0
         while True:
-            batch, ended = self._next_batch()
-            if not batch:
-                break
-            try:
-                if connection is None:
-                    connection = self._connect()
-                    self._full = False
-                self._commit(connection, batch)
-            except Exception as error:  # noqa: BLE001 (a thread that died of it would leave every caller waiting)
-                tries += 1
-                _close(connection)
-                connection = None
-                self._failed(batch, error, tries)
-            else:
-                tries = 0
-                _deliver(batch, None)
-        _close(connection)
-        for job in ended:
-            _deliver([job], None)
+            with self._wake:
+                wait = self._seconds_to_wait()
+                if wait is None or wait > 0:
+                    if self._stopping:
+                        # A later job starts another thread; this one takes nothing more.
+                        self._stopping = False
+                        ended, self._ended = self._ended, []
+                        self._disconnect()
+                        self._thread = None
+                        break
+                    self._wake.wait(wait)
+                    continue
+                batch = self._next_batch()
+            time.sleep(self._write(batch))
+        _deliver(ended, None)
 
-    def _next_batch(self) -> tuple[list[_Job], list[_Job]]:
-        """Wait for something to do; nothing means that the thread is to end, and to tell those that wait for that."""
-        with self._wake:
-            while True:
-                due = self._timer.due()
-                now = time.monotonic()
-                is_due = due is not None and due <= now
-                if self._jobs or is_due:
-                    batch = [_Job(self._timer.run)] if is_due else []
-                    batch += [self._jobs.popleft() for _ in range(min(len(self._jobs), _LARGEST_BATCH))]
-                    return batch, []
-                if self._stopping:
-                    # A later job starts another thread; this one takes nothing more.
-                    self._stopping = False
-                    self._thread = None
-                    ended, self._ended = self._ended, []
-                    return [], ended
-                self._wake.wait(None if due is None else due - now)
+    # --- in the event loop
+
+    def _take_turn(self) -> None:
+        """Write what there is, and see to it that somebody looks again when there is more."""
+        if self._next_turn is not None:
+            self._next_turn.cancel()
+            self._next_turn = None
+        wait = self._seconds_to_wait()
+        if wait == 0:
+            wait = self._write(self._next_batch())
+        if wait is not None:
+            self._next_turn = asyncio.get_running_loop().call_later(wait, self._take_turn)
+
+    async def _finish_here(self) -> None:
+        if self._next_turn is not None:
+            self._next_turn.cancel()
+            self._next_turn = None
+        self._stopping = True
+        while self._jobs:
+            await self._effects.sleep(self._write(self._next_batch()))
+        self._stopping = False
+        self._disconnect()
+
+    # --- in either
+
+    def _seconds_to_wait(self) -> float | None:
+        """Until there is something to write: 0 is now, None is until somebody asks."""
+        if self._jobs:
+            return 0.0
+        return self._seconds_to_due()
+
+    def _seconds_to_due(self) -> float | None:
+        due = None if self._stopping else self._timer.due()
+        return None if due is None else max(0.0, due - self._effects.monotonic())
+
+    def _next_batch(self) -> list[_Job]:
+        batch = [_Job(self._timer.run)] if self._seconds_to_due() == 0 else []
+        return batch + [self._jobs.popleft() for _ in range(min(len(self._jobs), _LARGEST_BATCH))]
+
+    def _write(self, batch: list[_Job]) -> float:
+        """Write a batch and tell those who wait for it; how many seconds to pause then."""
+        try:
+            connection = self._connected()
+            self._commit(connection, batch)
+        except Exception as error:  # noqa: BLE001 (a thread that died of it would leave every caller waiting)
+            self._tries += 1
+            self._disconnect()
+            return self._failed(batch, error)
+        self._tries = 0
+        _deliver(batch, None)
+        return 0.0
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._connection is not None and not self._file.is_there():
+            self._disconnect()
+        if self._connection is None:
+            self._connection = self._file.connect()
+            self._is_full = False
+        return self._connection
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                connection.close()
+            except sqlite3.Error as error:
+                logger.warning("the store did not close: %s", error)
 
     def _commit(self, connection: sqlite3.Connection, batch: list[_Job]) -> None:
         durable = any(job.durable for job in batch)
-        if durable is not self._full:
+        if durable is not self._is_full:
             # In WAL mode NORMAL leaves the fsync to the next one; the file stays whole either way.
             connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
-            self._full = durable
+            self._is_full = durable
         committed = False
         try:
             connection.execute("BEGIN IMMEDIATE")
+            self._file.restore(connection)
             for job in batch:
                 job.value = job.work(connection)
             connection.execute("COMMIT")
+            # A file that was taken away meanwhile can still be written to, and nobody would ever find it.
+            if not self._file.is_there():
+                raise StoreUnavailableError("its file was taken away")
             committed = True
         finally:
             self._timer.ended(committed=committed)
+        self._file.restored()
         self.commits += 1
         self.syncs += durable
         for job in batch:
             if job.after is not None:
                 job.after()
 
-    def _failed(self, batch: list[_Job], error: Exception, tries: int) -> None:
+    def _failed(self, batch: list[_Job], error: Exception) -> float:
         _deliver(batch, error)
         again = [job for job in batch if job.future is None and job.work != self._timer.run]
         with self._wake:
-            if self._stopping and tries >= _LAST_TRIES:
+            if self._stopping and self._tries >= _LAST_TRIES:
                 logger.error("%d changes could not be written to the store: %s", len(again), error)
-                return
+                return 0.0
             # Before everything that came later, so that the order stays.
             self._jobs.extendleft(reversed(again))
-        level = logging.WARNING if tries == 1 else logging.DEBUG
+        level = logging.WARNING if self._tries == 1 else logging.DEBUG
         logger.log(level, "the store cannot be written to (%s); %d changes wait", error, len(again))
-        time.sleep(_PAUSE)
+        return _PAUSE
 
 
 def _nothing(_: sqlite3.Connection) -> None:
     """What a job does that only waits."""
-
-
-def _close(connection: sqlite3.Connection | None) -> None:
-    if connection is not None:
-        try:
-            connection.close()
-        except sqlite3.Error as error:
-            logger.warning("the store did not close: %s", error)
 
 
 def _deliver(batch: list[_Job], error: Exception | None) -> None:

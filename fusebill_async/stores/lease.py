@@ -1,10 +1,48 @@
-"""The times of leases, checked."""
+"""What holds for a lease wherever it is kept: how long it is believed, and how it is waited for."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import attrs
+
 from fusebill_async.errors import ConfigurationError
+from fusebill_async.stores.effects import StoreEffects
+
+MARGIN = 0.2
+"""The part of a lease's time that is left to a request that has just been sent."""
+POLL = (0.02, 0.05)
+"""Seconds between two looks at a lease that another process holds; chance parts those who wait together."""
+IMPATIENT_AFTER = 0.25
+"""Seconds after which a lease that comes free is kept for us, however often its holder asks for it again."""
+
+
+@attrs.frozen
+class Moment:
+    """One moment on both clocks of this machine, in seconds.
+
+    Neither is enough. The monotonic clock may stand still while a machine is suspended. The system's clock may be set.
+    """
+
+    monotonic: float
+    wall: float
+
+    @classmethod
+    def now(cls, effects: StoreEffects) -> Moment:
+        """The present moment."""
+        return cls(effects.monotonic(), effects.wall())
+
+
+def surely_held(ttl: float, asked: Moment, now: Moment) -> bool:
+    """Whether a lease is certainly ours for a moment yet: by neither clock has too much of its time gone by.
+
+    Args:
+        ttl: seconds that it lasts.
+        asked: the moment right before it was asked for, or for its renewal. It was given later, so it lasts longer.
+        now: the present moment.
+    """
+    usable = ttl * (1 - MARGIN)
+    return now.monotonic - asked.monotonic < usable and now.wall - asked.wall < usable
 
 
 def check_times(lease: Any, renew: Any) -> None:

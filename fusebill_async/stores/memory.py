@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from fusebill_async.settings import QuotaPolicy
@@ -32,6 +33,52 @@ class MemoryLedger:
     def unresolved(self) -> list[Intent]:
         """Every open intent, oldest first."""
         return list(self._open.values())
+
+
+class OwnIntents:
+    """The intents that this process opened in a store: they stay open even if the store forgets them."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, Intent] = {}
+        self._closing: set[str] = set()
+        """Closed, and not yet written as such."""
+
+    def opened(self, intent: Intent) -> None:
+        """The store has it."""
+        self._open[intent.id] = intent
+
+    def closed(self, intent: Intent) -> None:
+        """It is open no more, whatever the store says until that is written."""
+        self._open.pop(intent.id, None)
+        self._closing.add(intent.id)
+
+    def written(self, intent_id: str) -> None:
+        """The store knows that it is closed."""
+        self._closing.discard(intent_id)
+
+    def open_now(self) -> list[Intent]:
+        """Those that are open, oldest first."""
+        return list(self._open.values())
+
+    def list_with(self, look: Callable[[], tuple[list[Intent], bool]]) -> list[Intent]:
+        """Every open intent.
+
+        Args:
+            look: gives those in the store, and whether the store remembers all that this process wrote into it.
+        """
+        # Taken before the look: what is written meanwhile may be in what was seen, or not.
+        before, closing = self.open_now(), set(self._closing)
+        seen, remembers = look()
+        found = {intent.id: intent for intent in seen if intent.id not in closing}
+        for intent in before:
+            if intent.id in found:
+                continue
+            if remembers:
+                # Another process has settled it and closed it.
+                self._open.pop(intent.id, None)
+            else:
+                found[intent.id] = intent
+        return list(found.values())
 
 
 class MemoryLocks:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
-from types import ModuleType
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import attrs
 
 from fusebill_async.errors import ConfigurationError, StoreUnavailableError
+from fusebill_async.stores.effects import StoreEffects
 
 logger = logging.getLogger("fusebill_async.store")
 
@@ -26,17 +26,62 @@ _LAST_TRIES = 3
 """How often they are tried when the store is being closed."""
 
 
-def redis_module() -> ModuleType:
-    """redis-py, with its asyncio part.
+class Driver(Protocol):
+    """How Redis is reached."""
+
+    def connect(self) -> Any:
+        """A `redis.asyncio.Redis`, or what does the same; it connects when it is used."""
+        ...
+
+    def ask_now(self, commands: Sequence[Command]) -> list[Any]:
+        """The answers to commands that are carried out as one, while the event loop waits.
+
+        Raises:
+            Exception: Redis is away.
+        """
+        ...
+
+
+class RedisPy:
+    """Reaches Redis through redis-py.
+
+    Args:
+        url: as redis-py takes it.
+        patience: seconds that `ask_now` waits at most for a connection, and for an answer.
 
     Raises:
-        ConfigurationError: it is not installed.
+        ConfigurationError: redis-py is not installed.
     """
-    try:
-        import_module("redis.asyncio")
-        return import_module("redis")
-    except ImportError:
-        raise ConfigurationError("RedisStore needs redis-py: pip install 'fusebill-async[redis]'") from None
+
+    def __init__(self, url: str, patience: float) -> None:
+        try:
+            import_module("redis.asyncio")
+            self._redis: Any = import_module("redis")
+        except ImportError:
+            raise ConfigurationError("RedisStore needs redis-py: pip install 'fusebill-async[redis]'") from None
+        self._url = url
+        self._patience = patience
+
+    def connect(self) -> Any:
+        """A client for the event loop."""
+        # One retry, for a kept connection that Redis has closed meanwhile: every command here may be sent twice.
+        retry = self._redis.asyncio.retry.Retry(self._redis.backoff.NoBackoff(), 1)
+        return self._redis.asyncio.Redis.from_url(self._url, retry=retry)
+
+    def ask_now(self, commands: Sequence[Command]) -> list[Any]:
+        """The answers to commands that are carried out as one, while the event loop waits."""
+        client = self._redis.Redis.from_url(
+            self._url, socket_timeout=self._patience, socket_connect_timeout=self._patience
+        )
+        client.set_retry(self._redis.retry.Retry(self._redis.backoff.NoBackoff(), 0))
+        try:
+            with client.pipeline(transaction=True) as pipeline:
+                for command in commands:
+                    command(pipeline)
+                answers: list[Any] = pipeline.execute()
+                return answers
+        finally:
+            client.close()
 
 
 @attrs.define(eq=False)
@@ -60,14 +105,15 @@ class RedisCommands:
     """The connection of one store.
 
     Args:
-        url: as redis-py takes it.
+        driver: reaches Redis.
         patience: seconds after which Redis counts as away.
+        effects: waiting.
     """
 
-    def __init__(self, url: str, patience: float) -> None:
-        self._redis: Any = redis_module()
-        self._url = url
+    def __init__(self, driver: Driver, patience: float, effects: StoreEffects) -> None:
+        self._driver = driver
         self._patience = patience
+        self._effects = effects
         self._client: Any = None
         self._jobs: deque[_Job] = deque()
         self._sender: asyncio.Task[None] | None = None
@@ -77,29 +123,19 @@ class RedisCommands:
     def client(self) -> Any:
         """The `redis.asyncio.Redis`; it connects when it is used."""
         if self._client is None:
-            asyncio_redis = self._redis.asyncio
-            # One retry, for a kept connection that Redis has closed meanwhile: every command here may be sent twice.
-            retry = asyncio_redis.retry.Retry(self._redis.backoff.NoBackoff(), 1)
-            self._client = asyncio_redis.Redis.from_url(self._url, retry=retry)
+            self._client = self._driver.connect()
         return self._client
 
-    def read_now(self, key: str) -> list[bytes]:
-        """The values of a hash, read while the event loop waits, for as long as the patience at most.
+    def ask_now(self, *commands: Command) -> list[Any]:
+        """The answers to commands that are carried out as one; the event loop waits, as long as the patience at most.
 
         Raises:
             StoreUnavailableError: Redis is away.
         """
-        client = self._redis.Redis.from_url(
-            self._url, socket_timeout=self._patience, socket_connect_timeout=self._patience
-        )
-        client.set_retry(self._redis.retry.Retry(self._redis.backoff.NoBackoff(), 0))
         try:
-            values: list[bytes] = client.hvals(key)
-        except (OSError, self._redis.RedisError) as error:
+            return self._driver.ask_now(commands)
+        except Exception as error:  # noqa: BLE001 (each driver has its own)
             raise _away(error) from None
-        finally:
-            client.close()
-        return values
 
     async def submit(self, command: Command) -> Any:
         """Send a command and return its answer. It is sent even if the caller is cancelled meanwhile.
@@ -172,7 +208,7 @@ class RedisCommands:
         self._jobs.extendleft(reversed(again))
         if again:
             logger.log(logging.WARNING if tries == 1 else logging.DEBUG, "%s; %d changes wait", error, len(again))
-            await asyncio.sleep(_PAUSE)
+            await self._effects.sleep(_PAUSE)
 
 
 def _away(error: Exception) -> StoreUnavailableError:

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import random
-import time
-import uuid
 from functools import partial
 from typing import Any
 
 import attrs
 
 from fusebill_async.errors import StoreUnavailableError
+from fusebill_async.stores.effects import StoreEffects
+from fusebill_async.stores.lease import IMPATIENT_AFTER, POLL, Moment, surely_held
 from fusebill_async.stores.memory import MemoryLocks
 from fusebill_async.stores.redis_commands import RedisCommands
-
-_POLL = (0.02, 0.05)
-"""Seconds between two looks at a lease that another process holds; chance parts those who wait together."""
-_IMPATIENT_AFTER = 0.25
-"""Seconds after which a lease that comes free is kept for us, however often its holder asks for it again."""
-_MARGIN = 0.2
-"""The part of a lease's time that is left to a request that has just been let go."""
 
 # KEYS: the lease, whose turn is next. ARGV: owner, milliseconds, "1" if it has waited long.
 _TAKE = """
@@ -54,7 +46,8 @@ return kept
 
 @attrs.define(eq=False)
 class _Lease:
-    valid_until: float
+    asked: Moment | None
+    """When it was last asked for with success; None once it is lost."""
 
 
 class RedisLocks:
@@ -64,17 +57,19 @@ class RedisLocks:
         commands: the connection.
         lease: seconds after which a lease that was not renewed is free.
         renew: seconds between renewals.
+        effects: clocks, waiting, chance and names.
     """
 
     shared = True
 
-    def __init__(self, commands: RedisCommands, lease: float, renew: float) -> None:
+    def __init__(self, commands: RedisCommands, lease: float, renew: float, effects: StoreEffects) -> None:
         self.account = ""
         self._commands = commands
+        self._effects = effects
         self._ttl, self._renew_every = lease, renew
         self._here = MemoryLocks()
         self._held: dict[int, _Lease] = {}
-        self._owner = uuid.uuid4().hex
+        self._owner = effects.new_name()
         self._renewing: asyncio.Task[None] | None = None
 
     def acquire_now(self, customer_id: int) -> bool:  # noqa: ARG002 (the protocol's)
@@ -100,18 +95,19 @@ class RedisLocks:
                 raise
 
     async def _take(self, customer_id: int) -> None:
-        started = time.monotonic()
+        effects = self._effects
+        started = effects.monotonic()
         keys = self._keys(customer_id)
         while True:
-            now = time.monotonic()
-            impatient = "1" if now - started > _IMPATIENT_AFTER else "0"
+            asked = Moment.now(effects)
+            impatient = "1" if asked.monotonic - started > IMPATIENT_AFTER else "0"
             arguments = (self._owner, str(self._milliseconds), impatient)
             if await self._commands.submit(partial(_run, script=_TAKE, keys=keys, arguments=arguments)):
-                self._held[customer_id] = _Lease(self._valid_until(now))
+                self._held[customer_id] = _Lease(asked)
                 if self._renewing is None:
                     self._renewing = asyncio.get_running_loop().create_task(self._renew())
                 return
-            await asyncio.sleep(random.uniform(*_POLL))  # noqa: S311 (not a secret)
+            await effects.sleep(effects.between(*POLL))
 
     def release(self, customer_id: int) -> None:
         """Give it back. Nothing is waited for."""
@@ -123,7 +119,9 @@ class RedisLocks:
     def still_held(self, customer_id: int) -> bool:
         """Whether the lease is certainly still ours."""
         lease = self._held.get(customer_id)
-        return lease is not None and time.monotonic() < lease.valid_until
+        if lease is None or lease.asked is None:
+            return False
+        return surely_held(self._ttl, lease.asked, Moment.now(self._effects))
 
     async def aclose(self) -> None:
         """Renew no more."""
@@ -142,7 +140,7 @@ class RedisLocks:
         """Runs while anything is held."""
         try:
             while self._held:
-                await asyncio.sleep(self._renew_every)
+                await self._effects.sleep(self._renew_every)
                 await self._renew_once(dict(self._held))
         finally:
             if self._renewing is asyncio.current_task():
@@ -151,7 +149,7 @@ class RedisLocks:
     async def _renew_once(self, held: dict[int, _Lease]) -> None:
         if not held:
             return
-        now = time.monotonic()
+        asked = Moment.now(self._effects)
         keys = tuple(self._keys(customer_id)[0] for customer_id in held)
         arguments = (self._owner, str(self._milliseconds))
         try:
@@ -159,10 +157,7 @@ class RedisLocks:
         except StoreUnavailableError:
             return  # `still_held` tells when that goes on for too long
         for lease, still in zip(held.values(), kept, strict=True):
-            lease.valid_until = self._valid_until(now) if still else 0.0
-
-    def _valid_until(self, asked: float) -> float:
-        return asked + self._ttl * (1 - _MARGIN)
+            lease.asked = asked if still else None
 
     @property
     def _milliseconds(self) -> int:

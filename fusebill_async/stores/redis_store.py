@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from typing import Any
 
@@ -10,30 +11,51 @@ import attrs
 from fusebill_async.errors import ConfigurationError, StoreUnavailableError
 from fusebill_async.settings import QuotaPolicy
 from fusebill_async.settling.intent import Intent
+from fusebill_async.stores.effects import StoreEffects
 from fusebill_async.stores.intent_json import decode_intent, encode_intent
 from fusebill_async.stores.lease import check_times
-from fusebill_async.stores.memory import MemoryLedger, MemoryLocks
-from fusebill_async.stores.redis_commands import RedisCommands
+from fusebill_async.stores.memory import MemoryLedger, MemoryLocks, OwnIntents
+from fusebill_async.stores.redis_commands import Driver, RedisCommands, RedisPy
 from fusebill_async.stores.redis_locks import RedisLocks
 from fusebill_async.stores.redis_quota import RedisQuota
+
+logger = logging.getLogger("fusebill_async.store")
 
 _SCHEMES = ("redis://", "rediss://", "unix://")
 
 
+# KEYS: the open intents, the count of this writer. ARGV: the intent's name, its record, seconds to keep the count.
+_RECORD = """
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+local count = redis.call('INCR', KEYS[2])
+redis.call('EXPIRE', KEYS[2], ARGV[3])
+return count
+"""
+_COUNT_KEPT = 30 * 24 * 3600
+
+
 class RedisLedger:
-    """The open intents of all processes of the account. They outlive what Redis itself outlives: see its AOF."""
+    """The open intents of all processes of the account. They outlive what Redis itself outlives: see its AOF.
+
+    Redis counts what this ledger wrote. A count lower than what it told before says that Redis has lost something:
+    it was emptied, or was restarted without its latest writes.
+    """
 
     durable = True
 
-    def __init__(self, commands: RedisCommands) -> None:
+    def __init__(self, commands: RedisCommands, effects: StoreEffects) -> None:
         self.account = ""
         self._commands = commands
-        self._closing: set[str] = set()
-        """Closed, and not yet written as such."""
+        self._own = OwnIntents()
+        self._name = effects.new_name()
+        self._count = 0
+        self._restoring = False
 
     @property
-    def _key(self) -> str:
-        return f"fusebill_async:{{{self.account}}}:intents"
+    def _keys(self) -> tuple[str, str]:
+        # The braces keep the keys of an account in one slot of a Redis Cluster.
+        account = f"fusebill_async:{{{self.account}}}"
+        return f"{account}:intents", f"{account}:count:{self._name}"
 
     async def open(self, intent: Intent) -> None:
         """Record an intent. When this returns, Redis has it.
@@ -41,36 +63,81 @@ class RedisLedger:
         Raises:
             StoreUnavailableError: Redis is away.
         """
-        command = partial(_set, key=self._key, intent_id=intent.id, record=encode_intent(intent))
+        arguments = (intent.id, encode_intent(intent), _COUNT_KEPT)
         try:
-            await self._commands.submit(command)
+            count = await self._commands.submit(partial(_record, keys=self._keys, arguments=arguments))
         except StoreUnavailableError as error:
             error.operation, error.customer_id = intent.operation.rpartition(".")[2], intent.customer_id
             raise
+        if count <= self._count:
+            self._restore()
+        self._count = count
+        self._own.opened(intent)
+
+    def _restore(self) -> None:
+        """Write what this process knows to be open into a Redis that does not know it any more."""
+        own = self._own.open_now()
+        if not own:
+            return
+        logger.warning("Redis has lost what was written to it: %d open intents are written anew", len(own))
+        self._restoring = True
+        records = {intent.id: encode_intent(intent) for intent in own}
+        self._commands.post(partial(_restore, key=self._keys[0], records=records), self._restored)
+
+    def _restored(self) -> None:
+        self._restoring = False
 
     async def close(self, intent: Intent) -> None:
         """Forget it. Nothing is waited for, so nothing here can be cancelled, and an outcome is never held up."""
-        self._closing.add(intent.id)
+        self._own.closed(intent)
         self._commands.post(
-            partial(_delete, key=self._key, intent_id=intent.id), partial(self._closing.discard, intent.id)
+            partial(_delete, key=self._keys[0], intent_id=intent.id), partial(self._own.written, intent.id)
         )
 
     def unresolved(self) -> list[Intent]:
-        """Every open intent of the account, oldest first. The event loop waits for one round trip to Redis.
+        """Every open intent of the account, oldest first: those on Redis, and those that Redis has lost.
+
+        The event loop waits for one round trip to Redis.
 
         Raises:
             StoreUnavailableError: Redis is away.
         """
-        intents = [decode_intent(record) for record in self._commands.read_now(self._key)]
-        return sorted((i for i in intents if i.id not in self._closing), key=_opened_at)
+        return sorted(self._own.list_with(self._look), key=_opened_at)
+
+    def _look(self) -> tuple[list[Intent], bool]:
+        intents, count = self._keys
+        records, told = self._commands.ask_now(partial(_values, key=intents), partial(_get, key=count))
+        remembers = int(told or 0) >= self._count and not self._restoring
+        return [decode_intent(record) for record in records], remembers
+
+    def retire(self) -> None:
+        """The store is closed: leave no count behind."""
+        self._count = 0
+        self._commands.post(partial(_forget, key=self._keys[1]))
 
 
 def _opened_at(intent: Intent) -> float:
     return intent.opened_at
 
 
-def _set(pipeline: Any, *, key: str, intent_id: str, record: bytes) -> None:
-    pipeline.hset(key, intent_id, record)
+def _record(pipeline: Any, *, keys: tuple[str, ...], arguments: tuple[Any, ...]) -> None:
+    pipeline.eval(_RECORD, len(keys), *keys, *arguments)
+
+
+def _restore(pipeline: Any, *, key: str, records: dict[str, bytes]) -> None:
+    pipeline.hset(key, mapping=records)
+
+
+def _values(pipeline: Any, *, key: str) -> None:
+    pipeline.hvals(key)
+
+
+def _get(pipeline: Any, *, key: str) -> None:
+    pipeline.get(key)
+
+
+def _forget(pipeline: Any, *, key: str) -> None:
+    pipeline.delete(key)
 
 
 def _delete(pipeline: Any, *, key: str, intent_id: str) -> None:
@@ -92,6 +159,8 @@ class RedisStore:
         lease: seconds after which the lock of a process that does not answer for it is free, 0.2 to 3600.
         renew: seconds between renewals of what is held, above 0 and at most a third of `lease`.
         patience: seconds after which Redis counts as away, above 0 and at most 60.
+        effects: clocks, waiting and chance; for simulations.
+        driver: reaches Redis in another way than by redis-py and the URL; for simulations.
 
     Raises:
         ConfigurationError: the extra is not installed, or a URL or numbers that cannot work.
@@ -106,6 +175,8 @@ class RedisStore:
         lease: float = 10.0,
         renew: float = 3.0,
         patience: float = 1.0,
+        effects: StoreEffects | None = None,
+        driver: Driver | None = None,
     ) -> None:
         # A URL may hold a password, so no text shows it.
         if not str(url).startswith(_SCHEMES):
@@ -117,14 +188,15 @@ class RedisStore:
         check_times(lease, renew)
         self.workers = workers
         self._patience = patience
-        self._commands = RedisCommands(url, patience)
+        effects = effects or StoreEffects()
+        self._commands = RedisCommands(driver or RedisPy(url, patience), patience, effects)
         self._account = ""
         self._clients = 0
         self._shared: tuple[RedisLedger, RedisLocks] | None = None
         self._ledger: RedisLedger | MemoryLedger = MemoryLedger()
         self._locks: RedisLocks | MemoryLocks = MemoryLocks()
         if ledger:
-            self._shared = RedisLedger(self._commands), RedisLocks(self._commands, lease, renew)
+            self._shared = RedisLedger(self._commands, effects), RedisLocks(self._commands, lease, renew, effects)
             self._ledger, self._locks = self._shared
 
     @property
@@ -163,5 +235,7 @@ class RedisStore:
         if self._clients <= 0:
             self._clients = 0
             if self._shared is not None:
-                await self._shared[1].aclose()
+                ledger, locks = self._shared
+                ledger.retire()
+                await locks.aclose()
             await self._commands.aclose()

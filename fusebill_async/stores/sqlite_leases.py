@@ -6,12 +6,12 @@ writes one row, and whoever finds it dead takes all of them away at once.
 
 from __future__ import annotations
 
-import time
-import uuid
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from fusebill_async.stores.effects import StoreEffects
+from fusebill_async.stores.lease import Moment, surely_held
 from fusebill_async.stores.processes import Process
 
 if TYPE_CHECKING:
@@ -33,25 +33,17 @@ _RESERVED = 0.5
 """Seconds for which a lease that comes free is kept for whoever has waited long."""
 _FORGOTTEN = 3600.0
 """Seconds after which an expired owner without leases is swept away."""
-_MARGIN = 0.2
-"""The part of a lease's time that is left to a request that has just been let go."""
 
 
 @attrs.define(eq=False)
 class Owner:
     """This store as a holder of leases, until it is found dead; then it goes on under another name."""
 
-    id: str = attrs.field(factory=lambda: uuid.uuid4().hex)
+    id: str
     committed: bool = False
     lost: bool = False
-    valid_until: float = 0.0
-    """On the monotonic clock."""
-    expires_at: float = 0.0
-    """On the system's clock: if that is set forward, others take the leases although no time has passed."""
-
-    def is_valid(self) -> bool:
-        """Whether its leases are certainly its own for a moment yet."""
-        return not self.lost and time.monotonic() < self.valid_until and time.time() < self.expires_at
+    renewed: Moment | None = None
+    """The moment right before it was last renewed with success."""
 
 
 @attrs.frozen
@@ -69,24 +61,33 @@ class Leases:
     Args:
         ttl: seconds after which a lease that was not renewed may be taken over.
         renew: seconds between renewals.
+        effects: clocks, names and the life of processes.
     """
 
-    def __init__(self, ttl: float, renew: float) -> None:
+    def __init__(self, ttl: float, renew: float, effects: StoreEffects) -> None:
         self.account = ""
         self.in_use = 0
         """How many leases are held or waited for."""
         self._ttl = ttl
         self._renew = renew
+        self._effects = effects
         self._process: Process | None = None
-        self._owner = Owner()
-        self._renewed_at = 0.0
-        self._renewing: tuple[float, float] | None = None
+        self._owner = Owner(effects.new_name())
+        self._tried_at = 0.0
+        """When a renewal was last tried, on the monotonic clock."""
+        self._renewing: Moment | None = None
+
+    def are_held(self, owner: Owner) -> bool:
+        """Whether the leases of an owner are certainly its own for a moment yet. Asked in the event loop."""
+        if owner.lost or owner.renewed is None:
+            return False
+        return surely_held(self._ttl, owner.renewed, Moment.now(self._effects))
 
     # --- renewing: the timer of the writer's thread
 
     def due(self) -> float | None:
         """When the owner is to be renewed next, on the monotonic clock."""
-        return self._renewed_at + self._renew if self.in_use and self._owner.committed else None
+        return self._tried_at + self._renew if self.in_use and self._owner.committed else None
 
     def run(self, connection: sqlite3.Connection) -> None:
         """Renew."""
@@ -97,20 +98,18 @@ class Leases:
         renewing, self._renewing = self._renewing, None
         if renewing is None:
             return
-        # A renewal that failed is tried again after a while, not at once; `is_valid` knows that it failed.
-        self._renewed_at = time.monotonic()
+        # A renewal that failed is tried again after a while, not at once; `are_held` knows that it failed.
+        self._tried_at = self._effects.monotonic()
         if committed:
-            owner = self._owner
-            owner.committed = True
-            owner.valid_until = renewing[0] + self._ttl * (1 - _MARGIN)
-            owner.expires_at = renewing[1] + self._ttl * (1 - _MARGIN)
+            self._owner.committed = True
+            self._owner.renewed = renewing
 
     def _present(self, connection: sqlite3.Connection) -> Owner:
         """The owner, present in the file and renewed lately."""
         if self._renewing is not None or self._was_renewed(connection):
             return self._owner
-        now, wall = time.monotonic(), time.time()
-        expires_at = wall + self._ttl
+        now = Moment.now(self._effects)
+        expires_at = now.wall + self._ttl
         known = connection.execute(
             "UPDATE owners SET expires_at = ? WHERE id = ?", (expires_at, self._owner.id)
         ).rowcount
@@ -118,23 +117,24 @@ class Leases:
             if self._owner.committed:
                 # Somebody took us for dead, and our leases with it.
                 self._owner.lost = True
-                self._owner = Owner()
-            self._process = self._process or Process.this()
+                self._owner = Owner(self._effects.new_name())
+            self._process = self._process or self._effects.this_process()
             connection.execute(
                 "DELETE FROM owners WHERE expires_at < ? AND id NOT IN "
                 "(SELECT owner FROM leases WHERE owner IS NOT NULL)",
-                (wall - _FORGOTTEN,),
+                (now.wall - _FORGOTTEN,),
             )
             connection.execute(
                 "INSERT INTO owners VALUES (?, ?, ?, ?, ?, ?)",
                 (self._owner.id, *attrs.astuple(self._process), self._ttl, expires_at),
             )
-        self._renewing = (now, wall)
+        self._renewing = now
         return self._owner
 
     def _was_renewed(self, connection: sqlite3.Connection) -> bool:
         owner = self._owner
-        if not owner.committed or time.monotonic() > self._renewed_at + self._renew / 2 or not owner.is_valid():
+        lately = self._effects.monotonic() <= self._tried_at + self._renew / 2
+        if not owner.committed or not lately or not self.are_held(owner):
             return False
         return connection.execute("SELECT 1 FROM owners WHERE id = ?", (owner.id,)).fetchone() is not None
 
@@ -160,7 +160,7 @@ class Leases:
         refusal = None
         if holder is not None and holder != me.id:
             refusal = self._refusal(connection, holder, stale)
-        wall = time.time()
+        wall = self._effects.wall()
         reserved = next_owner not in {None, me.id} and bool(wall < next_until < wall + 2 * _RESERVED)
         if refusal is None and not reserved:
             connection.execute("INSERT OR REPLACE INTO leases VALUES (?, ?, ?, NULL, NULL)", (*key, me.id))
@@ -180,7 +180,8 @@ class Leases:
         if row is not None:
             *process, ttl, expires_at = row
             refusal = Refusal(holder, expires_at, ttl)
-            if time.time() < expires_at and refusal != stale and not Process(*process).is_gone():
+            alive = self._effects.wall() < expires_at and refusal != stale
+            if alive and not self._effects.is_gone(Process(*process)):
                 return refusal
         self._bury(connection, holder)
         return None
@@ -205,7 +206,7 @@ class Leases:
     def retire(self, connection: sqlite3.Connection) -> None:
         """Give everything back: the store is closed."""
         self._bury(connection, self._owner.id)
-        self._owner = Owner()
+        self._owner = Owner(self._effects.new_name())
 
     def _bury(self, connection: sqlite3.Connection, owner: str) -> None:
         connection.execute("DELETE FROM owners WHERE id = ?", (owner,))
