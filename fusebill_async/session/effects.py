@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import random as chance
 import time
 from collections.abc import Awaitable, Callable
-from random import random as draw
+
+
+def monotonic() -> float:
+    """Read the computer's clock, or what stands in for it: it is looked up anew with each call."""
+    return time.monotonic()
 
 
 class Effects:
@@ -22,9 +27,9 @@ class Effects:
     def __init__(
         self,
         *,
-        now: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        random: Callable[[], float] = draw,
+        random: Callable[[], float] = chance.random,
     ) -> None:
         self.now = now
         self.sleep = sleep

@@ -9,20 +9,19 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from typing import Protocol, cast
+from functools import partial
+from typing import TYPE_CHECKING, Protocol, cast
 
-from fusebill_async.testing.listener import Listener
+from fusebill_async.testing.listener import Entry, SocketEntry
 from fusebill_async.testing.messages import Request, render
 from fusebill_async.testing.parsing import BadRequestError, Parser
 from fusebill_async.testing.scripts import End, Script
 
+if TYPE_CHECKING:
+    from fusebill_async.testing.simulated_network import SimulatedNetwork
+
 # On, with no time to linger: close() then sends RST and throws away what was not sent.
 _LINGER_ZERO = struct.pack("ii", 1, 0)
-
-_BACKLOG = 1024
-
-# More connects than a queue of length 0 takes, so that it is surely full.
-_FILLERS = 4
 
 
 class Application(Protocol):
@@ -218,34 +217,35 @@ class Server:
         self.opened = 0
         self.connections: dict[int, Connection] = {}
         self.bytes_received = 0
+        self._stopped = False
         self._application = application
         self._parser = Parser()
-        self._listener: Listener | None = None
-        self._address = ("127.0.0.1", 0)
-        self._fillers: list[socket.socket] = []
+        self._entry: Entry | None = None
         self._empty: asyncio.Event | None = None
 
     @property
     def port(self) -> int:
         """The port that is, or was last, listened on."""
-        return self._address[1]
+        return 0 if self._entry is None else self._entry.address[1]
 
     async def start(self, host: str, port: int) -> None:
         """Listen; port 0 is any free one."""
-        if self._listener is not None:
+        if self._entry is not None and not self._stopped:
             return
-        self._address = (host, port)
-        listening = self._bind(_BACKLOG)
-        self._address = (host, listening.getsockname()[1])
-        self._listener = Listener(asyncio.get_running_loop(), lambda: Connection(self, self._application, self._parser))
-        self._listener.open(listening)
+        loop = asyncio.get_running_loop()
+        # A simulated run has a network of its own in place of the computer's sockets.
+        network: SimulatedNetwork | None = getattr(loop, "network", None)
+        listen = partial(SocketEntry, loop) if network is None else network.listen
+        entry = listen(host, port, lambda: Connection(self, self._application, self._parser))
+        entry.open()
+        self._entry, self._stopped = entry, False
 
     async def stop(self) -> None:
         """Stop listening and end every connection; return when all are gone."""
         self.stop_listening()
-        listener, self._listener = self._listener, None
-        if listener is not None:
-            await listener.settled()
+        self._stopped = True
+        if self._entry is not None:
+            await self._entry.settled()
         if self.connections:
             self._empty = asyncio.Event()
             for connection in list(self.connections.values()):
@@ -254,29 +254,18 @@ class Server:
 
     def stop_listening(self) -> None:
         """Let every further connect be refused; what is open stays open."""
-        if self._listener is not None:
-            self._listener.close()
-        for filler in self._fillers:
-            filler.close()
-        self._fillers.clear()
+        if self._entry is not None:
+            self._entry.close()
 
     def fill_backlog(self) -> None:
         """Let every further connect hang: the queue of the listening socket is full and nobody accepts."""
-        self.stop_listening()
-        listening = self._bind(0)
-        self._fillers.append(listening)
-        for _ in range(_FILLERS):
-            filler = socket.socket(listening.family)
-            filler.setblocking(False)
-            filler.connect_ex(listening.getsockname())
-            self._fillers.append(filler)
+        if self._entry is not None:
+            self._entry.hang()
 
     def listen_again(self) -> None:
         """Undo `stop_listening` and `fill_backlog`: from here on a connect is queued, and accepted soon."""
-        if self._listener is None or self._listener.is_open:
-            return
-        self.stop_listening()
-        self._listener.open(self._bind(_BACKLOG))
+        if self._entry is not None and not self._stopped and not self._entry.is_open:
+            self._entry.open()
 
     def reset_connections(self, *, idle_only: bool = False) -> None:
         """Send RST on every connection, or on those that wait for a request."""
@@ -301,17 +290,3 @@ class Server:
         self.connections.pop(connection.number, None)
         if self._empty is not None and not self.connections:
             self._empty.set()
-
-    def _bind(self, backlog: int) -> socket.socket:
-        # By hand and not by asyncio: it listens at once, so there is no moment in which a connect is refused.
-        family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
-        listening = socket.socket(family, socket.SOCK_STREAM)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listening.bind(self._address)
-        except OSError:
-            listening.close()
-            raise
-        listening.listen(backlog)
-        listening.setblocking(False)
-        return listening
