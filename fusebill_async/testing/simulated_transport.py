@@ -108,6 +108,7 @@ class SimulatedTransport(asyncio.Transport):
         self._unsent = bytearray()
         self._under_way = 0
         self._arrives_at = 0.0
+        self._travelling: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._dead = False
         self._end_asked = False
         self._end_sent = False
@@ -280,7 +281,13 @@ class SimulatedTransport(asyncio.Transport):
     def _later(self, callback: Callable[..., None], *arguments: Any) -> None:
         """Call once this has travelled, and after all that was sent before."""
         at = self._arrives_at = max(self._arrives_at, self._loop.time() + self._network.latency())
-        self._loop.call_at(at, callback, *arguments)
+        # The timers of one instant go off in any order; what travels one behind the other does not.
+        self._travelling.append((callback, arguments))
+        self._loop.call_at(at, self._next_arrives)
+
+    def _next_arrives(self) -> None:
+        callback, arguments = self._travelling.popleft()
+        callback(*arguments)
 
     def _arrive(self, piece: bytes) -> None:
         self._under_way -= len(piece)
