@@ -191,6 +191,10 @@ class SettlingPolicy(Record):
     close_wait: float = attrs.field(default=30.0, validator=_number(at_least=0, at_most=86_400, unit="seconds"))
     enabled: bool = attrs.field(default=True, validator=_flag)
 
+    def pause_after(self, failures: int) -> float:
+        """Seconds before the next read after so many in a row that were of no use, from 1."""
+        return min(self.retry_limit, self.retry_delay * self.growth ** min(30, failures - 1))
+
     def quiet_seconds(self, *, moves_money: bool) -> float:
         """The quiet period in seconds for one kind of operation."""
         if self.quiet_period is not None:

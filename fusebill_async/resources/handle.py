@@ -11,7 +11,6 @@ from fusebill_async.operations import Operation
 from fusebill_async.session.call import Call, CallOptions
 from fusebill_async.session.manager import SessionManager
 from fusebill_async.settings import UpdatePolicy
-from fusebill_async.settling.intent import Before
 from fusebill_async.settling.response import Response, response_of
 from fusebill_async.settling.settler import MAY_BE_SENT_AGAIN, Settler
 from fusebill_async.settling.write import Write
@@ -41,7 +40,7 @@ class Handle:
         call = Call(operation, customer_id, request, self.options)
         answer = await self.session.send(call)
         if isinstance(answer.value, Customer):
-            self.settler.remember(answer.value)
+            self.settler.seen.remember(answer.value, answer.sent_at)
         return response_of(call, answer)
 
     def write(
@@ -62,7 +61,7 @@ class Handle:
         named = named_in_body(operation, arguments) if arguments else {}
         write = Write(call, named, resend=resend or operation.safety in MAY_BE_SENT_AGAIN)
         if before is not None:
-            write.before = Before(wire=before, given=True)
+            write.knows(before, recent=True)
         return self.settler.write(write)
 
 

@@ -21,9 +21,9 @@ from fusebill_async.operations import GET, REPLACE, UPDATE, Operation
 from fusebill_async.outcome import Attribution, ConfirmedBy
 from fusebill_async.resources.handle import Handle, identify
 from fusebill_async.session.admission import Permit
-from fusebill_async.session.call import Answer, Call
-from fusebill_async.settling.intent import Before
+from fusebill_async.session.call import Answer, Call, PrepareAnewError
 from fusebill_async.settling.response import Response, response_of
+from fusebill_async.settling.seen import lags_behind, modified_text
 from fusebill_async.settling.write import Write
 from fusebill_async.updating.changes import check_status, laid_over, model_changes, wire_changes
 from fusebill_async.updating.draft import CustomerDraft, draft_of
@@ -55,9 +55,8 @@ logger = logging.getLogger("fusebill_async")
 Check: TypeAlias = Literal["fresh", "strict"]
 
 
-_LONGEST_GAP = 1.0
-"""Seconds from a read to the PUT that rests on it, where a connection or the ledger of a store is slow between them.
-After more the PUT is made anew from another read, once."""
+_OLDEST_READ = 1.0
+"""Seconds from the sending of a read to the PUT that rests on it, where `UpdatePolicy.max_read_age` allows no more."""
 
 
 class NothingToSend(Exception):  # noqa: N818 (not an error: the customer is already as wanted)
@@ -94,6 +93,7 @@ class Update:
     _overtaken: int = attrs.field(default=0, init=False)
     _sent_from: bytes | None = attrs.field(default=None, init=False)
     _answer: Answer | None = attrs.field(default=None, init=False)
+    _lagging: int = attrs.field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.changes = plain(self.texts)
@@ -127,7 +127,10 @@ class Update:
         if wire is None or self._rounds or self.always_read:
             return False
         settler = self.handle.settler
-        age = settler.seen.age(self.customer_id, wire, settler.session.effects.now())
+        seen = settler.seen.of(self.customer_id)
+        if seen is None or not seen.whole or seen.wire != wire:
+            return False
+        age = settler.session.effects.now() - seen.sent_at
         return age <= self.handle.updates.max_read_age and self._is_alone()
 
     def _is_alone(self) -> bool:
@@ -141,15 +144,16 @@ class Update:
         """Make the PUT of this round, from a customer that was read after everything that was waited for."""
         base = self.base
         try:
-            if base is not None and self._is_young(base):
-                present = base
+            seen = self.handle.settler.seen.of(self.customer_id)
+            if base is not None and seen is not None and self._is_young(base):
+                present, sent_at = base, seen.sent_at
             else:
-                present = await self._read(write, permit)
+                present, sent_at = await self._read(write, permit, base)
             if self.check == "strict":
                 # The base of the comparison is the first read; the second one is what the PUT rests on.
                 base = base or present
-                present = await self._read(write, permit)
-            write.call.send_by = None if write.call.overdue else self.handle.session.effects.now() + _LONGEST_GAP
+                present, sent_at = await self._read(write, permit, base)
+            write.call.send_by = sent_at + max(_OLDEST_READ, self.handle.updates.max_read_age)
             self._rounds += 1
             facts = write.call.facts
             if base is not None:
@@ -163,18 +167,24 @@ class Update:
         # Later rounds read anew, whatever this one could do without.
         write.call.requests_per_attempt = 2 + (self.check == "strict")
 
-    async def _read(self, write: Write, permit: Permit) -> bytes:
+    async def _read(self, write: Write, permit: Permit, base: bytes | None) -> tuple[bytes, float]:
+        """Read the customer: its wire form, and when the read was sent. One that lags behind is made again."""
         call = Call(GET, self.customer_id, build_request(GET, self.customer_id), write.call.options)
         call.spent, call.past, call.tries = write.call.spent, write.call.past, write.call.tries
         try:
             answer = await self.handle.session.read_within(call, permit)
         finally:
             write.call.spent, write.call.past, write.call.tries = call.spent, call.past, call.tries
-        customer: Customer = answer.value
-        self.handle.settler.remember(customer)
-        assert customer.wire is not None
+        wire: bytes = answer.value.wire
+        seen = self.handle.settler.seen
+        seen.remember(answer.value, answer.sent_at)
+        newest = seen.newest(self.customer_id, self.handle.session.effects.now())
+        if lags_behind(wire, newest, None if base is None else modified_text(base)):
+            self._lagging += 1
+            raise PrepareAnewError("every read was older than what was seen of the customer", self._lagging)
+        self._lagging = 0
         self._answer = answer
-        return customer.wire
+        return wire, answer.sent_at
 
     def _check_others(self, base: bytes, present: bytes, facts: dict[str, Any]) -> None:
         others = changed_by_others(base, present, self.changes)
@@ -197,8 +207,8 @@ class Update:
             raise NothingToSend
         guard(present, planned.body, set(named_paths(self.changes)), self.allow_erase, **facts)
         self._sent_from = present
-        write.before = Before(wire=present, given=True)
         write.named = self._named(present, planned)
+        write.knows(present, recent=True)
         write.call.request = Request(self.operation.method, self.operation.path, planned.body)
 
     def _plan(self, present: bytes) -> UpdatePlan:

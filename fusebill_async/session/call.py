@@ -51,8 +51,6 @@ class Call:
     nothing is sent, and the call ends with that error."""
     send_by: float | None = None
     """When the read that it rests on will be too old, by the session's clock in seconds."""
-    overdue: bool = False
-    """That has happened. Another read is made for it once: what takes so long may take as long again."""
 
     at_risk: bool = False
     """The service may have acted on it: a connection was handed out, and no answer has said otherwise."""
@@ -126,6 +124,20 @@ class Answer:
             duration=self.received_at - self.sent_at,
             followed="returned",
         )
+
+
+class PrepareAnewError(Exception):
+    """What a write was prepared with cannot be used: admit and prepare it again. Never leaves the package.
+
+    Args:
+        reason: in words, for when there is no time left; "" if the call has dealt with that.
+        times: how often that has happened in a row, for the length of the pause.
+    """
+
+    def __init__(self, reason: str = "", times: int = 0) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.times = times
 
 
 class UnsettledError(Exception):

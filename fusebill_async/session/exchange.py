@@ -104,7 +104,7 @@ class Exchange:
         call = self._call
         carried = line.pool.check(connection)
         if call.send_by is not None and line.now() > call.send_by:
-            self.overdue = call.overdue = True
+            self.overdue = True
             raise OverdueError("the read that it rests on had become too old")
         if call.check is not None:
             self.refusal = call.check()

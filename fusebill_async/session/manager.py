@@ -26,7 +26,7 @@ from fusebill_async.outcome import Outcome, Phase
 from fusebill_async.policy.clock import ServiceClock
 from fusebill_async.policy.retry import Ruling, backoff, rule
 from fusebill_async.session.admission import Admission, AdmissionClosed, Permit, QueueTimeout, QuotaExhausted
-from fusebill_async.session.call import Answer, Call, UnsettledError
+from fusebill_async.session.call import Answer, Call, PrepareAnewError, UnsettledError
 from fusebill_async.session.effects import Effects
 from fusebill_async.session.exchange import Exchange, Line
 from fusebill_async.session.hooks import Hooks, Listeners
@@ -41,10 +41,6 @@ logger = logging.getLogger("fusebill_async")
 
 RESPONSE_CAP = 8 * 1024 * 1024
 """Bytes of an answer's body after decompression, at most."""
-
-
-class _PrepareAnewError(Exception):
-    """What a write was prepared with is no longer fresh: admit and prepare it again."""
 
 
 class SessionManager:
@@ -141,13 +137,16 @@ class SessionManager:
                 exchange = Exchange(call, permit, line)
                 await exchange.perform(self._timeout(call, exchange))
                 answer = self._answer(call, permit, exchange)
-            except _PrepareAnewError:
-                continue
+            except PrepareAnewError as error:
+                exchange, anew = None, error
             finally:
                 self.admission.leave(permit)
-            if answer is not None:
+            if exchange is None:
+                await self._pause_before_preparing(call, anew)
+            elif answer is not None:
                 return answer
-            await self._follow(call, exchange)
+            else:
+                await self._follow(call, exchange)
 
     async def read_within(self, call: Call, permit: Permit) -> Answer:
         """Read in a place that a write has already, right before that write.
@@ -159,8 +158,24 @@ class SessionManager:
         exchange, answer = await self.attempt(call, permit)
         if answer is None:
             await self._follow(call, exchange)
-            raise _PrepareAnewError
+            raise PrepareAnewError
         return answer
+
+    async def _pause_before_preparing(self, call: Call, anew: PrepareAnewError) -> None:
+        if not anew.times:
+            return
+        pause = backoff(call.options.retry, anew.times, self.effects.random())
+        call.spent += pause
+        if call.spent >= call.options.timeouts.total:
+            raise self._no_time_left(call, anew.reason)
+        await self.effects.sleep(pause)
+
+    def _no_time_left(self, call: Call, reason: str) -> RequestTimeoutError:
+        return RequestTimeoutError(
+            f"{call.about} was not sent within {call.options.timeouts.total:g} s: {reason}",
+            outcome=_outcome_before(call),
+            **call.facts,
+        )
 
     async def attempt(self, call: Call, permit: Permit) -> tuple[Exchange, Answer | None]:
         """One attempt in a place of the pool: the facts, and the answer if it is a good one."""
@@ -301,6 +316,8 @@ class SessionManager:
         call.at_risk = False
         if exchange.overdue:
             self._tell(call, exchange, len(call.past) + 1, "made anew from another read")
+            if call.spent >= call.options.timeouts.total:
+                raise self._no_time_left(call, exchange.reason)
             return
         if exchange.refusal is not None:
             exchange.refusal.attempts = self._facts(call, exchange, "raised")["attempts"]

@@ -6,22 +6,30 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+import attrs
+
 from fusebill_async.errors import InvalidResponseError
 from fusebill_async.models import Customer
 from fusebill_async.operations import Operation, Safety
 from fusebill_async.outcome import Attribution
 from fusebill_async.settling.goals import Likeness, Verdict, judge, likeness
 from fusebill_async.settling.intent import Before, Reading
+from fusebill_async.wire.timestamps import is_older, tick_of
+
+CLOCKS_APART = 60.0
+"""Seconds that the clock behind `Date` and the one behind a customer's timestamps may be apart. Within them times prove
+nothing."""
+
+_TOO_FINE = 1e-3
+"""Seconds within which no customer is read, written and written again."""
 
 
+@attrs.frozen(kw_only=True)
 class SendTime:
     """When a write was sent by the service's clock, in epoch seconds: certainly not before, certainly not after."""
 
-    __slots__ = ("earliest", "latest")
-
-    def __init__(self, *, earliest: float, latest: float) -> None:
-        self.earliest = earliest
-        self.latest = latest
+    earliest: float
+    latest: float
 
 
 def attribute(
@@ -32,23 +40,19 @@ def attribute(
     sent: SendTime | None,
 ) -> Attribution:
     """Whose work it is that the goal stands, after a write whose answer was lost."""
-    modified = modified_at(after.customer)
-    surely_older = modified is not None and sent is not None and modified < sent.earliest
-    # A customer that has not been modified since it was seen shows what it showed then: the goal met, or else a
-    # service that does not bump the timestamp with this operation, and then the times are no evidence.
-    unmodified = before is not None and before.modified is not None and before.modified == after.modified
-    was_so = before is not None and judge(operation.goal, before.fields, named) is Verdict.MET
-    if unmodified and was_so:
-        return Attribution.ALREADY
-    if surely_older and not unmodified:
-        return Attribution.ALREADY
-    if was_so:
-        # It was so when it was seen, and the customer was modified since: undone and done again, or something else.
+    if before is not None and judge(operation.goal, before.fields, named) is Verdict.MET:
+        # If it was modified since: undone and done again, or something else.
+        return Attribution.ALREADY if unmodified(before, after, sent) else Attribution.UNPROVEN
+    if operation.moves_money:
+        # Somebody else may have done it between our send and our read, and no reading can tell the two apart.
         return Attribution.UNPROVEN
-    if not operation.moves_money:
+    if before is not None and before.modified is not None and before.modified == after.modified:
+        # It is so now and was not, without a new timestamp: this operation does not move it, and times say nothing.
         return Attribution.OURS
-    # Somebody else may have done it between our send and our read, and no reading can tell the two apart.
-    return Attribution.UNPROVEN
+    modified = modified_at(after.customer)
+    since = sent is not None and (modified is None or modified >= sent.earliest)
+    # Modified before the send: by somebody else, or the clocks disagree.
+    return Attribution.OURS if since else Attribution.UNPROVEN
 
 
 def untouched(
@@ -67,12 +71,41 @@ def untouched(
             return False
         if operation.safety is Safety.REPLACE and not _fields_stand(named, before.fields, after.fields):
             return False
-        if before.modified is not None and before.modified == after.modified:
-            return True
-    elif operation.allowed_from is not None and after.status not in operation.allowed_from:
+        # A timestamp that has moved is somebody's work, and no clock can tell whose.
+        return unmodified(before, after, sent)
+    if operation.allowed_from is not None and after.status not in operation.allowed_from:
         return False
     modified = modified_at(after.customer)
-    return modified is not None and sent is not None and modified <= sent.earliest
+    return modified is not None and sent is not None and modified < sent.earliest - CLOCKS_APART
+
+
+def unmodified(before: Before, after: Reading, sent: SendTime | None) -> bool:
+    """Whether the timestamp proves that a customer was not modified since it was seen.
+
+    An equal one proves it if it is so fine that nothing else can have happened within it, or if the write was sent
+    long after it.
+    """
+    if before.modified is None or before.modified != after.modified:
+        return False
+    tick = tick_of(before.modified)
+    if tick is None:
+        return False
+    if tick <= _TOO_FINE:
+        return True
+    modified = modified_at(after.customer)
+    return modified is not None and sent is not None and modified + tick < sent.earliest - CLOCKS_APART
+
+
+def is_evidence(after: Reading, before: Before | None, newest: str | None) -> bool:
+    """Whether a read may be compared with a goal: one that is older than what was seen lags behind, and proves nothing.
+
+    Args:
+        after: what was read.
+        before: what was known before the send.
+        newest: the newest `modifiedTimestamp` that was seen of the customer lately.
+    """
+    known = before.modified if before is not None else None
+    return not is_older(after.modified, known) and not is_older(after.modified, newest)
 
 
 def _fields_stand(named: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:

@@ -18,13 +18,12 @@ from fusebill_async.session.call import Answer, Call, CallOptions
 from fusebill_async.session.hooks import Hooks, Listeners
 from fusebill_async.session.manager import SessionManager
 from fusebill_async.settings import RetryPolicy, SettlingPolicy, Timeouts
-from fusebill_async.settling.evidence import SendTime, attribute, untouched
+from fusebill_async.settling.evidence import SendTime, attribute, is_evidence, untouched
 from fusebill_async.settling.goals import Verdict, judge
 from fusebill_async.settling.intent import Reading
 from fusebill_async.settling.outage import ProbeGate
 from fusebill_async.settling.searching import search_request, searchable_reference, was_made_by, weigh
 from fusebill_async.settling.seen import LastSeen
-from fusebill_async.settling.stale import StaleAnswers
 from fusebill_async.settling.write import Write
 from fusebill_async.wire.request import build_request
 
@@ -73,7 +72,6 @@ class Inquiry:
         self._hooks = hooks
         self._gate = ProbeGate(policy, session.effects)
         self._made: dict[int, None] = {}
-        self._stale = StaleAnswers(self._send_time)
         self._closed = False
         reads_once = RetryPolicy(max_attempts=1, budget_ratio=1.0)
         self.read_options = CallOptions(
@@ -116,10 +114,10 @@ class Inquiry:
         misses: list[float] = []
         await effects.sleep(policy.first_read)
         while True:
-            answer = await self._read(write, give_up)
+            answer, failure = await self._read_evidence(write, give_up)
             now = effects.now()
             if answer is None:
-                return Settled(outcome=Outcome.UNKNOWN, reading=None, reason=f"{reason}; every read failed")
+                return Settled(outcome=Outcome.UNKNOWN, reading=None, reason=f"{reason}; {failure}")
             settled = self._decide(write, answer, reason)
             if settled is not None:
                 return settled
@@ -138,8 +136,7 @@ class Inquiry:
         reading = write.last_reading = _reading(answer)
         verdict = Verdict.MISSED
         if reading.status is not None:
-            known = (before.fields or None) if before is not None else None
-            verdict = judge(operation.goal, reading.fields, named, known)
+            verdict = judge(operation.goal, reading.fields, named, None if before is None else before.fields)
         if verdict is Verdict.MET:
             attribution = attribute(operation, named, before, reading, sent)
             return Settled(
@@ -155,7 +152,8 @@ class Inquiry:
         if write.created_after is None and sent is not None:
             # A later attempt must not hide what an earlier one made, so the first one's time stands.
             write.created_after = sent.earliest
-        found = weigh(answer.value, write.named, write.created_after, self._made)
+        others = [one.id for one in answer.value if one.id in self._made or self._stood_before(one.id, write)]
+        found = weigh(answer.value, write.named, write.created_after, others)
         reading = write.last_reading = None if found.customer is None else Reading.of(found.customer)
         if found.doubt:
             return Settled(outcome=Outcome.UNKNOWN, reading=reading, reason=f"{reason}; {found.doubt}")
@@ -171,6 +169,11 @@ class Inquiry:
             attribution=Attribution.OURS,
         )
 
+    def _stood_before(self, customer_id: int, write: Write) -> bool:
+        """Whether a customer was seen before a create was sent."""
+        seen, sent_at = self._seen.of(customer_id), write.call.first_sent_at
+        return seen is not None and bool(sent_at) and seen.sent_at < sent_at
+
     def shows_effect(self, write: Write, value: Any) -> bool:
         """Whether the answer to a write shows what the write was for."""
         operation = write.call.operation
@@ -180,8 +183,10 @@ class Inquiry:
         if goal is None:
             return True
         customer: Customer = value.customer if isinstance(value, Activation) else value
+        if write.knew_newer(customer.wire or b"{}"):
+            return False
         if isinstance(goal, StatusIs):
-            return customer.status in goal.statuses and not self._stale.is_stale(write, customer)
+            return customer.status in goal.statuses
         reading = Reading.of(customer)
         if judge(goal, reading.fields, write.named) is not Verdict.MISSED:
             return True
@@ -197,6 +202,21 @@ class Inquiry:
         self._made[customer.id] = None
         if len(self._made) > _MADE_KEPT:
             del self._made[next(iter(self._made))]
+
+    async def _read_evidence(self, write: Write, give_up: float) -> tuple[Answer | None, str]:
+        """Read until a read succeeds that does not lag behind; None and why, when it is time to give up."""
+        effects, lagging = self._session.effects, 0
+        while True:
+            answer = await self._read(write, give_up)
+            if answer is None:
+                return None, "every read showed less than was seen before" if lagging else "every read failed"
+            customer, customer_id = answer.value, write.call.customer_id
+            if customer is None or customer_id is None:
+                return answer, ""
+            if is_evidence(Reading.of(customer), write.before, self._seen.newest(customer_id, effects.now())):
+                return answer, ""
+            lagging += 1
+            await effects.sleep(max(0.0, min(self._policy.pause_after(lagging), give_up - effects.now())))
 
     async def _read(self, write: Write, give_up: float) -> Answer | None:
         """Read until a read succeeds; None when it is time to give up."""
@@ -220,7 +240,7 @@ class Inquiry:
             if read.operation is LIST:
                 answer.value = [decode_customer(text) for text in answer.value]
             else:
-                self._seen.remember(answer.value, self._session.effects.now())
+                self._seen.remember(answer.value, answer.sent_at)
         except NotFoundError as error:
             now = self._session.effects.now()
             told = bool(error.errors) and read.operation is GET

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import attrs
@@ -51,49 +51,39 @@ class Reading(Record):
         return fields
 
 
+@attrs.frozen(kw_only=True)
 class Before:
-    """What was known of a customer before the send. The wire is decoded when somebody asks: most writes just work.
+    """What was known of a customer before a write was sent: enough to judge what a read shows afterwards.
 
     Attributes:
-        wire: the customer as it came; None if only the summary is known.
-        given: the caller handed it in, or the call itself read it; otherwise it is the last answer about that
-            customer that this client saw.
+        status: the service status.
+        modified: `modifiedTimestamp` as it came, all seven digits; None if there was none.
+        fields: the values of the keys that the operation's goal looks at.
+        recent: the caller handed it in, the call itself read it, or it was seen within a minute before the send.
     """
 
-    __slots__ = ("_fields", "_summary", "given", "wire")
+    status: str | None
+    modified: str | None
+    fields: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+    recent: bool = False
 
-    def __init__(
-        self, *, wire: bytes | None = None, given: bool = False, summary: tuple[str | None, str | None] | None = None
-    ) -> None:
-        self.wire = wire
-        self.given = given
-        self._summary = summary
-        self._fields: Mapping[str, Any] | None = None
+    @classmethod
+    def of(cls, wire: bytes, keys: Collection[str], *, recent: bool) -> Before:
+        """What the bytes of a customer tell.
 
-    @property
-    def fields(self) -> Mapping[str, Any]:
-        """The customer's keys and values; empty if only the summary is known."""
-        fields = self._fields
-        if fields is None:
-            fields = self._fields = {} if self.wire is None else decode_json(self.wire)
-        return fields
-
-    @property
-    def summary(self) -> tuple[str | None, str | None]:
-        """The status and the `modifiedTimestamp`, as they came."""
-        if self._summary is None:
-            self._summary = self.fields.get("status"), self.fields.get("modifiedTimestamp")
-        return self._summary
-
-    @property
-    def status(self) -> str | None:
-        """The service status."""
-        return self.summary[0]
-
-    @property
-    def modified(self) -> str | None:
-        """`modifiedTimestamp` as it came, all seven digits."""
-        return self.summary[1]
+        Args:
+            wire: the customer as it came.
+            keys: those that the operation's goal looks at.
+            recent: see above.
+        """
+        fields = decode_json(wire)
+        modified = fields.get("modifiedTimestamp")
+        return cls(
+            status=fields.get("status"),
+            modified=modified if isinstance(modified, str) else None,
+            fields={key: fields[key] for key in keys if key in fields},
+            recent=recent,
+        )
 
 
 @attrs.define(kw_only=True, eq=False, repr=False)
@@ -107,7 +97,7 @@ class Intent(Record):
         named: wire keys and values that the caller gave, for comparing a later read with them.
         opened_at: the service's time (epoch seconds) before which it was certainly not sent; by the local clock
             with a wide margin as long as the service has not told its time.
-        known: what was known of the customer before, None if nothing was.
+        before: what was known of the customer before, None if nothing was.
     """
 
     id: str
@@ -115,13 +105,7 @@ class Intent(Record):
     customer_id: int | None
     named: Mapping[str, Any]
     opened_at: float
-    _before: tuple[str | None, str | None] | None = attrs.field(default=None, alias="before")
-    known: Before | None = attrs.field(default=None, eq=False, repr=False)
-
-    @property
-    def before(self) -> tuple[str | None, str | None] | None:
-        """The status and the `modifiedTimestamp` from before: what a store keeps of it."""
-        return self._before if self.known is None else self.known.summary
+    before: Before | None = None
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)

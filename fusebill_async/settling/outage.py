@@ -93,7 +93,5 @@ class ProbeGate:
         return result
 
     async def _pause(self, failures: int, give_up: float) -> None:
-        policy = self._policy
-        failures = min(30, max(failures, self._failures - 1))
-        delay = min(policy.retry_limit, policy.retry_delay * policy.growth**failures)
+        delay = self._policy.pause_after(max(failures + 1, self._failures))
         await self._effects.sleep(max(0.0, min(delay, give_up - self._effects.now())))

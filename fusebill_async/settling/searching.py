@@ -11,6 +11,7 @@ from fusebill_async.converting import decode_json
 from fusebill_async.errors import InvalidResponseError, ValidationError
 from fusebill_async.models import Customer
 from fusebill_async.operations import FieldsAsNamed
+from fusebill_async.settling.evidence import CLOCKS_APART
 from fusebill_async.settling.goals import Verdict, judge, same_value
 from fusebill_async.wire.checks import check_filter_text
 from fusebill_async.wire.paging import LARGEST_PAGE, Sort, page_request
@@ -18,8 +19,7 @@ from fusebill_async.wire.request import Request
 
 _NEWEST_FIRST = Sort("id", "Descending")
 
-_RESOLUTION = timedelta(seconds=2)
-"""How far `createdTimestamp` may lie from the service's clock: it is written with two digits, or with none."""
+_CLOCKS_APART = timedelta(seconds=CLOCKS_APART)
 
 
 class Found:
@@ -71,7 +71,7 @@ def weigh(
         named: the wire keys and values that were sent.
         created_after: the service's time (epoch seconds) before which the create was certainly not sent; None if
             that is not known.
-        others: ids of customers that are known to be the work of other creates.
+        others: ids of customers that were known before, or are known to be the work of other creates.
     """
     candidates = [
         (customer, when)
@@ -110,7 +110,7 @@ def was_made_by(customer: Customer, named: Mapping[str, Any]) -> bool:
 
 
 def _made(customer: Customer, created_after: float | None) -> bool | None:
-    """Whether a customer was made since: True, False, or None if that cannot be told."""
+    """Whether a customer was made since: True, False, or None if that cannot be told, since two clocks are compared."""
     try:
         created = customer.created_timestamp
     except InvalidResponseError:
@@ -120,4 +120,4 @@ def _made(customer: Customer, created_after: float | None) -> bool | None:
     earliest = datetime.fromtimestamp(created_after, UTC)
     if created >= earliest:
         return True
-    return None if created >= earliest - _RESOLUTION else False
+    return None if created >= earliest - _CLOCKS_APART else False

@@ -1,44 +1,98 @@
-"""The last answer about each customer, as the state from before a write."""
+"""The newest that was seen of each customer: what stood before a write, and how old a read may be."""
 
 from __future__ import annotations
 
-from fusebill_async.models import Activation, Customer
+from collections import OrderedDict
 
-_KEPT = 512
-"""Customers remembered, up to twice as many; what is forgotten costs certainty, never correctness."""
+import attrs
+
+from fusebill_async.converting import UnreadableAnswer, decode_json, wire_fields
+from fusebill_async.models import Activation, Customer
+from fusebill_async.wire.timestamps import is_older
+
+RECENT = 60.0
+"""Seconds for which a read that is older than what was seen is known to lag behind."""
+
+_KEPT = 1024
+"""Customers remembered. After one is forgotten an attribution may be "unproven"; outcomes stay right."""
+
+
+@attrs.frozen
+class Seen:
+    """The newest that was seen of one customer.
+
+    Attributes:
+        wire: the customer as it came.
+        sent_at: when the request was sent that this came in answer to, by the client's clock in seconds.
+        whole: it is a customer and nothing else, so that a PUT may rest on it.
+    """
+
+    wire: bytes
+    sent_at: float
+    whole: bool = True
+
+    @property
+    def modified(self) -> str | None:
+        """`modifiedTimestamp` as it came."""
+        return modified_text(self.wire)
+
+    def is_recent(self, now: float) -> bool:
+        """Whether it was seen so lately that an older read lags behind."""
+        return now - self.sent_at <= RECENT
+
+
+def modified_text(wire: bytes) -> str | None:
+    """`modifiedTimestamp` of a customer as it came; None if there is none."""
+    try:
+        modified = decode_json(bytes(wire_fields(wire).get("modifiedTimestamp", b"null")))
+    except UnreadableAnswer:
+        return None
+    return modified if isinstance(modified, str) else None
+
+
+def lags_behind(wire: bytes, *seen: str | None) -> bool:
+    """Whether a customer as it came is older than any of the `modifiedTimestamp`s that were seen of it."""
+    modified = modified_text(wire)
+    return any(is_older(modified, newest) for newest in seen)
 
 
 class LastSeen:
-    """Remembers the bytes of the last customers that the service sent, and when they came."""
+    """Remembers what the service showed of the last customers. A read that lags behind does not displace it."""
 
     def __init__(self) -> None:
-        # Two generations: when the young one is full it becomes the old one, and the old one is forgotten.
-        self._young: dict[int, tuple[bytes, float]] = {}
-        self._old: dict[int, tuple[bytes, float]] = {}
+        self._seen: OrderedDict[int, Seen] = OrderedDict()
 
-    def remember(self, answered: Customer | Activation, now: float) -> None:
-        """Remember a customer that has come from the service at the time `now` (seconds)."""
-        if isinstance(answered, Activation):
-            # It may hold keys that belong to the activation, such as the invoice: never the base of a PUT.
-            customer, now = answered.customer, float("-inf")
-        else:
-            customer = answered
-        wire = customer.wire
-        if wire is None:
+    def remember(self, answered: Customer | Activation, sent_at: float) -> None:
+        """Remember a customer that came in answer to a request sent at the time `sent_at` (seconds)."""
+        # An activation may hold keys of its own, such as the invoice: it is never the base of a PUT.
+        whole = isinstance(answered, Customer)
+        customer = answered if isinstance(answered, Customer) else answered.customer
+        if customer.wire is None:
             return
-        self._young[customer.id] = wire, now
-        if len(self._young) >= _KEPT:
-            self._old, self._young = self._young, {}
+        known, new = self.of(customer.id), Seen(customer.wire, sent_at, whole)
+        if known is not None and _displaced(new, known):
+            return
+        self._seen[customer.id] = new
+        self._seen.move_to_end(customer.id)
+        if len(self._seen) > _KEPT:
+            self._seen.popitem(last=False)
 
-    def wire(self, customer_id: int) -> bytes | None:
-        """The last that came of a customer, None if it has not been seen lately."""
-        seen = self._seen(customer_id)
-        return None if seen is None else seen[0]
+    def of(self, customer_id: int) -> Seen | None:
+        """The newest that was seen of a customer, None if it has not been seen lately."""
+        return self._seen.get(customer_id)
 
-    def age(self, customer_id: int, wire: bytes, now: float) -> float:
-        """Seconds since these bytes came, if they are the last that came of that customer; else infinite."""
-        seen = self._seen(customer_id)
-        return now - seen[1] if seen is not None and seen[0] is wire else float("inf")
+    def newest(self, customer_id: int, now: float) -> str | None:
+        """The newest `modifiedTimestamp` that was seen lately: an older read is not used for anything."""
+        seen = self.of(customer_id)
+        return seen.modified if seen is not None and seen.is_recent(now) else None
 
-    def _seen(self, customer_id: int) -> tuple[bytes, float] | None:
-        return self._young.get(customer_id) or self._old.get(customer_id)
+
+def _displaced(new: Seen, known: Seen) -> bool:
+    """Whether what came last is older than what is known: it lags behind, or was asked for earlier."""
+    if new.wire == known.wire and new.whole == known.whole:
+        return new.sent_at < known.sent_at
+    if not known.is_recent(new.sent_at):
+        return False
+    return is_older(new.modified, known.modified) or (
+        new.sent_at < known.sent_at and not is_older(known.modified, new.modified)
+    )

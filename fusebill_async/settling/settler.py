@@ -28,7 +28,7 @@ from fusebill_async.session.hooks import Listeners
 from fusebill_async.session.manager import SessionManager
 from fusebill_async.settings import SettlingPolicy, Timeouts
 from fusebill_async.settling.inquiry import Inquiry, Settled
-from fusebill_async.settling.intent import Before, Intent, UnresolvedWrite
+from fusebill_async.settling.intent import Intent, UnresolvedWrite
 from fusebill_async.settling.resolution import Resolution, resolution_of
 from fusebill_async.settling.response import Response, response_of
 from fusebill_async.settling.searching import reference_lock
@@ -130,10 +130,6 @@ class Settler:
             **write.call.facts,
         )
 
-    def remember(self, answered: Customer | Activation) -> None:
-        """Keep what the service has just sent as the state from before the next write."""
-        self.seen.remember(answered, self.session.effects.now())
-
     # --- a write, as it goes on
 
     async def _carry_out(self, write: Write) -> None:
@@ -148,7 +144,9 @@ class Settler:
                 await self._wait_for_lock(call, locked)
             try:
                 if customer_id is not None:
-                    write.seen = self.seen.wire(customer_id)
+                    seen = self.seen.of(customer_id)
+                    if seen is not None:
+                        write.has_seen(seen, self.session.effects.now())
                 if locked is not None and self.store.locks.shared:
                     call.check = self._lease_check(call, locked)
                 if write.prepare is not None or self._recorded:
@@ -224,7 +222,7 @@ class Settler:
         if write.recorded:
             # A later round of an update compares with what it sends, not with what an earlier one sent.
             await self.store.ledger.close(intent)
-            intent.named, intent.known = write.named, write.before
+            intent.named, intent.before = write.named, write.before
         # From here on it may stand in the ledger, even if we are cancelled while it is written.
         write.recorded = True
         await self.store.ledger.open(intent)
@@ -238,7 +236,7 @@ class Settler:
             customer_id=write.call.customer_id,
             named=write.named,
             opened_at=self._service_time(),
-            known=write.before,
+            before=write.before,
         )
         return write.intent
 
@@ -306,7 +304,7 @@ class Settler:
     def _answered(self, write: Write, answer: Answer) -> Response[Any]:
         call = write.call
         if isinstance(answer.value, (Customer, Activation)):
-            self.remember(answer.value)
+            self.seen.remember(answer.value, answer.sent_at)
         if call.operation.safety is Safety.CREATE:
             self.inquiry.note_made(answer.value)
         return response_of(call, answer)
@@ -317,7 +315,7 @@ class Settler:
         assert settled.answer is not None
         write.call.at_risk = False
         customer = settled.answer.value
-        self.remember(customer)
+        self.seen.remember(customer, settled.answer.sent_at)
         value = Activation(customer=customer) if write.call.operation.answer == "activation" else customer
         response = response_of(
             write.call, settled.answer, confirmed_by=ConfirmedBy.READ, attribution=settled.attribution
@@ -381,13 +379,10 @@ class Settler:
     def _revived(self, intent: Intent) -> Write:
         """The write that another process left open."""
         operation: Operation = BY_TITLE[intent.operation]
-        before = None
-        if intent.before is not None:
-            before = Before(summary=intent.before)
         call = Call(operation, intent.customer_id, None, self.inquiry.read_options)
         call.at_risk = True
         write = Write(call, intent.named, resend=False)
-        write.before, write.intent, write.recorded = before, intent, True
+        write.before, write.intent, write.recorded = intent.before, intent, True
         return write
 
     async def _resolve(self, write: Write, intent: Intent) -> Resolution:

@@ -8,8 +8,11 @@ from typing import Any, TypeAlias
 
 from fusebill_async.session.admission import Permit
 from fusebill_async.session.call import Call
+from fusebill_async.settling.goals import keys_of
 from fusebill_async.settling.intent import Before, Intent, Reading, UnresolvedWrite
 from fusebill_async.settling.response import Response
+from fusebill_async.settling.seen import Seen, lags_behind, modified_text
+from fusebill_async.wire.timestamps import is_older
 
 Preparation: TypeAlias = "Callable[[Write, Permit], Awaitable[None]]"
 """Makes the request of a write right before it is sent, and fills in `named` and `before`."""
@@ -35,8 +38,8 @@ class Write:
     noticed: asyncio.Future[None] | None = None
     """Resolved when the task has ended or has begun to settle: the caller waits for that."""
     _before: Before | None = None
-    seen: bytes | None = None
-    """The last that this client saw of the customer before; it is decoded only if an answer is lost."""
+    _wire: bytes | None = None
+    _recent: bool = False
 
     def __init__(self, call: Call, named: Mapping[str, Any], *, resend: bool, prepare: Any = None) -> None:
         self.call = call
@@ -47,18 +50,28 @@ class Write:
 
     @property
     def before(self) -> Before | None:
-        """What was known of the customer before the send."""
-        if self._before is None and self.seen is not None:
-            self._before = Before(wire=self.seen)
+        """What was known of the customer before the send. The bytes are decoded when it is asked for."""
+        if self._before is None and self._wire is not None:
+            keys = keys_of(self.call.operation.goal, self.named)
+            self._before = Before.of(self._wire, keys, recent=self._recent)
         return self._before
 
     @before.setter
     def before(self, before: Before | None) -> None:
         self._before = before
 
-    def had_shown(self, wire: bytes | None) -> bool:
-        """Whether these very bytes were known of the customer before the send: then they show nothing of the write."""
-        return wire is not None and (wire == self.seen or (self._before is not None and wire == self._before.wire))
+    def knows(self, wire: bytes, *, recent: bool) -> None:
+        """Note what was known of the customer before the send: the bytes of it, and whether they are recent."""
+        self._wire, self._recent, self._before = wire, recent, None
+
+    def has_seen(self, seen: Seen, now: float) -> None:
+        """Note what the client has seen last of the customer, unless the caller handed in something newer."""
+        if self._wire is None or is_older(modified_text(self._wire), seen.modified):
+            self.knows(seen.wire, recent=self._wire is not None or seen.is_recent(now))
+
+    def knew_newer(self, wire: bytes) -> bool:
+        """Whether a customer as it came is older than what was known before the send: it shows nothing of the write."""
+        return self._wire is not None and lags_behind(wire, modified_text(self._wire))
 
     def notice(self) -> None:
         """Wake the caller."""

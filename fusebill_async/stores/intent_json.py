@@ -9,7 +9,7 @@ from typing import Any, cast
 import msgspec
 
 from fusebill_async.converting import decode_json, encode
-from fusebill_async.settling.intent import Intent
+from fusebill_async.settling.intent import Before, Intent
 
 
 def encode_value(value: Any) -> bytes:
@@ -30,7 +30,7 @@ def encode_intent(intent: Intent) -> bytes:
             "customer_id": intent.customer_id,
             "named": _exact(intent.named),
             "opened_at": intent.opened_at,
-            "before": intent.before,
+            "before": plain_before(intent.before),
         }
     )
 
@@ -48,9 +48,21 @@ def decode_intent(text: bytes) -> Intent:
     )
 
 
-def decode_before(fields: list[Any] | None) -> tuple[str | None, str | None] | None:
-    """Turn (status, modifiedTimestamp) back into the tuple that it was before JSON made a list of it."""
-    return None if fields is None else (fields[0], fields[1])
+def plain_before(before: Before | None) -> dict[str, Any] | None:
+    """What was known of a customer before, as JSON has it."""
+    if before is None:
+        return None
+    return {
+        "status": before.status,
+        "modified": before.modified,
+        "fields": _exact(before.fields),
+        "recent": before.recent,
+    }
+
+
+def decode_before(fields: dict[str, Any] | None) -> Before | None:
+    """Turn back what `plain_before` made."""
+    return None if fields is None else Before(**fields)
 
 
 def _exact(value: Any) -> Any:

@@ -18,7 +18,7 @@ from fusebill_async.settings import QuotaPolicy
 from fusebill_async.settling.intent import Intent
 from fusebill_async.stores.effects import StoreEffects
 from fusebill_async.stores.group_commit import GroupCommit
-from fusebill_async.stores.intent_json import decode_before, encode_value
+from fusebill_async.stores.intent_json import decode_before, encode_value, plain_before
 from fusebill_async.stores.lease import IMPATIENT_AFTER, POLL, check_times
 from fusebill_async.stores.memory import MemoryLocks, OwnIntents
 from fusebill_async.stores.sqlite_file import SQLiteFile
@@ -99,7 +99,7 @@ def _insert(connection: sqlite3.Connection, *, row: tuple[Any, ...]) -> None:
 
 
 def _row(account: str, intent: Intent) -> tuple[Any, ...]:
-    before = None if intent.before is None else encode_value(intent.before).decode()
+    before = None if intent.before is None else encode_value(plain_before(intent.before)).decode()
     named = encode_value(intent.named).decode()
     return account, intent.id, intent.operation, intent.customer_id, named, intent.opened_at, before
 

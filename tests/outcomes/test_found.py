@@ -32,7 +32,7 @@ def found(*customers, created_after=SENT, others=()):
 
 @pytest.mark.parametrize(
     "customers",
-    [(made(),), (made(after=0.0),), (made(), made(6, after=-60.0)), (made(), made(8, reference="A-10"))],
+    [(made(),), (made(after=0.0),), (made(), made(6, after=-61.0)), (made(), made(8, reference="A-10"))],
     ids=["made since", "at the earliest moment", "beside an older one", "beside one with another reference"],
 )
 def test_it_is(customers):
@@ -41,7 +41,7 @@ def test_it_is(customers):
 
 @pytest.mark.parametrize(
     ("customers", "others"),
-    [((), ()), ((made(after=-60.0),), ()), ((made(reference="A-10"),), ()), ((made(),), (7,))],
+    [((), ()), ((made(after=-61.0),), ()), ((made(reference="A-10"),), ()), ((made(),), (7,))],
     ids=["nobody", "made before", "another reference", "known as the work of another create"],
 )
 def test_there_is_none(customers, others):
@@ -54,11 +54,19 @@ def test_there_is_none(customers, others):
     [
         ((made(), made(8)), "2 customers with this reference were made since"),
         ((made(after=-1.0),), "may have been made before"),
+        ((made(after=-59.0),), "may have been made before"),
         ((without(made(), "createdTimestamp"),), "may have been made before"),
         ((made(companyName="Somebody Else's Ltd"),), "other fields"),
         ((without(made(), "companyName"),), "other fields"),
     ],
-    ids=["two", "within the resolution of the time", "no time", "another field", "a field that is not shown"],
+    ids=[
+        "two",
+        "a moment before",
+        "as far before as two clocks may be apart",
+        "no time",
+        "another field",
+        "a field that is not shown",
+    ],
 )
 def test_it_cannot_be_told(customers, doubt):
     seen = found(*customers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from fusebill_async import (
     Outcome,
     OutcomeUnknownError,
     PoolSettings,
+    RequestTimeoutError,
     RetryPolicy,
     SettlingPolicy,
     Timeouts,
@@ -355,13 +357,14 @@ async def test_an_update_makes_no_connection_between_its_read_and_its_put(
 
 @pytest.mark.parametrize("times", [1, 2])
 @pytest.mark.parametrize("fresh", [False, True], ids=["in hand", "a connection a write"])
-async def test_what_was_read_before_a_slow_connect_is_read_again_once(
+async def test_what_was_read_before_a_slow_connect_is_read_again(
     service: Watched, fresh: bool, times: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fusebill_async.resources.updates._LONGEST_GAP", 0.1)
+    monkeypatch.setattr("fusebill_async.resources.updates._OLDEST_READ", 0.1)
     # It is no attempt that failed, so there need be none left.
     pool, retry = PoolSettings(fresh_connection_per_write=fresh), RetryPolicy(max_attempts=1, budget_minimum=0)
-    async with FusebillClient(KEY, base_url=service.base_url, pool=pool, retry=retry) as client:
+    updates = UpdatePolicy(max_read_age=0.1)
+    async with FusebillClient(KEY, base_url=service.base_url, pool=pool, retry=retry, updates=updates) as client:
         customer: Any = await client.customers.get(1)
         if fresh:
             customer = 1
@@ -372,19 +375,55 @@ async def test_what_was_read_before_a_slow_connect_is_read_again_once(
         response = await client.with_response.customers.update(customer, company_name="Grok Ltd")
 
     read = [request.connection for request in service.requests if request.method == "GET"]
-    assert len(read) == 2 + fresh
+    assert len(read) == 2 + (times if fresh else 0)
     # With a connection for each write, this read need not have one.
     assert (read[1] == read[0]) is fresh
-    first, last = response.attempts
-    assert first.phase.nothing_sent
-    assert (first.reason, first.followed) == (
-        "the read that it rests on had become too old",
-        "made anew from another read",
-    )
+    *failed, last = response.attempts
+    assert len(failed) == (times if fresh else 1)
+    assert all(attempt.phase.nothing_sent for attempt in failed)
+    assert {(attempt.reason, attempt.followed) for attempt in failed} == {
+        ("the read that it rests on had become too old", "made anew from another read")
+    }
     assert last.status == 200
     assert service.customer(1)["companyName"] == "Grok Ltd"
-    if times == 1:
-        assert service.customer(1)["status"] == "Hold"
+    assert service.customer(1)["status"] == "Hold"
+
+
+@pytest.mark.parametrize("allowed", [0.1, 0.4], ids=["too slow", "slower reads allowed"])
+async def test_a_read_that_takes_too_long_is_the_base_of_no_put(
+    service: Watched, allowed: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its age counts from its sending: what others changed while its answer was under way would be undone."""
+    monkeypatch.setattr("fusebill_async.resources.updates._OLDEST_READ", 0.1)
+    service.inject(Fault.delay(0.2, operation="get", times=None))
+    updates, timeouts = UpdatePolicy(max_read_age=allowed), Timeouts(total=1.0)
+    async with FusebillClient(KEY, base_url=service.base_url, updates=updates, timeouts=timeouts) as client:
+        if allowed > 0.2:
+            await client.customers.update(1, company_name="Grok Ltd")
+            assert methods(service) == ["GET", "PUT"]
+            return
+        with pytest.raises(RequestTimeoutError) as raised:
+            await client.customers.update(1, company_name="Grok Ltd")
+    assert raised.value.outcome is Outcome.NOT_SENT
+    assert service.received("update") == 0
+    assert service.received("get") > 2
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_what_others_change_while_the_loop_is_blocked_is_kept(service: Watched, times: int) -> None:
+    """The answer of the read waits in the kernel, while the program itself computes for more than a second."""
+
+    def block() -> None:
+        service.change(1, status="Hold")
+        # In one turn of the loop: the answer is written, and seen by the client only after this.
+        asyncio.get_running_loop().call_soon(time.sleep, 1.1)
+
+    async with FusebillClient(KEY, base_url=service.base_url) as client:
+        for number in range(1, times + 1):
+            service.act("after", "get", number, block)
+        await client.customers.update(1, company_name="Grok Ltd")
+    assert methods(service) == ["GET"] * (1 + times) + ["PUT"]
+    assert (service.customer(1)["status"], service.customer(1)["companyName"]) == ("Hold", "Grok Ltd")
 
 
 async def test_a_customer_in_hand_is_read_again_if_it_had_to_wait(service: Watched) -> None:
