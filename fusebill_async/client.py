@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from fusebill_async.errors import ClientStateError, ConfigurationError, OutcomeUnknownError
+from fusebill_async.errors import ClientStateError, ConfigurationError, NotUnresolvedError, OutcomeUnknownError
 from fusebill_async.policy.clock import ServiceClock
 from fusebill_async.policy.quota import QuotaView
 from fusebill_async.policy.retry import RetryBudget
@@ -24,6 +25,7 @@ from fusebill_async.session.call import CallOptions, OnCancel
 from fusebill_async.session.effects import Effects
 from fusebill_async.session.hooks import Hooks, Listeners
 from fusebill_async.session.manager import SessionManager
+from fusebill_async.session.pool import check_session
 from fusebill_async.settings import (
     PoolSettings,
     QuotaPolicy,
@@ -36,6 +38,7 @@ from fusebill_async.settling.intent import UnresolvedWrite
 from fusebill_async.settling.resolution import Resolution
 from fusebill_async.settling.response import Response
 from fusebill_async.settling.settler import Settler
+from fusebill_async.shown import shown
 from fusebill_async.stores.memory import MemoryStore
 from fusebill_async.wire.checks import check_base_url, check_key
 from fusebill_async.wire.redact import HiddenText
@@ -169,14 +172,15 @@ class _Handle:
         """
         handle = self._handle
         options = handle.options
-        budget = options.budget if retry is None or retry == options.retry else RetryBudget(retry)
+        retrying = options.retry if retry is None else _of(RetryPolicy, retry, "retry")
+        budget = options.budget if retrying == options.retry else RetryBudget(retrying)
         return ClientHandle(
             Handle(
                 session=handle.session,
                 settler=handle.settler,
                 options=CallOptions(
-                    timeouts=options.timeouts if timeouts is None else timeouts,
-                    retry=options.retry if retry is None else retry,
+                    timeouts=options.timeouts if timeouts is None else _of(Timeouts, timeouts, "timeouts"),
+                    retry=retrying,
                     budget=budget,
                     priority=options.priority,
                     on_cancel=options.on_cancel if on_cancel is None else _checked_on_cancel(on_cancel),
@@ -201,13 +205,18 @@ class _Handle:
             write: from `unresolved()`, the error that told of it, or its id.
 
         Raises:
-            KeyError: it is not unresolved (any more).
+            NotUnresolvedError: it is not unresolved (any more).
         """
         return await self._handle.settler.resolve(_intent_id(write))
 
     async def resolve_all(self) -> list[Resolution]:
-        """Settle every unresolved write, one after the other."""
-        return [await self.resolve(write) for write in self.unresolved()]
+        """Settle every unresolved write, one after the other; those that others settle meanwhile are left out."""
+        settled: list[Resolution] = []
+        for write in self.unresolved():
+            # Its owner, or another process, may have settled it while the ones before it were read.
+            with suppress(NotUnresolvedError):
+                settled.append(await self.resolve(write))
+        return settled
 
 
 class ClientHandle(_Handle):
@@ -260,12 +269,17 @@ class FusebillClient(_Handle):
         limits = _of(Timeouts, timeouts, "timeouts")
         pooling = _of(PoolSettings, pool, "pool")
         retrying = _of(RetryPolicy, retry, "retry")
+        quota_policy = _of(QuotaPolicy, quota, "quota")
+        policy = _of(SettlingPolicy, settling, "settling")
+        update_policy = _of(UpdatePolicy, updates, "updates")
+        listeners = Listeners(() if hooks is None else hooks)
+        checked_on_cancel = _checked_on_cancel(on_cancel)
+        check_session(session)
         effects = effects or Effects()
-        self._store: Store = MemoryStore() if store is None else store
+        self._store: Store = MemoryStore() if store is None else _checked_store(store)
+        # Nothing that can be refused comes after this.
         self._store.open(hashlib.sha256(f"{base_url}\n{key}".encode()).hexdigest()[:32])
         clock = ServiceClock()
-        quota_policy = _of(QuotaPolicy, quota, "quota")
-        listeners = Listeners(() if hooks is None else hooks)
         manager = SessionManager(
             key=key,
             base_url=base_url,
@@ -283,14 +297,11 @@ class FusebillClient(_Handle):
             hooks=listeners,
             users_session=session,
         )
-        policy = _of(SettlingPolicy, settling, "settling")
         settler = Settler(manager, self._store, policy, timeouts=limits, hooks=listeners)
         options = CallOptions(
-            timeouts=limits, retry=retrying, budget=RetryBudget(retrying), on_cancel=_checked_on_cancel(on_cancel)
+            timeouts=limits, retry=retrying, budget=RetryBudget(retrying), on_cancel=checked_on_cancel
         )
-        super().__init__(
-            Handle(session=manager, settler=settler, options=options, updates=_of(UpdatePolicy, updates, "updates"))
-        )
+        super().__init__(Handle(session=manager, settler=settler, options=options, updates=update_policy))
 
     @classmethod
     def from_env(cls, **options: Any) -> Self:
@@ -348,14 +359,28 @@ def _of(kind: type[S], given: Any, name: str) -> S:
     if given is None:
         return kind()
     if not isinstance(given, kind):
-        raise ConfigurationError(f"{name}= must be {kind.__name__}(...), not {given!r}")
+        raise ConfigurationError(f"{name}= must be {kind.__name__}(...), not {shown(given)}")
     return given
 
 
 def _checked_on_cancel(on_cancel: Any) -> OnCancel:
-    if on_cancel not in {"finish", "abort"}:
-        raise ConfigurationError(f'on_cancel= must be "finish" or "abort", not {on_cancel!r}')
+    # No set: what was given may have no hash.
+    if on_cancel not in ("finish", "abort"):
+        raise ConfigurationError(f'on_cancel= must be "finish" or "abort", not {shown(on_cancel)}')
     checked: OnCancel = on_cancel
+    return checked
+
+
+def _checked_store(store: Any) -> Store:
+    """What the user gave as a store; one that is built by hand needs no base class."""
+    if isinstance(store, (str, os.PathLike)):
+        raise ConfigurationError("store= must be a store, as in store=SQLiteStore(path), not a path")
+    missing = [name for name in ("open", "quota", "ledger", "locks", "aclose") if not hasattr(store, name)]
+    if missing or isinstance(store, type):
+        raise ConfigurationError(
+            f"store= must be a MemoryStore(), a SQLiteStore(path) or a RedisStore(url), not {shown(store)}"
+        )
+    checked: Store = store
     return checked
 
 

@@ -22,6 +22,7 @@
     ├── QuotaExhaustedError              the quota is used up; nothing was sent
     ├── StoreUnavailableError            the store cannot keep the record of a write; nothing was sent
     ├── ClientStateError                 closed, or another event loop; also RuntimeError
+    ├── NotUnresolvedError               a write to be resolved that is not open (any more); also KeyError
     ├── ValidationError                  an argument that cannot be sent; also ValueError
     └── ConfigurationError               key, base URL or settings; also ValueError
 
@@ -287,6 +288,13 @@ class StoreUnavailableError(FusebillError):
 
 class ClientStateError(FusebillError, RuntimeError):
     """The client is closed, or was used from another event loop than the one that it belongs to."""
+
+
+class NotUnresolvedError(FusebillError, KeyError):
+    """There is no such unresolved write: it was settled meanwhile, or never left open."""
+
+    # A KeyError shows its argument by its repr.
+    __str__ = Exception.__str__
 
 
 class ValidationError(FusebillError, ValueError):

@@ -9,6 +9,7 @@ import attrs
 
 from fusebill_async.errors import ConfigurationError
 from fusebill_async.record import Record
+from fusebill_async.shown import shown
 
 
 def _number(
@@ -22,26 +23,27 @@ def _number(
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if (
             not is_number
-            or not math.isfinite(value)
+            # An int may be too large for `math.isfinite`.
+            or not -math.inf < value < math.inf
             or (above is not None and value <= above)
             or (at_least is not None and value < at_least)
             or value > at_most
         ):
             raise ConfigurationError(
-                f"{type(settings).__name__}({attribute.name}=) must be a number {bounds}, not {value!r}"
+                f"{type(settings).__name__}({attribute.name}=) must be a number {bounds}, not {shown(value)}"
             )
 
     return check
 
 
-def _whole(*, at_least: int) -> Any:
-    """A validator for a whole number of at least so much."""
+def _whole(*, at_least: int, at_most: int = 1_000_000) -> Any:
+    """A validator for a whole number within bounds."""
 
     def check(settings: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if not isinstance(value, int) or isinstance(value, bool) or value < at_least:
+        if not isinstance(value, int) or isinstance(value, bool) or not at_least <= value <= at_most:
             raise ConfigurationError(
-                f"{type(settings).__name__}({attribute.name}=) must be a whole number of at least {at_least}, "
-                f"not {value!r}"
+                f"{type(settings).__name__}({attribute.name}=) must be a whole number of at least {at_least} "
+                f"and at most {at_most:,}, not {shown(value)}"
             )
 
     return check
@@ -49,14 +51,16 @@ def _whole(*, at_least: int) -> Any:
 
 def _flag(settings: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
     if not isinstance(value, bool):
-        raise ConfigurationError(f"{type(settings).__name__}({attribute.name}=) must be True or False, not {value!r}")
+        raise ConfigurationError(
+            f"{type(settings).__name__}({attribute.name}=) must be True or False, not {shown(value)}"
+        )
 
 
 def _parts(settings: Any, attribute: attrs.Attribute[Any], value: tuple[Any, ...]) -> None:
     if type(value) is not tuple or not all(isinstance(part, (int, float)) and 0 < part <= 1 for part in value):
         raise ConfigurationError(
             f"{type(settings).__name__}({attribute.name}=) must be a tuple of numbers above 0 and at most 1, "
-            f"not {value!r}"
+            f"not {shown(value)}"
         )
 
 
@@ -64,6 +68,7 @@ def _optional(validator: Any) -> Any:
     return attrs.validators.optional(validator)
 
 
+_MOST_CALLS = 1_000_000_000
 _seconds: Any = _number(above=0, at_most=86_400, unit="seconds")
 
 
@@ -143,8 +148,8 @@ class QuotaPolicy(Record):
     """
 
     share: float = attrs.field(default=1.0, validator=_number(above=0, at_most=1))
-    per_minute: int = attrs.field(default=1000, validator=_whole(at_least=1))
-    per_day: int = attrs.field(default=180_000, validator=_whole(at_least=1))
+    per_minute: int = attrs.field(default=1000, validator=_whole(at_least=1, at_most=_MOST_CALLS))
+    per_day: int = attrs.field(default=180_000, validator=_whole(at_least=1, at_most=_MOST_CALLS))
     burst: float = attrs.field(default=0.05, validator=_number(at_least=0, at_most=1))
     day_reserve: float = attrs.field(default=0.01, validator=_number(at_least=0, at_most=0.5))
     thresholds: tuple[float, ...] = attrs.field(default=(0.8, 0.95), validator=_parts)

@@ -34,6 +34,10 @@ def encode(value: Any) -> bytes:
         raise ValidationError("a text holds half of a surrogate pair", field="body") from None
     except RecursionError:
         raise ValidationError("the value is nested too deeply", field="body") from None
+    except ValidationError:
+        raise
+    except ValueError:
+        raise ValidationError("an int has more digits than Python writes as text (4,300)", field="body") from None
 
 
 def to_wire(view: WireView) -> dict[str, Any]:
@@ -82,7 +86,7 @@ def _scalar(value: Any, field: str) -> Any:
     if isinstance(value, str):
         return str(value)
     if isinstance(value, datetime):
-        return iso_in_utc(value)
+        return iso_in_utc(value, field or "body")
     if isinstance(value, (Decimal, float)):
         if math.isfinite(value):
             return value

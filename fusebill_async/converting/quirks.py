@@ -16,6 +16,7 @@ from typing import Any, cast, get_args
 import msgspec
 
 from fusebill_async.converting.json_text import NumberText, raw_items
+from fusebill_async.errors import ValidationError
 
 _WHOLE = re.compile(r"\s*([+-]?\d+)(?:\.0*)?\s*", re.ASCII)
 _EMPTY_DATE = datetime(1, 1, 1, tzinfo=UTC)
@@ -119,7 +120,24 @@ def items_of(value: Any) -> list[msgspec.Raw]:
     raise TypeError("an array is wanted")
 
 
-def iso_in_utc(moment: datetime) -> str:
-    """Write a timestamp as the service does, in UTC with `Z`; one without a zone is UTC."""
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    return moment.isoformat().replace("+00:00", "Z")
+def iso_in_utc(moment: datetime, field: str = "a time") -> str:
+    """Write a timestamp as the service does, in UTC with `Z`; one without a zone is UTC.
+
+    Raises:
+        ValidationError: see `in_utc`.
+    """
+    return in_utc(moment, field=field).isoformat().replace("+00:00", "Z")
+
+
+def in_utc(moment: datetime, *, field: str) -> datetime:
+    """A timestamp in UTC; one without a zone is UTC.
+
+    Raises:
+        ValidationError: it lies outside the years 1 to 9999 there.
+    """
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValidationError(f"{field} lies outside the years 1 to 9999 in UTC: {moment}", field=field) from None

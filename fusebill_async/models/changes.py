@@ -39,8 +39,10 @@ def _differences(view: WireView, before: WireView | None) -> dict[str, Any]:
             continue
         old = UNSET if before is None else getattr(before, name)
         if isinstance(value, WireView):
-            inner = _differences(value, old if isinstance(old, WireView) else None)
-            if inner or (name in named and not isinstance(old, WireView)):
+            # One of another model may have been assigned: it is refused later, where it is told apart.
+            like = old if isinstance(old, WireView) and isinstance(value, type(old)) else None
+            inner = _differences(value, like)
+            if inner or (name in named and like is None):
                 changes[key] = inner
         elif isinstance(value, (tuple, list)):
             values = cast("Sequence[Any]", value)

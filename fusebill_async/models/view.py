@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from copy import copy
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, TypeGuard, TypeVar, cast
 
 from fusebill_async.errors import InvalidResponseError, ValidationError
 from fusebill_async.models.naming import wire_keys
 from fusebill_async.models.unset import UNSET
+from fusebill_async.shown import shown
 
 AnyView = TypeVar("AnyView", bound="WireView")
 
@@ -218,7 +219,13 @@ def revive(
     return view
 
 
-def _given_extra(view: WireView, values: Mapping[str, Any]) -> Extra:
+def _has_text_keys(values: Any) -> TypeGuard[Mapping[str, Any]]:
+    return isinstance(values, Mapping) and all(isinstance(key, str) for key in cast("Mapping[Any, Any]", values))  # type: ignore[redundant-cast]
+
+
+def _given_extra(view: WireView, values: Any) -> Extra:
+    if not _has_text_keys(values):
+        raise ValidationError(f"extra must be a dict with texts as keys, not {shown(values)}", field="extra")
     known = set(wire_keys(type(view)).values()).intersection(values)
     if known:
         fields = ", ".join(sorted(known))

@@ -354,8 +354,8 @@ class CustomersWithResponse:
         return await self._handle.write(
             ACTIVATE_ITEMS,
             customer_id,
-            subscription_ids=None if subscription_ids is None else tuple(subscription_ids),
-            purchase_ids=None if purchase_ids is None else tuple(purchase_ids),
+            subscription_ids=subscription_ids,
+            purchase_ids=purchase_ids,
             invoice_collect_options=invoice_collect_options,
             temporarily_disable_auto_post=temporarily_disable_auto_post,
         )

@@ -16,6 +16,7 @@ from fusebill_async.operations import LIST
 from fusebill_async.resources.handle import Handle
 from fusebill_async.session.call import Answer, Call
 from fusebill_async.settling.response import Response, response_of
+from fusebill_async.shown import shown
 from fusebill_async.wire.checks import check_filter_text
 from fusebill_async.wire.pager import PageFacts, Pager, read_facts
 from fusebill_async.wire.paging import LARGEST_PAGE, Sort, page_request
@@ -112,7 +113,7 @@ class CustomerList:
 async def find_customers(handle: Handle, reference: Any) -> Response[list[Customer]]:
     """Find the customers with exactly this reference."""
     if not isinstance(reference, str):
-        raise ValidationError(f"reference must be a str, not {reference!r}", field="reference")
+        raise ValidationError(f"reference must be a str, not {shown(reference)}", field="reference")
     query = f"reference:{check_filter_text(reference, field='reference', wildcard=False)}"
     customers: list[Customer] = []
     response: Response[Any] | None = None
@@ -215,4 +216,4 @@ def _count(value: Any, field: str, most: int | None) -> int:
     if type(value) is int and value >= 1 and (most is None or value <= most):
         return value
     limits = "at least 1" if most is None else f"from 1 to {most:,}"
-    raise ValidationError(f"{field} must be an int, {limits}, not {value!r}", field=field)
+    raise ValidationError(f"{field} must be an int, {limits}, not {shown(value)}", field=field)

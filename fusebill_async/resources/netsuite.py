@@ -106,5 +106,5 @@ class Netsuite:
 
 def _date_text(given: datetime | date | str | None) -> str | None:
     if isinstance(given, datetime):
-        return iso_in_utc(given)
+        return iso_in_utc(given, "netsuite_sync_start_date")
     return given.isoformat() if isinstance(given, date) else given

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any, Literal
-from urllib.parse import urlencode
 
 from fusebill_async.converting import encode
 from fusebill_async.errors import ValidationError
@@ -14,6 +13,8 @@ from fusebill_async.resources.handle import Handle
 from fusebill_async.session.call import Call
 from fusebill_async.settling.response import Response, response_of
 from fusebill_async.settling.write import Write
+from fusebill_async.shown import shown
+from fusebill_async.wire.raw_query import encode_query
 from fusebill_async.wire.request import Request
 
 _VERBS: Mapping[str, Literal["GET", "POST", "PUT", "DELETE"]] = {
@@ -29,12 +30,15 @@ async def send_request(
     handle: Handle, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Any = None
 ) -> Response[Any]:
     """Send a request to any endpoint; see `FusebillClient.request`."""
-    verb = _VERBS.get(str(method).upper())
+    given_method: Any = method
+    given_path: Any = path
+    verb = _VERBS.get(given_method.upper()) if isinstance(given_method, str) else None
     if verb is None:
-        raise ValidationError(f"method must be GET, POST, PUT or DELETE, not {method!r}", field="method")
-    if not _PATH.fullmatch(str(path)) or "/../" in f"{path}/":
-        raise ValidationError(f"path must be like /customers/42/subscriptions, not {path!r}", field="path")
-    target = path + ("?" + urlencode({key: _text(value) for key, value in query.items()}) if query else "")
+        raise ValidationError(f"method must be GET, POST, PUT or DELETE, not {shown(method)}", field="method")
+    if not isinstance(given_path, str) or not _PATH.fullmatch(path) or "/../" in f"{path}/":
+        raise ValidationError(f"path must be like /customers/42/subscriptions, not {shown(path)}", field="path")
+    text = encode_query(query)
+    target = f"{path}?{text}" if text else path
     operation = Operation(
         name="request",
         resource="client",
@@ -47,7 +51,3 @@ async def send_request(
     if operation.writes:
         return await handle.settler.write(Write(call, {}, resend=False))
     return response_of(call, await handle.session.send(call))
-
-
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -25,6 +25,7 @@ from fusebill_async.session.call import Answer, Call, PrepareAnewError
 from fusebill_async.settling.response import Response, response_of
 from fusebill_async.settling.seen import lags_behind, modified_text
 from fusebill_async.settling.write import Write
+from fusebill_async.shown import shown
 from fusebill_async.updating.changes import check_status, laid_over, model_changes, wire_changes
 from fusebill_async.updating.draft import CustomerDraft, draft_of
 from fusebill_async.updating.guarding import (
@@ -49,6 +50,7 @@ from fusebill_async.updating.merging import (
 )
 from fusebill_async.updating.rules import check_changes
 from fusebill_async.wire.request import Request, build_request
+from fusebill_async.wire.shapes import is_several
 
 logger = logging.getLogger("fusebill_async")
 
@@ -275,8 +277,9 @@ def make_update(
 
     A value that the customer handed in has already is not checked: it may be older than the rules.
     """
-    if check not in {"fresh", "strict"}:
-        raise ValidationError(f'check must be "fresh" or "strict", not {check!r}', field="check")
+    # No set: what was given may have no hash.
+    if check not in ("fresh", "strict"):
+        raise ValidationError(f'check must be "fresh" or "strict", not {shown(check)}', field="check")
     customer_id, base = identify(customer)
     wired = wire_changes(changes)
     if isinstance(customer, Customer):
@@ -330,9 +333,10 @@ def make_replacement(
 
 
 def _names(allow_erase: Collection[str]) -> frozenset[str]:
-    if isinstance(allow_erase, str):
-        raise ValidationError(f"allow_erase must be a set of names, not {allow_erase!r}", field="allow_erase")
-    return frozenset(allow_erase)
+    names: list[Any] = list(allow_erase) if is_several(allow_erase) else [None]
+    if not all(isinstance(name, str) for name in names):
+        raise ValidationError(f"allow_erase must be a set of names, not {shown(allow_erase)}", field="allow_erase")
+    return frozenset(names)
 
 
 async def plan_update(

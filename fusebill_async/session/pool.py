@@ -18,6 +18,7 @@ from fusebill_async._version import __version__
 from fusebill_async.errors import ClientStateError, ConfigurationError
 from fusebill_async.session.observed import ObservedRequest, StaleConnectionError
 from fusebill_async.settings import PoolSettings
+from fusebill_async.shown import shown
 from fusebill_async.wire.redact import HiddenText
 from fusebill_async.wire.request import Request
 
@@ -66,6 +67,16 @@ class _NoCookies(aiohttp.DummyCookieJar):
         """The cookies of a request."""
         del request_url
         return self._none
+
+
+def check_session(session: Any) -> None:
+    """Refuse what is no session of aiohttp.
+
+    Raises:
+        ConfigurationError: it is something else.
+    """
+    if session is not None and not isinstance(session, aiohttp.ClientSession):
+        raise ConfigurationError(f"session= must be an aiohttp.ClientSession, not {shown(session)}")
 
 
 class Pool:

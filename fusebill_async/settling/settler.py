@@ -15,6 +15,7 @@ from fusebill_async.errors import (
     ClientStateError,
     FusebillError,
     NotAppliedError,
+    NotUnresolvedError,
     OutcomeUnknownError,
     RequestTimeoutError,
     UnresolvedWritesWarning,
@@ -34,6 +35,7 @@ from fusebill_async.settling.response import Response, response_of
 from fusebill_async.settling.searching import reference_lock
 from fusebill_async.settling.seen import LastSeen
 from fusebill_async.settling.write import Write, listed
+from fusebill_async.shown import shown
 
 if TYPE_CHECKING:
     from fusebill_async.settling.protocols import Store
@@ -363,7 +365,7 @@ class Settler:
             intent_id: its name.
 
         Raises:
-            KeyError: there is no such unresolved write.
+            NotUnresolvedError: there is no such unresolved write.
         """
         under_way = next((w for w in self._under_way if w.intent is not None and w.intent.id == intent_id), None)
         if under_way is not None:
@@ -373,7 +375,7 @@ class Settler:
         if intent is None:
             if under_way is not None and under_way.intent is not None:
                 return resolution_of(under_way)
-            raise KeyError(intent_id)
+            raise _not_unresolved(intent_id)
         return await self._resolve(self._unknown.get(intent_id) or self._revived(intent), intent)
 
     def _revived(self, intent: Intent) -> Write:
@@ -392,7 +394,7 @@ class Settler:
         try:
             if all(other.id != intent.id for other in self.store.ledger.unresolved()):
                 # Its owner, or somebody else who resolves it, has settled it while we waited for the lock.
-                raise KeyError(intent.id)
+                raise _not_unresolved(intent.id)
             settled = await self.inquiry.settle(write, "no usable answer came")
             write.state = "unknown"
             if settled.outcome is not Outcome.UNKNOWN:
@@ -435,6 +437,10 @@ class Settler:
             names = ", ".join(str(listed(self._intent_of(write), write.state)) for write in left)
             warnings.warn(f"closed with unresolved writes: {names}", UnresolvedWritesWarning, stacklevel=3)
             logger.warning("closed with unresolved writes: %s", names)
+
+
+def _not_unresolved(intent_id: object) -> NotUnresolvedError:
+    return NotUnresolvedError(f"no unresolved write has the id {shown(intent_id)}: client.unresolved() lists them")
 
 
 def _told_of_the_write(write: Write, error: FusebillError) -> FusebillError:

@@ -17,6 +17,7 @@ from fusebill_async.models import (
     named_fields,
     wire_keys,
 )
+from fusebill_async.shown import shown
 from fusebill_async.updating.rules import is_read_only, known_key, python_name
 from fusebill_async.wire.shapes import is_array, is_object
 
@@ -65,7 +66,7 @@ def _nested_changes(model: type[WireView], name: str, given: Any) -> dict[str, A
             )
         return _writable(name, given, changes)
     if not is_object(given):
-        raise ValidationError(f"{name} must be a dict or a {model.__name__}, not {given!r}", field=name)
+        raise ValidationError(f"{name} must be a dict or a {model.__name__}, not {shown(given)}", field=name)
     found: dict[str, Any] = {}
     for inner, value in given.items():
         key = _key(model, inner, within=f"{name}.")
@@ -89,8 +90,11 @@ def _codes(given: Any) -> list[Any]:
     ]
 
 
-def _key(model: type[WireView], name: str, within: str = "") -> str:
+def _key(model: type[WireView], name: Any, within: str = "") -> str:
     keys = wire_keys(model)
+    if not isinstance(name, str):
+        place = within.rstrip(".")
+        raise ValidationError(f"a name in {place} must be a str, not {shown(name)}", field=place)
     if name in keys:
         return keys[name]
     near = difflib.get_close_matches(name, keys, n=1)
@@ -132,7 +136,7 @@ def model_changes(customer: Customer, *, whole: bool = False) -> dict[str, Any]:
 
 def _nested_of(customer: Customer, name: str, value: Any, *, keep: bool) -> dict[str, Any]:
     given = getattr(customer, name)
-    if not isinstance(given, WireView):
+    if not isinstance(given, _NESTED[name]):
         return _nested_changes(_NESTED[name], name, given)
     return dict(value) if keep else _writable(name, given, value)
 

@@ -13,6 +13,7 @@ from fusebill_async.converting import UnreadableAnswer, decode_json, encode, wir
 from fusebill_async.errors import ValidationError
 from fusebill_async.record import Record
 from fusebill_async.settling.goals import Likeness, likeness
+from fusebill_async.shown import shown
 from fusebill_async.updating.rules import (
     CUSTOMER_RULES,
     EMPTY_WHEN_UNSET,
@@ -70,17 +71,27 @@ def _shown(value: Any) -> str:
     return encode(value).decode()
 
 
-def frozen(changes: Mapping[str, Any], within: str = "") -> dict[str, Any]:
+def frozen(changes: Mapping[str, Any]) -> dict[str, Any]:
     """The changes with each value as its JSON text: nobody can alter them while the update waits.
 
     Raises:
         ValidationError: a value that JSON does not have.
     """
+    try:
+        return _frozen(changes, "")
+    except RecursionError:
+        raise ValidationError("a value is nested too deeply", field="changes") from None
+
+
+def _frozen(changes: Mapping[Any, Any], within: str) -> dict[str, Any]:
     texts: dict[str, Any] = {}
     for key, value in changes.items():
+        if not isinstance(key, str):
+            place = within.rstrip(".")
+            raise ValidationError(f"a key of {place} must be a text, not {shown(key)}", field=place)
         name = within + python_name(key)
         if is_object(value):
-            texts[key] = frozen(value, f"{name}.")
+            texts[key] = _frozen(value, f"{name}.")
             continue
         try:
             texts[key] = msgspec.Raw(encode(value))

@@ -11,6 +11,7 @@ import attrs
 from fusebill_async.errors import ValidationError
 from fusebill_async.models import Customer, CustomerAcquisition, CustomerReference, SalesTrackingCode, wire_keys
 from fusebill_async.models.enums import QuickbooksLatchType, Title
+from fusebill_async.shown import shown
 from fusebill_async.wire.checks import LARGEST_ID
 from fusebill_async.wire.shapes import is_array, is_object
 
@@ -104,7 +105,7 @@ def check_changes(changes: Mapping[str, Any]) -> None:
             for inner, item in value.items():
                 _check(f"{key}.{inner}", item, nested.get(inner))
         elif value is not None:
-            raise ValidationError(f"{_name(key)} must be a dict, not {value!r}", field=_name(key))
+            raise ValidationError(f"{_name(key)} must be a dict, not {shown(value)}", field=_name(key))
 
 
 def _check(key: str, value: Any, rule: Rule | None) -> None:
@@ -113,17 +114,17 @@ def _check(key: str, value: Any, rule: Rule | None) -> None:
     match rule.kind:
         case "id":
             if type(value) is not int or not 1 <= value <= LARGEST_ID:
-                _refuse(key, f"must be an int from 1 to 2**63 - 1, not {value!r}")
+                _refuse(key, f"must be an int from 1 to 2**63 - 1, not {shown(value)}")
         case "codes":
             _check_codes(key, value)
         case _ if not isinstance(value, str):
-            _refuse(key, f"must be a str, not {type(value).__name__} {value!r}")
+            _refuse(key, f"must be a str, not {type(value).__name__} {shown(value)}")
         case _ if rule.choices:
             if value and value not in rule.choices:
-                _refuse(key, f"must be one of {', '.join(rule.choices)}, not {value!r}")
+                _refuse(key, f"must be one of {', '.join(rule.choices)}, not {shown(value)}")
         case "currency":
             if not _CURRENCY.fullmatch(value):
-                _refuse(key, f"must be an ISO code of three capital letters, not {value!r}")
+                _refuse(key, f"must be an ISO code of three capital letters, not {shown(value)}")
         case kind:
             if rule.length is not None and len(value) > rule.length:
                 _refuse(key, f"holds {rule.length} characters at most, and was given {len(value)}")
@@ -144,7 +145,7 @@ def _check_codes(key: str, value: Any) -> None:
         _refuse(key, f"holds {MOST_TRACKING_CODES} codes at most, and was given {len(value)}")
     for number, code in enumerate(value):
         if not is_object(code):
-            _refuse(f"{key}[{number}]", f"must be a dict with type and code, not {code!r}")
+            _refuse(f"{key}[{number}]", f"must be a dict with type and code, not {shown(code)}")
         for inner, item in code.items():
             if not isinstance(item, (str, type(None))):
                 continue  # the text of a code that came from the service

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
+from yarl import URL
+
 from fusebill_async.errors import ConfigurationError, ValidationError
+from fusebill_async.shown import shown
 from fusebill_async.wire.redact import HiddenText
 
 LARGEST_ID = 2**63 - 1
@@ -25,29 +28,29 @@ def check_id(value: Any, *, field: str = "customer_id") -> int:
     if type(value) is int and 1 <= value <= LARGEST_ID:
         return value
     if isinstance(value, bool) or not isinstance(value, int):
-        raise ValidationError(f"{field} must be an int, not {type(value).__name__} {value!r}", field=field)
-    raise ValidationError(f"{field} must be from 1 to 2**63 - 1, not {value}", field=field)
+        raise ValidationError(f"{field} must be an int, not {type(value).__name__} {shown(value)}", field=field)
+    raise ValidationError(f"{field} must be from 1 to 2**63 - 1, not {shown(value)}", field=field)
 
 
 def check_flag(value: Any, *, field: str) -> bool:
     """True or False."""
     if value is True or value is False:
         return value
-    raise ValidationError(f"{field} must be True or False, not {value!r}", field=field)
+    raise ValidationError(f"{field} must be True or False, not {shown(value)}", field=field)
 
 
 def check_choice(value: Any, choices: tuple[str, ...], *, field: str) -> str:
     """One of the texts that the API page lists."""
     if isinstance(value, str) and value in choices:
         return str(value)
-    raise ValidationError(f"{field} must be one of {', '.join(choices)}, not {value!r}", field=field)
+    raise ValidationError(f"{field} must be one of {', '.join(choices)}, not {shown(value)}", field=field)
 
 
 def check_text(value: Any, *, field: str) -> str:
     """A text that is not empty."""
     if isinstance(value, str) and value:
         return value
-    raise ValidationError(f"{field} must be a text that is not empty, not {value!r}", field=field)
+    raise ValidationError(f"{field} must be a text that is not empty, not {shown(value)}", field=field)
 
 
 def check_key(key: HiddenText) -> HiddenText:
@@ -80,16 +83,26 @@ def check_base_url(base_url: Any) -> str:
     try:
         parts = urlsplit(base_url.rstrip("/"))
         port = parts.port
+        URL(base_url)
     except ValueError as error:
-        raise ConfigurationError(f"base_url {base_url!r} is not a URL: {error}") from None
-    if not parts.hostname or parts.scheme not in {"http", "https"} or port == 0:
-        raise ConfigurationError(f"base_url must be like https://secure.fusebill.com/v1, not {base_url!r}")
+        raise ConfigurationError(f"base_url {shown(base_url)} is not a URL: {error}") from None
+    if (
+        not base_url.isprintable()
+        or " " in base_url
+        or not parts.hostname
+        or parts.scheme not in {"http", "https"}
+        or port == 0
+    ):
+        raise ConfigurationError(f"base_url must be like https://secure.fusebill.com/v1, not {shown(base_url)}")
     if parts.scheme == "http" and parts.hostname not in _LOOPBACK_HOSTS:
         raise ConfigurationError(
-            f"base_url {base_url!r} would send the API key unencrypted: use https (http is for a loopback host only)"
+            f"base_url {shown(base_url)} would send the API key unencrypted: "
+            "use https (http is for a loopback host only)"
         )
     if parts.query or parts.fragment or not parts.path.endswith("/v1"):
-        raise ConfigurationError(f"base_url must end in /v1, as in https://secure.fusebill.com/v1, not {base_url!r}")
+        raise ConfigurationError(
+            f"base_url must end in /v1, as in https://secure.fusebill.com/v1, not {shown(base_url)}"
+        )
     return base_url.rstrip("/")
 
 
@@ -107,6 +120,6 @@ def check_filter_text(value: str, *, field: str, wildcard: bool = True) -> str:
     held = [character for character in value if character in reserved or not character.isprintable()]
     if held:
         raise ValidationError(
-            f"{field} holds {held[0]!r}, which the service's queries cannot escape: {value!r}", field=field
+            f"{field} holds {held[0]!r}, which the service's queries cannot escape: {shown(value)}", field=field
         )
     return value

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal, TypeAlias, cast
 
 import attrs
 
+from fusebill_async.converting.quirks import in_utc
 from fusebill_async.errors import ValidationError
 from fusebill_async.models.enums import (
     AccountStatus,
@@ -23,6 +25,7 @@ from fusebill_async.models.enums import (
     SynchStatus,
     Title,
 )
+from fusebill_async.shown import shown
 from fusebill_async.wire.checks import EMPTY, check_filter_text
 from fusebill_async.wire.paging import Sort
 
@@ -74,6 +77,10 @@ def _filters() -> Iterator[Filter]:
     yield Filter("Title", "choice", tuple(Title))
 
 
+_LARGEST_EXPONENT = 40
+"""Of the numbers that a query may hold; each power of ten is a digit of the address."""
+
+
 def _folded(name: str) -> str:
     return name.replace("_", "").lower()
 
@@ -94,8 +101,10 @@ def find_filter(name: Any, field: str) -> Filter:
             return found
         near = difflib.get_close_matches(_folded(name), FILTERS, n=1)
         hint = f": did you mean {FILTERS[near[0]].name}?" if near else ""
-        raise ValidationError(f"{name!r} is no name that customers can be filtered or sorted by{hint}", field=field)
-    raise ValidationError(f"a name in {field} must be a str, not {name!r}", field=field)
+        raise ValidationError(
+            f"{shown(name)} is no name that customers can be filtered or sorted by{hint}", field=field
+        )
+    raise ValidationError(f"a name in {field} must be a str, not {shown(name)}", field=field)
 
 
 def sort_of(text: Any) -> Sort:
@@ -107,7 +116,9 @@ def sort_of(text: Any) -> Sort:
     if isinstance(text, Sort):
         return text
     if not isinstance(text, str):
-        raise ValidationError(f'sort must be a text such as "id" or "-created_timestamp", not {text!r}', field="sort")
+        raise ValidationError(
+            f'sort must be a text such as "id" or "-created_timestamp", not {shown(text)}', field="sort"
+        )
     name = text.removeprefix("-")
     expression = "id" if name.lower() == "id" else find_filter(name, "sort").name
     return Sort(expression, "Descending" if text.startswith("-") else "Ascending")
@@ -135,9 +146,9 @@ def build_query(query: Any) -> str | None:
     if isinstance(query, str):
         return query or None
     if not isinstance(query, Mapping):
-        raise ValidationError(f"query must be a dict or a text, not {query!r}", field="query")
+        raise ValidationError(f"query must be a dict or a text, not {shown(query)}", field="query")
     parts: dict[str, str] = {}
-    for name, value in _flat(cast("Mapping[Any, Any]", query), ""):  # type: ignore[redundant-cast]
+    for name, value in _flat(cast("Mapping[Any, Any]", query)):  # type: ignore[redundant-cast]
         found = find_filter(name, "query")
         if found.name in parts:
             raise ValidationError(f"query holds {found.name} twice", field=f"query.{name}")
@@ -145,14 +156,14 @@ def build_query(query: Any) -> str | None:
     return ";".join(parts.values()) or None
 
 
-def _flat(query: Mapping[Any, Any], within: str) -> Iterator[tuple[str, Any]]:
-    """Names and values; a dict in a dict, as an update has it, becomes a name with a point."""
+def _flat(query: Mapping[Any, Any]) -> Iterator[tuple[Any, Any]]:
+    """Names and values; a dict in a dict, as an update has it, becomes names with a point."""
     for name, value in query.items():
-        path = f"{within}{name}"
-        if isinstance(value, Mapping):
-            yield from _flat(cast("Mapping[Any, Any]", value), f"{path}.")  # type: ignore[redundant-cast]
+        if isinstance(value, Mapping) and isinstance(name, str):
+            for inner, held in cast("Mapping[Any, Any]", value).items():  # type: ignore[redundant-cast]
+                yield f"{name}.{inner}" if isinstance(inner, str) else inner, held
         else:
-            yield path, value
+            yield name, value
 
 
 def _condition(wanted: Filter, value: Any, field: str) -> str:
@@ -173,7 +184,7 @@ def _range(wanted: Filter, bounds: tuple[Any, ...], field: str) -> str:
         )
     if len(bounds) != 2 or bounds == (None, None):
         raise ValidationError(
-            f"{field} must be a pair (from, to) with at least one of them, not {bounds!r}", field=field
+            f"{field} must be a pair (from, to) with at least one of them, not {shown(bounds)}", field=field
         )
     lower, upper = bounds
     low = "" if lower is None else _text(wanted, lower, field)
@@ -196,11 +207,11 @@ def _text(wanted: Filter, value: Any, field: str, *, round_up: bool = False) -> 
         case "date":
             return _moment(value, field, round_up=round_up)
         case "decimal":
-            return _number(value, field)
+            return number_text(value, field)
         case "choice":
             return _choice(wanted, value, field)
         case "id" if isinstance(value, str) and "*" in value:
-            raise ValidationError(f"{field} holds a *, and an id takes no wildcard: {value!r}", field=field)
+            raise ValidationError(f"{field} holds a *, and an id takes no wildcard: {shown(value)}", field=field)
         case _:
             return _plain(value, field)
 
@@ -209,9 +220,9 @@ def _plain(value: Any, field: str) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, (int, Decimal)):
-        return _number(value, field)
+        return number_text(value, field)
     if not isinstance(value, str):
-        raise ValidationError(f"{field} cannot be {type(value).__name__} {value!r}", field=field)
+        raise ValidationError(f"{field} cannot be {type(value).__name__} {shown(value)}", field=field)
     return check_filter_text(str(value), field=field)
 
 
@@ -222,15 +233,23 @@ def _choice(wanted: Filter, value: Any, field: str) -> str:
             return choice
     near = difflib.get_close_matches(text, wanted.choices, n=1)
     hint = f" (did you mean {near[0]}?)" if near else ""
-    raise ValidationError(f"{field} must be one of {', '.join(wanted.choices)}, not {value!r}{hint}", field=field)
+    raise ValidationError(f"{field} must be one of {', '.join(wanted.choices)}, not {shown(value)}{hint}", field=field)
 
 
-def _number(value: Any, field: str) -> str:
+def number_text(value: Any, field: str) -> str:
+    """The digits of a number, exactly.
+
+    Raises:
+        ValidationError: no number, or one beyond what any amount or id is.
+    """
     if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
-        raise ValidationError(f"{field} must be an int or a Decimal, not {value!r}", field=field)
-    if isinstance(value, Decimal) and not value.is_finite():
+        raise ValidationError(f"{field} must be an int or a Decimal, not {shown(value)}", field=field)
+    number = Decimal(value)
+    if not number.is_finite():
         raise ValidationError(f"{field} must be a finite number, not {value}", field=field)
-    return format(value, "f") if isinstance(value, Decimal) else str(value)
+    if abs(number.adjusted()) > _LARGEST_EXPONENT:
+        raise ValidationError(f"{field} is beyond what any amount is: {shown(value)}", field=field)
+    return format(number, "f")
 
 
 def _moment(value: Any, field: str, *, round_up: bool) -> str:
@@ -239,13 +258,17 @@ def _moment(value: Any, field: str, *, round_up: bool) -> str:
         try:
             value = datetime.fromisoformat(value)
         except ValueError:
-            raise ValidationError(f"{field} must be a time as ISO 8601 has it, not {value!r}", field=field) from None
+            raise ValidationError(
+                f"{field} must be a time as ISO 8601 has it, not {shown(value)}", field=field
+            ) from None
     if isinstance(value, datetime):
-        moment = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        moment = in_utc(value, field=field)
         if round_up and moment.microsecond:
-            moment += timedelta(seconds=1)
+            # There is no second after the last one of the year 9999, and no customer either.
+            with suppress(OverflowError):
+                moment += timedelta(seconds=1)
     elif isinstance(value, date):
         moment = datetime(value.year, value.month, value.day, tzinfo=UTC)
     else:
-        raise ValidationError(f"{field} must be a datetime or a date, not {value!r}", field=field)
+        raise ValidationError(f"{field} must be a datetime or a date, not {shown(value)}", field=field)
     return moment.replace(tzinfo=None).isoformat(timespec="seconds")

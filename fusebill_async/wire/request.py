@@ -9,8 +9,9 @@ from fusebill_async.converting import encode
 from fusebill_async.errors import ValidationError
 from fusebill_async.models import UNSET
 from fusebill_async.operations import Operation, Parameter
+from fusebill_async.shown import shown
 from fusebill_async.wire.checks import check_choice, check_flag, check_id, check_text
-from fusebill_async.wire.shapes import is_array
+from fusebill_async.wire.shapes import is_several
 
 
 class Request:
@@ -87,8 +88,10 @@ def _checked(parameter: Parameter, value: Any) -> Any:
         case "id":
             return check_id(value, field=parameter.name)
         case "ids":
-            if not is_array(value):
-                raise ValidationError(f"{parameter.name} must be a list of ids, not {value!r}", field=parameter.name)
+            if not is_several(value):
+                raise ValidationError(
+                    f"{parameter.name} must be a list of ids, not {shown(value)}", field=parameter.name
+                )
             ids = [check_id(item, field=parameter.name) for item in value]
             if not ids:
                 # The service takes a list that is left out for all of them, so an empty one may mean anything.

@@ -163,3 +163,18 @@ async def test_a_later_round_of_an_update_is_recorded_with_what_it_knew(fusebill
     expected = Outcome.NOT_APPLIED if lost == "before" else Outcome.APPLIED
     assert (await resolve_as_another_process(fusebill, path)).outcome is expected
     assert json.loads(fusebill.customer_bytes(1))["title"] == "Dr"
+
+
+async def test_two_that_resolve_everything_share_the_work(fusebill, path):
+    for number in (1, 2):
+        fusebill.add_customer(id=number, status="Active")
+        no_reads(fusebill)
+        fusebill.inject(Fault.reset_after_effect(operation="hold"))
+        client = make_recording(fusebill, path, wait=0.01)
+        await leave_unknown(client, client.customers.hold(number))
+        fusebill.clear_faults()
+    async with make_recording(fusebill, path) as one, make_recording(fusebill, path) as other:
+        settled = await asyncio.gather(one.resolve_all(), other.resolve_all())
+        assert sorted(resolution.write.customer_id for both in settled for resolution in both) == [1, 2]
+        assert one.unresolved() == other.unresolved() == []
+    assert [fusebill.effects("hold", number) for number in (1, 2)] == [1, 1]
