@@ -1,8 +1,27 @@
-"""The pytest plugin. It is found by its entry point, so it must cost nothing to those who do not use it."""
+"""The pytest plugin. It is found by its entry point, so it must cost nothing to those who do not use it.
+
+It gives the fixtures `fusebill_simulator` and `fusebill_client`, and a mark for tests in virtual time, in which a quiet
+period of a minute takes no time. It needs pytest-asyncio, in either mode:
+
+    @pytest.mark.fusebill_simulated(seed=7)
+    async def test_lost_activation(fusebill_simulator, fusebill_client):
+        fusebill_simulator.add_customer(id=1, status="Draft")
+        fusebill_simulator.inject(Fault.reset_before_effect(operation="activate", times=1))
+        with pytest.raises(NotAppliedError):  # read twice, a minute apart
+            await fusebill_client.customers.activate(1, True, True, False)
+        assert fusebill_simulator.effects("activate", 1) == 0
+
+`seed`, `start` and `limit` are those of `run_simulated`; every other argument is one of `SimulatedNetwork`, as in
+`fusebill_simulated(seed=7, split=0.5, reset=0.1)`. Fixtures of function scope live in the same virtual time. The loop
+shows the network and the clocks: `asyncio.get_running_loop().network` and `.clock`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Callable, Generator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -10,6 +29,9 @@ import pytest
 if TYPE_CHECKING:
     from fusebill_async.client import FusebillClient
     from fusebill_async.testing.simulator import FusebillSimulator
+
+_MARK = "fusebill_simulated"
+_LOOP: pytest.StashKey[asyncio.AbstractEventLoop] = pytest.StashKey()
 
 
 def _async_fixture(function: Callable[..., AsyncIterator[Any]]) -> Any:
@@ -31,11 +53,96 @@ async def fusebill_simulator() -> AsyncIterator[FusebillSimulator]:
 
 
 @_async_fixture
-async def fusebill_client(fusebill_simulator: FusebillSimulator) -> AsyncIterator[FusebillClient]:
-    """A client of `fusebill_simulator` that settles within a fraction of a second."""
+async def fusebill_client(
+    fusebill_simulator: FusebillSimulator, request: pytest.FixtureRequest
+) -> AsyncIterator[FusebillClient]:
+    """A client of `fusebill_simulator` that settles within a fraction of a second.
+
+    In virtual time it has the default settings, but waits for settling as long as it takes.
+    """
     from fusebill_async.client import FusebillClient  # noqa: PLC0415  # only when it is used
     from fusebill_async.settings import SettlingPolicy  # noqa: PLC0415
 
     settling = SettlingPolicy(first_read=0.01, quiet_period=0.1, retry_delay=0.02)
+    if _mark_of(request.node) is not None:
+        settling = SettlingPolicy(wait=3600.0)
     async with FusebillClient("key", base_url=fusebill_simulator.base_url, settling=settling) as client:
         yield client
+
+
+# -- the mark for virtual time -----------------------------------------------------------------------------
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Tell pytest of the mark."""
+    config.addinivalue_line(
+        "markers",
+        f"{_MARK}(seed=0, start=, limit=, **network): run this async test in virtual time over an in-memory network",
+    )
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_pycollect_makeitem() -> Generator[None, Any, Any]:
+    """Give every test with the mark an event loop of its own, before pytest-asyncio looks at it."""
+    made = yield
+    for item in cast("list[Any]", made if isinstance(made, list) else [made]):
+        if isinstance(item, pytest.Function) and _mark_of(item) is not None:
+            if not inspect.iscoroutinefunction(item.obj):
+                raise pytest.UsageError(f"{item.nodeid}: {_MARK} is for async tests; use run_simulated in this one")
+            item.add_marker(pytest.mark.asyncio(loop_scope="function"), append=False)
+    return cast("Any", made)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> Generator[None, object, object]:
+    """Let the event loop of a test with the mark be one in virtual time; those of a wider scope stay real."""
+    mark = _mark_of(request.node) if fixturedef.scope == "function" else None
+    with _new_loops(None if mark is None else lambda: _virtual_loop(request.node, mark)):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Refuse to run a test with the mark in real time."""
+    mark = _mark_of(pyfuncitem)
+    if mark is None:
+        return (yield)
+    if _LOOP not in pyfuncitem.stash:
+        pytest.fail(f"{_MARK} needs pytest-asyncio, and no event loop factory of another plugin", pytrace=False)
+    try:
+        return (yield)
+    finally:
+        loop: Any = pyfuncitem.stash[_LOOP]
+        told = ", ".join(f"{name}={value!r}" for name, value in mark.kwargs.items())
+        pyfuncitem.add_report_section("call", _MARK, f"{told}, {loop.clock.elapsed():.6f} s of virtual time")
+
+
+def _mark_of(node: Any) -> pytest.Mark | None:
+    mark: pytest.Mark | None = node.get_closest_marker(_MARK)
+    return mark
+
+
+def _virtual_loop(item: pytest.Item, mark: pytest.Mark) -> asyncio.AbstractEventLoop:
+    from fusebill_async.testing.simulated_network import SimulatedNetwork  # noqa: PLC0415  # only when it is used
+    from fusebill_async.testing.virtual_time import VirtualTimeLoop  # noqa: PLC0415
+
+    network = dict(mark.kwargs)
+    options = {name: network.pop(name) for name in ("seed", "start", "limit") if name in network}
+    loop = item.stash[_LOOP] = VirtualTimeLoop(network=SimulatedNetwork(**network), **options)
+    return loop
+
+
+_real_loop = asyncio.events.new_event_loop
+
+
+@contextmanager
+def _new_loops(make: Callable[[], asyncio.AbstractEventLoop] | None) -> Generator[None]:
+    """Let `asyncio.Runner` take its event loop from `make`; None is asyncio's own way."""
+    outside = asyncio.events.new_event_loop
+    asyncio.events.new_event_loop = _real_loop if make is None else make
+    try:
+        yield
+    finally:
+        asyncio.events.new_event_loop = outside

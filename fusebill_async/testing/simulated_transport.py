@@ -107,8 +107,8 @@ class SimulatedTransport(asyncio.Transport):
         self._sent = 0
         self._unsent = bytearray()
         self._under_way = 0
+        self._travelling: deque[tuple[Callable[[Any], None], bytes | Signal]] = deque()
         self._arrives_at = 0.0
-        self._travelling: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._dead = False
         self._end_asked = False
         self._end_sent = False
@@ -252,7 +252,7 @@ class SimulatedTransport(asyncio.Transport):
 
     def _dispatch(self, piece: bytes) -> None:
         self._under_way += len(piece)
-        self._later(self._arrive, piece)
+        self._post(self._arrive, piece)
 
     def _befall(self, fault: NetworkFault) -> None:
         self._note(f"meets a fault: {fault.kind}")
@@ -261,33 +261,33 @@ class SimulatedTransport(asyncio.Transport):
             return
         self._dead = True
         if fault.kind == "reset":
-            self._later(self.peer._take, Signal.RESET)  # noqa: SLF001
-            self._later(self._take, Signal.RESET)
+            self._post(self.peer._take, Signal.RESET)  # noqa: SLF001
+            self._post(self._take, Signal.RESET)
         elif fault.kind == "half_close":
-            self._later(self.peer._take, Signal.END)  # noqa: SLF001
+            self._post(self.peer._take, Signal.END)  # noqa: SLF001
 
     def _send_end(self) -> None:
         if not self._end_sent and not self._dead:
             self._end_sent = True
             self._note("ends")
-            self._later(self.peer._take, Signal.END)  # noqa: SLF001
+            self._post(self.peer._take, Signal.END)  # noqa: SLF001
 
     def _send_reset(self) -> None:
         if not self._dead:
             self._dead = True
             self._note("resets")
-            self._later(self.peer._take, Signal.RESET)  # noqa: SLF001
+            self._post(self.peer._take, Signal.RESET)  # noqa: SLF001
 
-    def _later(self, callback: Callable[..., None], *arguments: Any) -> None:
-        """Call once this has travelled, and after all that was sent before."""
+    def _post(self, take: Callable[[Any], None], what: bytes | Signal) -> None:
+        """Let something be taken once it has travelled, and after all that was sent before."""
         at = self._arrives_at = max(self._arrives_at, self._loop.time() + self._network.latency())
-        # The timers of one instant go off in any order; what travels one behind the other does not.
-        self._travelling.append((callback, arguments))
-        self._loop.call_at(at, self._next_arrives)
+        # Timers of one instant have no order, what travels has.
+        self._travelling.append((take, what))
+        self._loop.call_at(at, self._deliver)
 
-    def _next_arrives(self) -> None:
-        callback, arguments = self._travelling.popleft()
-        callback(*arguments)
+    def _deliver(self) -> None:
+        take, what = self._travelling.popleft()
+        take(what)
 
     def _arrive(self, piece: bytes) -> None:
         self._under_way -= len(piece)
