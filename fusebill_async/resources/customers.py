@@ -83,7 +83,8 @@ class CustomersWithResponse:
     ) -> CustomerList:
         """List customers: `async for customer in client.customers.list(query={"status": "Active"})`.
 
-        The list is read page by page while it is iterated, in constant memory; `.pages()` gives the pages, with
+        The list is read page by page while it is iterated, in constant memory (in another order than that of ids, the
+        ids that were given are remembered); `.pages()` gives the pages, with
         what their headers say. A customer that is in the list all the time is given once, also while others join
         it. While customers leave it (a list of the active ones whose members are being held, say), the default
         order lets the client see and mend that, at the price of more requests, unless as many join meanwhile.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -22,12 +21,13 @@ from fusebill_async.wire.pager import PageFacts, Pager, read_facts
 from fusebill_async.wire.paging import LARGEST_PAGE, Sort, page_request
 from fusebill_async.wire.query import build_query, sort_of
 
-logger = logging.getLogger("fusebill_async")
-
 Query: TypeAlias = Mapping[str, Any] | str | None
 
 _AT_ONCE = 100
 """Customers given or decoded before others have their turn in the event loop: a fifth of a millisecond of ours."""
+
+_ODD_NAMED = 10
+"""Items that are no customers, named in an error at most."""
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
@@ -119,10 +119,17 @@ async def find_customers(handle: Handle, reference: Any) -> Response[list[Custom
     response: Response[Any] | None = None
     async for page in CustomerList(handle, query=query).pages():
         response = page.response
-        customers += [customer for customer in page.customers if customer.reference == reference]
+        customers += [customer for customer in page.customers if _has_reference(customer, reference)]
     assert response is not None
     response.value = customers
     return response
+
+
+def _has_reference(customer: Customer, reference: str) -> bool:
+    try:
+        return customer.reference == reference
+    except InvalidResponseError:
+        return False
 
 
 _Fetched: TypeAlias = tuple[Call, Answer]
@@ -141,17 +148,24 @@ class _Walk:
         self._left = limit
         self._prefetch = prefetch
         self._pager = Pager(size, sort)
+        self._odd: list[str] = []
+        self._facts: dict[str, Any] = {}
         self._begun = False
         self._ahead: asyncio.Task[_Fetched] | None = None
         self._ahead_number = 0
 
     async def following(self) -> CustomerPage | None:
-        """The next page with anything new on it, the first one in any case; None at the end."""
+        """The next page with anything new on it, the first one in any case; None at the end.
+
+        Raises:
+            InvalidResponseError: at the end of a list that did not give all that it should.
+        """
         while (number := self._pager.number) is not None and self._left != 0:
             page = await self._page(number)
             if page.customers or not self._begun:
                 self._begun = True
                 return page
+        self._check_end()
         return None
 
     async def aclose(self) -> None:
@@ -171,12 +185,13 @@ class _Walk:
             self._ahead = asyncio.get_running_loop().create_task(self._fetch(following))
             # Its request is to be on its way before anybody looks at this page.
             await asyncio.sleep(0)
-        customers = await self._decode(texts, call)
-        places = self._pager.take([customer.id for customer in customers], facts)[: self._left]
+        customers = await self._decode(number, texts)
+        places = self._pager.take([_id_of(customer) for customer in customers], facts)
+        new = [customer for place in places if (customer := customers[place]) is not None][: self._left]
         if self._left is not None:
-            self._left -= len(places)
-        answer.value = tuple(customers[place] for place in places)
-        self._tell_of_more(number, len(texts), facts)
+            self._left -= len(new)
+        answer.value = tuple(new)
+        self._facts = call.facts
         return CustomerPage(
             number=number, customers=answer.value, response=response_of(call, answer), **attrs.asdict(facts)
         )
@@ -193,23 +208,45 @@ class _Walk:
         call = Call(LIST, None, page_request(self._query, number, self._size, self._sort), self._handle.options)
         return call, await self._handle.session.send(call)
 
-    async def _decode(self, texts: Sequence[bytes], call: Call) -> list[Customer]:
+    async def _decode(self, number: int, texts: Sequence[bytes]) -> list[Customer | None]:
         """The customers of a page. Others have their turn in between: a page must not hold up the event loop."""
-        customers: list[Customer] = []
-        for start in range(0, len(texts), _AT_ONCE):
-            for text in texts[start : start + _AT_ONCE]:
-                customer = decode_item(text)
-                if customer is None:
-                    raise InvalidResponseError(f"{call.about} was answered with what is no customer", **call.facts)
-                customers.append(customer)
-            await asyncio.sleep(0)
+        customers: list[Customer | None] = []
+        for place, text in enumerate(texts):
+            if place % _AT_ONCE == 0:
+                await asyncio.sleep(0)
+            customer = decode_item(text)
+            if customer is None:
+                self._odd.append(f"item {place} of page {number}")
+            customers.append(customer)
         return customers
 
-    def _tell_of_more(self, number: int, received: int, facts: PageFacts) -> None:
-        if self._pager.number is None and facts.count is not None and facts.count > number * self._size + received:
-            logger.warning(
-                "the list of customers ended after page %d, although the service counts %d", number, facts.count
+    def _check_end(self) -> None:
+        """Tell what a list lacks that has ended. What it has was given by then."""
+        pager, faults = self._pager, list[str]()
+        if self._left == 0:
+            return
+        if self._odd:
+            faults.append(f"{', '.join(self._odd[:_ODD_NAMED])} is no customer")
+        if pager.stuck:
+            faults.append("full pages went on and on with nobody new, so the service does not heed pageNumber")
+        if pager.missing:
+            faults.append(f"the service counts {pager.missing} more")
+            if self._sort.expression != "id":
+                faults.append(
+                    f"in the order of {self._sort.expression} equal customers may be repeated and left out: sort by id"
+                )
+        if faults:
+            raise InvalidResponseError(
+                f"{LIST.title} ended after {pager.given - len(self._odd)} customers, and not all: {'; '.join(faults)}",
+                **self._facts,
             )
+
+
+def _id_of(customer: Customer | None) -> int | None:
+    try:
+        return None if customer is None else customer.id
+    except InvalidResponseError:
+        return None
 
 
 def _count(value: Any, field: str, most: int | None) -> int:

@@ -61,6 +61,10 @@ def _whole(text: str | None) -> int | None:
         return None
 
 
+_IN_VAIN = 10
+"""Full pages with nobody new, one after the other, that end a list: the service ignores which page is asked for."""
+
+
 class Pager:
     """Decides which customers of a page are new, and which page comes next.
 
@@ -69,63 +73,119 @@ class Pager:
     already; in the order of ids that can be seen and mended: the count falls, and the page that then holds the
     first customer who was not given is read again.
 
+    In another order, and from a service that does not keep to the order asked for, the ids that were given are
+    remembered: where several customers are equal in that order, each page may sort them anew.
+
     Attributes:
         number: the page to ask for next; None when there is none.
+        given: how many customers were new so far.
+        missing: customers whom the service counts and did not give, once the list has ended.
+        stuck: the list was ended because page after page was full of customers who were given already.
     """
 
     def __init__(self, size: int, sort: Sort) -> None:
         self.number: int | None = 0
+        self.given = 0
+        self.missing = 0
+        self.stuck = False
         self._asked = size
         self._sign = 1 if sort.order == "Ascending" else -1
         self._by_id = sort.expression == "id"
-        self._given = frozenset[int]()
+        self._seen: set[int] = set()
+        """Ids that were given: those of the page before in the order of ids, else all."""
         self._last: int | None = None
         self._count: int | None = None
+        self._fewest: int | None = None
+        """The lowest count that was told."""
+        self._received: list[int] = []
+        """How many customers stood on each page when it was last read."""
         self._first_new = 0
         """The lowest place in the list at which a customer who was not given may stand."""
+        self._repeated = False
+        """A page held nobody new although nobody had joined."""
+        self._in_vain = 0
+        """Full pages in a row with nobody new on them."""
+        self._looked_again = False
 
-    def take(self, ids: Sequence[int], facts: PageFacts) -> list[int]:
+    def take(self, ids: Sequence[int | None], facts: PageFacts) -> list[int]:
         """Take a page, and return the places on it of the customers who are new.
 
         Args:
-            ids: of the customers on the page, in their order.
+            ids: of the customers on the page, in their order; None is one that does not tell, and counts as new.
             facts: what its headers say.
         """
         number = self.number
         assert number is not None
         size = self._size(facts)
-        ordered = self._in_order(ids)
-        if ordered and self._skipped(number * size, ids, facts):
+        told = [one for one in ids if one is not None]
+        ordered = self._in_order(told)
+        if ordered and self._skipped(number * size, told, facts):
             self.number = self._first_new // size
             return []
-        last = self._last
-        if ordered and last is not None:
-            new = [place for place, one in enumerate(ids) if one * self._sign > last]
-        else:
-            new = [place for place, one in enumerate(ids) if one not in self._given]
-        self._given = frozenset(ids)
-        if ordered and ids:
-            self._last = ids[-1] * self._sign if last is None else max(last, ids[-1] * self._sign)
-        self._first_new = number * size + len(ids)
-        self._count = facts.count
-        self.number = self._following(number, len(ids), size, facts)
+        new = [place for place, one in enumerate(ids) if one is None or self._is_new(one, ordered=ordered)]
+        self.given += len(new)
+        if ids and not new:
+            self._repeated = self._repeated or (facts.count or 0) <= (self._count or 0)
+        self._in_vain = self._in_vain + 1 if len(ids) >= size and not new else 0
+        if ordered and told:
+            reached = told[-1] * self._sign
+            self._last = reached if self._last is None else max(self._last, reached)
+        self._seen = set(told) if ordered else self._seen.union(told)
+        self._received[number:] = [len(ids)]
+        self._first_new = (number + 1) * size
+        if facts.count is not None:
+            self._count = facts.count
+            self._fewest = facts.count if self._fewest is None else min(self._fewest, facts.count)
+        self.number = self._following(number, len(ids), facts)
+        self._end(size, facts.count, ordered=ordered)
         return new
 
     def expected(self, received: int, facts: PageFacts) -> int | None:
         """The page that most likely comes next, told by the headers alone: before `take` has seen who is on it."""
         assert self.number is not None
-        return self._following(self.number, received, self._size(facts), facts)
+        return self._following(self.number, received, facts)
 
     def _size(self, facts: PageFacts) -> int:
         """The service may cap a page below what was asked: a page is short by its own measure."""
         told = facts.page_size
         return told if told is not None and 0 < told < self._asked else self._asked
 
-    def _following(self, number: int, received: int, size: int, facts: PageFacts) -> int | None:
-        # X-MaxPageIndex has two readings, and the last X-NextPage is not documented: neither is relied on alone.
-        if received < size or facts.next is None or facts.next <= number:
-            return None
-        return number + 1
+    def _following(self, number: int, received: int, facts: PageFacts) -> int | None:
+        """The page behind this one, None at the end.
+
+        No header comes for certain, X-MaxPageIndex has two readings, and the last X-NextPage is not documented. So
+        the count decides if there is one; without it a full page goes on, and a short one if a header tells of more.
+        """
+        full = received >= self._size(facts)
+        told = facts.next is not None and facts.next > number
+        if facts.count is not None:
+            more = facts.count > sum(self._received[:number]) + received or (full and told)
+        elif facts.next is not None:
+            more = told
+        else:
+            more = full or (facts.max_page_index or 0) > number
+        return number + 1 if received and more else None
+
+    def _end(self, size: int, count: int | None, *, ordered: bool) -> None:
+        """End the list where it makes no headway, and find out who is missing where it has ended."""
+        if self._in_vain >= _IN_VAIN:
+            self.number, self.stuck = None, True
+        if self.number is not None or self.stuck:
+            return
+        stood = sum(self._received)
+        # Places tell it, where there is an order: who joined before our place is counted, and need not be given.
+        self.missing = max(0, (count or 0) - stood)
+        if self._repeated or not ordered:
+            self.missing = max(self.missing, (self._fewest or 0) - self.given)
+        if self.missing and not self._looked_again:
+            # Who joined between the service's counting and its reading stands on a page that we took for the last.
+            self._looked_again = True
+            self.number = stood // size
+
+    def _is_new(self, one: int, *, ordered: bool) -> bool:
+        if ordered:
+            return self._last is None or one * self._sign > self._last
+        return one not in self._seen
 
     def _in_order(self, ids: Sequence[int]) -> bool:
         """Whether the page is in the order of ids. Once one was not, or could not show it, places prove nothing."""
@@ -144,6 +204,9 @@ class Pager:
         if ids and ids[0] * self._sign <= self._last:
             # The page begins with one who was given: whoever stands before it was given too.
             return False
-        self._first_new = max(0, self._first_new - max(0, self._count - facts.count))
+        left = self._count - facts.count
+        if left <= 0:
+            return False
+        self._first_new = max(0, self._first_new - left)
         self._count = facts.count
         return self._first_new < start

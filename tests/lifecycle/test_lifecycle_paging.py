@@ -40,11 +40,136 @@ def test_every_reading_of_the_headers_gives_every_customer_once(reading, count):
     asked, given_ids = pages_of(ids, 3, facts=reading)
     assert given_ids == ids
     assert asked == list(range(len(asked)))
-    assert len(asked) <= count // 3 + 1
+    # One request more than there are pages, where the headers leave the end open.
+    assert len(asked) <= -(-count // 3) + 1
 
 
-def test_without_a_next_page_the_list_ends():
-    assert pages_of(list(range(1, 10)), 3, facts=lambda number, last: PageFacts()) == ([0], [1, 2, 3])
+@pytest.mark.parametrize("count", [0, 1, 6, 7])
+def test_with_a_count_nothing_is_asked_for_behind_the_end(count):
+    ids = list(range(1, count + 1))
+    for following in (None, -1):
+        asked, given_ids = pages_of(
+            ids, 3, facts=lambda number, last, told=following: PageFacts(next=told, count=count)
+        )
+        assert given_ids == ids
+        assert len(asked) == max(1, -(-count // 3))
+
+
+@pytest.mark.parametrize(
+    ("facts", "asked"),
+    [
+        (lambda number, last: PageFacts(), 4),
+        (lambda number, last: PageFacts(max_page_index=last), 4),
+        (lambda number, last: PageFacts(max_page_index=last + 1), 4),
+        (lambda number, last: PageFacts(current=number), 4),
+    ],
+)
+def test_without_a_next_page_a_full_page_goes_on(facts, asked):
+    assert pages_of(list(range(1, 10)), 3, facts=facts) == (list(range(asked)), list(range(1, 10)))
+
+
+def walk(pages, facts, *, size=3, sort="id"):
+    """Walk through pages that are given by their numbers; behind them is nobody."""
+    pager, given_ids, asked = Pager(size, sort_of(sort)), [], []
+    while pager.number is not None:
+        number = pager.number
+        page = pages[number] if number < len(pages) else []
+        given_ids += [page[place] for place in pager.take(page, facts(number))]
+        asked.append(number)
+        assert len(asked) < 100
+    return pager, given_ids, asked
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        lambda number: PageFacts(count=7),
+        lambda number: PageFacts(next=number + 1 if number < 3 else -1),
+        lambda number: PageFacts(max_page_index=3),
+    ],
+    ids=["count", "next", "last index"],
+)
+def test_a_short_page_goes_on_where_a_header_tells_of_more(facts):
+    pager, given_ids, asked = walk([[1, 2, 3], [4], [5, 6], [7]], facts)
+    assert given_ids == list(range(1, 8))
+    assert asked == [0, 1, 2, 3]
+    assert pager.missing == 0
+
+
+@pytest.mark.parametrize("sort", ["id", "company_name"])
+@pytest.mark.parametrize(
+    ("pages", "missing"),
+    [([[1, 2, 3]], 5), ([[1, 2, 3], [4, 5]], 3), ([[1, 2, 3], [4, 5, 6]], 2), ([[]], 8), ([[1]], 7)],
+)
+def test_who_is_counted_and_never_came_is_missing(pages, missing, sort):
+    pager, given_ids, asked = walk(pages, lambda number: PageFacts(count=8, next=-1), sort=sort)
+    assert (pager.missing, pager.given) == (missing, len(given_ids))
+    assert len(asked) <= len(pages) + 3
+
+
+def test_who_joins_while_the_last_page_is_read_is_found_on_it():
+    pages = [[1, 2, 3], [4]]
+
+    def facts(number):
+        if number == 1:
+            pages[1] = [4, 5]
+        return PageFacts(count=5)
+
+    pager, given_ids, asked = walk(pages, facts)
+    assert (given_ids, asked, pager.missing) == ([1, 2, 3, 4, 5], [0, 1, 2, 1], 0)
+
+
+def test_equal_customers_who_are_sorted_anew_on_each_page_come_once_and_are_missed():
+    pages = [[1, 2, 3], [3, 1, 4], [2, 5, 1], [6]]
+    pager, given_ids, _ = walk(pages, lambda number: PageFacts(count=10), sort="last_name")
+    assert given_ids == [1, 2, 3, 4, 5, 6]
+    assert pager.missing == 4
+
+
+def test_a_measure_that_changes_does_not_lead_back_and_forth():
+    pager, given_ids, asked = walk(
+        [[1, 2], [3, 4, 5], [6]], lambda number: PageFacts(count=6, page_size=3 if number else 2), size=3
+    )
+    assert (given_ids, asked, pager.missing) == ([1, 2, 3, 4, 5, 6], [0, 1, 2], 0)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        lambda number: PageFacts(next=number + 1, count=9),
+        lambda number: PageFacts(next=number + 1),
+        lambda number: PageFacts(),
+        lambda number: PageFacts(count=1_000_000),
+    ],
+)
+@pytest.mark.parametrize("sort", ["id", "-id", "company_name"])
+def test_a_service_that_ignores_the_number_of_the_page_is_not_asked_for_ever(facts, sort):
+    page = [3, 2, 1] if sort == "-id" else [1, 2, 3]
+    pager, given_ids, asked = walk([page] * 100, facts, sort=sort)
+    assert given_ids == page
+    assert pager.stuck
+    assert len(asked) < 20
+
+
+def test_a_service_that_ignores_the_number_of_the_page_and_tells_no_next_lacks_the_rest():
+    pager, given_ids, _ = walk([[1, 2, 3]] * 100, lambda number: PageFacts(count=8))
+    assert (given_ids, pager.missing) == ([1, 2, 3], 5)
+
+
+def test_many_who_join_at_once_do_not_end_the_list():
+    moving = Moving(range(101, 131), 3)
+    moving.step()
+    moving.ids[0:0] = range(1, 25)
+    moving.finish()
+    assert moving.given == list(range(101, 131))
+    assert (moving.pager.stuck, moving.pager.missing) == (False, 0)
+
+
+def test_an_id_that_cannot_be_read_counts_as_new():
+    pager = Pager(3, Sort())
+    assert pager.take([1, None, 3], PageFacts(count=4)) == [0, 1, 2]
+    assert pager.take([4], PageFacts(count=4)) == [0]
+    assert pager.missing == 0
 
 
 def test_a_page_is_short_by_the_measure_of_the_service():
@@ -52,7 +177,7 @@ def test_a_page_is_short_by_the_measure_of_the_service():
     facts = PageFacts(next=1, page_size=2)
     assert pager.take([1, 2], facts) == [0, 1]
     assert pager.number == 1
-    assert pager.take([3], PageFacts(next=2, page_size=2)) == [0]
+    assert pager.take([3], PageFacts(page_size=2)) == [0]
     assert pager.number is None
 
 
@@ -145,6 +270,7 @@ def test_whoever_stays_in_the_list_comes_exactly_once(data):
     moving.finish()
     assert len(moving.given) == len(set(moving.given))
     assert stayed <= set(moving.given)
+    assert (moving.pager.missing, moving.pager.stuck) == (0, False)
 
 
 @pytest.mark.parametrize(
