@@ -85,7 +85,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_pycollect_makeitem() -> Generator[None, Any, Any]:
     """Give every test with the mark an event loop of its own, before pytest-asyncio looks at it."""
     made = yield
-    for item in cast("list[Any]", made if isinstance(made, list) else [made]):
+    items: list[Any] = made if isinstance(made, list) else [made]
+    for item in items:
         if isinstance(item, pytest.Function) and _mark_of(item) is not None:
             if not inspect.iscoroutinefunction(item.obj):
                 raise pytest.UsageError(f"{item.nodeid}: {_MARK} is for async tests; use run_simulated in this one")
