@@ -166,22 +166,21 @@ class _Handle:
 
         Args:
             timeouts: in place of the client's.
-            retry: in place of the client's.
+            retry: in place of the client's, but for its `budget_*`: what may be sent again in a minute is one budget
+                for all handles, and the client's.
             on_cancel: "finish" lets a write under way go on when its caller is cancelled; "abort" drops its
                 connection and leaves its outcome unknown.
         """
         handle = self._handle
         options = handle.options
-        retrying = options.retry if retry is None else _of(RetryPolicy, retry, "retry")
-        budget = options.budget if retrying == options.retry else RetryBudget(retrying)
         return ClientHandle(
             Handle(
                 session=handle.session,
                 settler=handle.settler,
                 options=CallOptions(
                     timeouts=options.timeouts if timeouts is None else _of(Timeouts, timeouts, "timeouts"),
-                    retry=retrying,
-                    budget=budget,
+                    retry=options.retry if retry is None else _of(RetryPolicy, retry, "retry"),
+                    budget=options.budget,
                     priority=options.priority,
                     on_cancel=options.on_cancel if on_cancel is None else _checked_on_cancel(on_cancel),
                 ),
@@ -274,7 +273,7 @@ class FusebillClient(_Handle):
         update_policy = _of(UpdatePolicy, updates, "updates")
         listeners = Listeners(() if hooks is None else hooks)
         checked_on_cancel = _checked_on_cancel(on_cancel)
-        check_session(session)
+        check_session(session, pooling)
         effects = effects or Effects()
         self._store: Store = MemoryStore() if store is None else _checked_store(store)
         # Nothing that can be refused comes after this.

@@ -24,11 +24,13 @@ class Ruling(Enum):
     """Refused for the quota: wait for the window, and send again."""
     REJECTED = auto()
     """The service refused it."""
+    FAILED = auto()
+    """It never left, and the next attempt would not either."""
     SETTLE = auto()
     """The service may have acted. Nobody sends it again before a read has shown that it did not."""
 
 
-def rule(safety: Safety, *, phase: Phase, status: int | None, readable: bool) -> Ruling:
+def rule(safety: Safety, *, phase: Phase, status: int | None, readable: bool, lasting: bool = False) -> Ruling:
     """What follows from an attempt, by the phase that it reached and never by the type of an exception.
 
     Args:
@@ -36,9 +38,10 @@ def rule(safety: Safety, *, phase: Phase, status: int | None, readable: bool) ->
         phase: how far the attempt came.
         status: of the answer, None if none came.
         readable: whether the answer holds what the operation answers with, or a refusal, and is surely its own.
+        lasting: whether what ended it would end the next attempt, too, as a certificate that is not accepted does.
     """
     if phase.nothing_sent:
-        return Ruling.SEND_AGAIN
+        return Ruling.FAILED if lasting else Ruling.SEND_AGAIN
     if phase is Phase.ANSWERED and status is not None:
         if 200 <= status < 300 and readable:
             return Ruling.ACCEPT
@@ -49,14 +52,21 @@ def rule(safety: Safety, *, phase: Phase, status: int | None, readable: bool) ->
     return Ruling.SEND_AGAIN if safety is Safety.READ else Ruling.SETTLE
 
 
-def backoff(policy: RetryPolicy, attempt: int, chance: float) -> float:
-    """Seconds to pause after the attempt with this number (from 1): full jitter, `chance` from 0 up to 1."""
+def backoff(policy: RetryPolicy, attempt: int, chance: float, *, asked: float | None = None) -> float:
+    """Seconds to pause after an attempt: full jitter, on top of what the service asked for.
+
+    Args:
+        policy: of the call.
+        attempt: its number, from 1.
+        chance: from 0 up to 1.
+        asked: the `Retry-After` of its answer in seconds, None without one.
+    """
     highest = min(policy.backoff_limit, policy.backoff * 2.0 ** (attempt - 1))
-    return float(highest * chance)
+    return float(highest * chance) + (asked or 0.0)
 
 
 class RetryBudget:
-    """Attempts after the first, as a share of the calls of the last window.
+    """Attempts after the first, as a share of the calls of the last window. One serves all handles of a client.
 
     In an outage every call fails; without a budget retries would multiply the load on a service that is down.
     """

@@ -15,7 +15,17 @@ from fusebill_async.errors import FusebillError
 from fusebill_async.outcome import Attempt, Phase
 from fusebill_async.session.admission import Admission, Permit
 from fusebill_async.session.call import Call
-from fusebill_async.session.observed import ObservedRequest, OverdueError, RefusedError, StaleConnectionError
+from fusebill_async.session.causes import Cause, cause_of
+from fusebill_async.session.observed import (
+    NotHandedOutError,
+    OverdueError,
+    RefusedError,
+    RepeatedError,
+    SessionClosedError,
+    StaleConnectionError,
+    unwatch,
+    watch,
+)
 from fusebill_async.session.pool import Pool
 from fusebill_async.session.sweeper import DeadlineSweeper
 
@@ -24,6 +34,10 @@ _NO_HEADERS: Mapping[str, str] = {}
 
 class _DroppedError(Exception):
     """Stands in for the two errors on which aiohttp would send a GET or a PUT again by itself."""
+
+    def __init__(self, cause: Cause) -> None:
+        super().__init__(cause.reason)
+        self.cause = cause
 
 
 class Line:
@@ -61,6 +75,8 @@ class Exchange:
     received_at: float = 0.0
     expired: bool = False
     """A time limit ended it."""
+    lasting: bool = False
+    """What ended it would end the next attempt, too."""
     oversized: bool = False
     overdue: bool = False
     """The read that it rests on had become too old. Nothing was sent."""
@@ -85,11 +101,14 @@ class Exchange:
         self.until = started + timeouts.total - call.spent
 
     def __call__(self, request: aiohttp.ClientRequest, handler: ClientHandlerType) -> Awaitable[aiohttp.ClientResponse]:
-        """As a client middleware: watch the request, and keep aiohttp from sending it a second time."""
-        assert isinstance(request, ObservedRequest)
+        """As the innermost client middleware: watch the request, and keep everybody from sending it a second time."""
+        if self.phase is not Phase.CONNECTING:
+            raise RepeatedError("a middleware of the session wanted to send it a second time, which it may not")
         self._observing = True
         self._request, self._handler = request, handler
-        request.observer = self
+        # Here it takes the place of what `.netrc` has; earlier aiohttp would refuse to have both.
+        request.headers["Authorization"] = self._line.pool.authorization
+        watch(request, self.handed_out)
         answered = handler(request)
         # A POST is never sent again by itself, and a coroutine less is felt.
         return answered if request.method == "POST" else _sent_once(answered)
@@ -158,7 +177,8 @@ class Exchange:
                     if stale > line.pool.size:
                         # Every kept connection may turn out to be stale, but not a fresh one.
                         raise
-            if not self._observing:
+            if self.phase is Phase.CONNECTING:
+                # It came from a stand-in for aiohttp, or from a middleware of the user's, which proves nothing.
                 self._sending()
             self._response = response
             self.phase = Phase.HEADERS
@@ -173,19 +193,22 @@ class Exchange:
                 self.phase = Phase.ANSWERED
             else:
                 await self._read_rest(content, chunk)
-        except (StaleConnectionError, OverdueError, RefusedError) as error:
+        except NotHandedOutError as error:
             self.reason = str(error)
+            self.lasting = isinstance(error, SessionClosedError)
         except Exception as error:  # noqa: BLE001 (the phase decides what follows, never the type of an exception)
             if not self._observing:
                 # A stand-in for aiohttp, as in a user's tests, shows nobody a connection: nothing is proven.
                 self._sending()
             if not self.expired:
-                self.expired = isinstance(error, TimeoutError)
-                self.reason = describe(error)
+                cause = error.cause if isinstance(error, _DroppedError) else cause_of(error)
+                self.expired, self.lasting, self.reason = cause.timed_out, cause.lasting, cause.reason
         finally:
             self.received_at = line.now()
             line.sweeper.forget(self)
             self._transport = None
+            if self._request is not None and self.phase is Phase.CONNECTING:
+                unwatch(self._request)
             if response is not None and self.phase is not Phase.ANSWERED:
                 response.close()
 
@@ -226,17 +249,4 @@ async def _sent_once(answered: Awaitable[aiohttp.ClientResponse]) -> aiohttp.Cli
     try:
         return await answered
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise _DroppedError(describe(error)) from None
-
-
-def describe(error: BaseException) -> str:
-    """An error in words that cannot hold the key: never its `repr`, which shows the request's headers."""
-    if isinstance(error, _DroppedError):
-        return str(error)
-    name = type(error).__name__
-    if isinstance(error, aiohttp.ClientConnectorError):
-        cause = error.os_error
-        return f"{name}: {cause.strerror or type(cause).__name__}"
-    if isinstance(error, OSError) and error.strerror:
-        return f"{name}: {error.strerror}"
-    return name
+        raise _DroppedError(cause_of(error)) from None

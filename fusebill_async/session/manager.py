@@ -34,6 +34,7 @@ from fusebill_async.session.pool import Pool
 from fusebill_async.session.sweeper import DeadlineSweeper
 from fusebill_async.settings import PoolSettings, Timeouts
 from fusebill_async.wire.answer import read_value
+from fusebill_async.wire.quota_headers import read, retry_after
 from fusebill_async.wire.redact import redact_bytes
 from fusebill_async.wire.refusals import BODY_KEPT, UnrelatedAnswer, explain_conflict, names_customer, read_refusal
 
@@ -309,7 +310,7 @@ class SessionManager:
         """Do what follows from an attempt that failed: pause and return if it may be sent again, else raise."""
         safety = call.operation.safety
         readable = not exchange.reason
-        ruling = rule(safety, phase=exchange.phase, status=exchange.status, readable=readable)
+        ruling = rule(safety, phase=exchange.phase, status=exchange.status, readable=readable, lasting=exchange.lasting)
         if ruling is Ruling.SETTLE:
             self._tell(call, exchange, len(call.past) + 1, "settled by reading")
             raise UnsettledError(call, exchange.reason or f"the service answered {exchange.status}")
@@ -328,19 +329,20 @@ class SessionManager:
             self._tell(call, exchange, len(call.past) + 1, "waited for the quota window")
             return
         call.tries += 1
-        pause = self._pause(call)
+        pause = None if ruling is Ruling.FAILED else self._pause(call, exchange)
         if pause is None:
             raise self._failure(call, exchange)
         self._tell(call, exchange, len(call.past) + 1, f"sent again after {pause:.3f} s")
         call.spent += pause
         await self.effects.sleep(pause)
 
-    def _pause(self, call: Call) -> float | None:
+    def _pause(self, call: Call, exchange: Exchange) -> float | None:
         """Seconds to pause before the next attempt, None if there may be none."""
         policy, timeouts = call.options.retry, call.options.timeouts
         if call.tries >= policy.max_attempts:
             return None
-        pause = backoff(policy, call.tries, self.effects.random())
+        asked = retry_after(exchange.headers, read(exchange.headers).date) if exchange.headers else None
+        pause = backoff(policy, call.tries, self.effects.random(), asked=asked)
         if call.spent + pause >= timeouts.total:
             return None
         return pause if call.options.budget.take(self.effects.now()) else None

@@ -1,9 +1,9 @@
-"""The connection pool: an aiohttp session of our own, over a connector of our own or the user's."""
+"""The connection pool: two aiohttp sessions of our own, or the user's as it is."""
 
 from __future__ import annotations
 
 import select
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from http.cookies import BaseCookie
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -15,8 +15,8 @@ from aiohttp.connector import Connection
 from yarl import URL
 
 from fusebill_async._version import __version__
-from fusebill_async.errors import ClientStateError, ConfigurationError
-from fusebill_async.session.observed import ObservedRequest, StaleConnectionError
+from fusebill_async.errors import ConfigurationError
+from fusebill_async.session.observed import SessionClosedError, StaleConnectionError
 from fusebill_async.settings import PoolSettings
 from fusebill_async.shown import shown
 from fusebill_async.wire.redact import HiddenText
@@ -69,14 +69,29 @@ class _NoCookies(aiohttp.DummyCookieJar):
         return self._none
 
 
-def check_session(session: Any) -> None:
-    """Refuse what is no session of aiohttp.
+def check_session(session: Any, settings: PoolSettings) -> None:
+    """Refuse what is no session of aiohttp, and one that was made with something which no call could honour.
 
     Raises:
-        ConfigurationError: it is something else.
+        ConfigurationError: it names what that is.
     """
-    if session is not None and not isinstance(session, aiohttp.ClientSession):
+    if session is None:
+        return
+    if not isinstance(session, aiohttp.ClientSession):
         raise ConfigurationError(f"session= must be an aiohttp.ClientSession, not {shown(session)}")
+    if settings.fresh_connection_per_write:
+        raise ConfigurationError("fresh_connection_per_write needs a pool of the client's own: leave session= out")
+    cannot = {
+        "auth=": session.auth is not None,
+        "an Authorization header": "Authorization" in session.headers,
+        "a function as raise_for_status=": callable(session.raise_for_status),
+        "auto_decompress=False": not session.auto_decompress,
+    }
+    for name, found in cannot.items():
+        if found:
+            raise ConfigurationError(
+                f"session= was made with {name}, which a call to Fusebill cannot honour: hand in another session"
+            )
 
 
 class Pool:
@@ -85,15 +100,11 @@ class Pool:
     def __init__(
         self, *, key: str, base_url: str, settings: PoolSettings, users_session: aiohttp.ClientSession | None
     ) -> None:
-        if users_session is not None and settings.fresh_connection_per_write:
-            raise ConfigurationError("fresh_connection_per_write needs a pool of the client's own: leave session= out")
-        if users_session is not None and users_session.closed:
-            raise ClientStateError("the aiohttp session that was handed in is closed")
         self._settings = settings
         self._base = URL(base_url)
         self._path = self._base.raw_path
+        self.authorization = HiddenText(f"Basic {key}")
         self._headers = {
-            "Authorization": HiddenText(f"Basic {key}"),
             "Content-Type": "application/json",
             "Accept": "application/json",
             "Accept-Encoding": "gzip, deflate",
@@ -102,11 +113,16 @@ class Pool:
         # Reads have connections of their own, but for those that a write rests on. An answer that nobody asked for can
         # pass for that of a read of the same customer; its own, a refusal with no id, would then be taken by the next.
         self._shared = users_session is not None
+        self._users_headers: dict[str, str] | None = None
+        self._users_middlewares: Sequence[ClientMiddlewareType] = ()
         if users_session is not None:
-            self._session = self._write_session = self._make_session(users_session.connector)
+            self._session = self._write_session = users_session
+            own = {name: text for name, text in self._headers.items() if name != "User-Agent"}
+            self._users_headers = own if "User-Agent" in users_session.headers else self._headers
+            self._users_middlewares = users_session._middlewares  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # told nowhere else
         else:
-            self._session = self._make_session(None)
-            self._write_session = self._make_session(None, fresh=settings.fresh_connection_per_write)
+            self._session = self._make_session()
+            self._write_session = self._make_session(fresh=settings.fresh_connection_per_write)
         self.size = settings.connections
         self.keeps_for_writes = not settings.fresh_connection_per_write
         """Whether a write may find the connection of a read that was sent where writes are."""
@@ -114,19 +130,15 @@ class Pool:
         """Counts the times that every connection made before was given up."""
         self._kept: WeakKeyDictionary[ResponseHandler, Kept] = WeakKeyDictionary()
 
-    def _make_session(
-        self, users_connector: aiohttp.BaseConnector | None, *, fresh: bool = False
-    ) -> aiohttp.ClientSession:
-        connector = users_connector or aiohttp.TCPConnector(
+    def _make_session(self, *, fresh: bool = False) -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(
             limit=self._settings.connections,
             force_close=fresh,
             keepalive_timeout=None if fresh else self._settings.keepalive,
         )
         return aiohttp.ClientSession(
             connector=connector,
-            connector_owner=users_connector is None,
             headers=self._headers,
-            request_class=ObservedRequest,
             cookie_jar=_NoCookies(),
             timeout=aiohttp.ClientTimeout(total=None),
         )
@@ -148,15 +160,26 @@ class Pool:
     def send(
         self, request: Request, observer: ClientMiddlewareType, timeout: aiohttp.ClientTimeout, *, writes: bool
     ) -> Awaitable[aiohttp.ClientResponse]:
-        """Start a request; awaiting the result gives the response, its body still unread."""
+        """Start a request; awaiting the result gives the response, its body still unread.
+
+        Raises:
+            SessionClosedError: the session is closed. Nothing was sent.
+        """
         session = self._write_session if writes else self._session
+        if session.closed:
+            raise SessionClosedError(
+                "the aiohttp session that was handed in is closed" if self._shared else "the client is closed"
+            )
         return session.request(
             request.method,
             self.url(request),
             data=request.body,
+            headers=self._users_headers,
             allow_redirects=False,
+            raise_for_status=False,
             timeout=timeout,
-            middlewares=(observer,),
+            # Innermost, so that it sees what the user's own send.
+            middlewares=(*self._users_middlewares, observer),
         )
 
     def check(self, connection: Connection) -> bool:
@@ -191,6 +214,8 @@ class Pool:
     async def aclose(self) -> None:
         """Close what is ours."""
         self._kept.clear()
+        if self._shared:
+            return
         try:
             await self._session.close()
         finally:

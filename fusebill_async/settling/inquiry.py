@@ -117,7 +117,11 @@ class Inquiry:
             answer, failure = await self._read_evidence(write, give_up)
             now = effects.now()
             if answer is None:
-                return Settled(outcome=Outcome.UNKNOWN, reading=None, reason=f"{reason}; {failure}")
+                if misses:
+                    reads = "one read" if len(misses) == 1 else f"{len(misses)} reads"
+                    failure = f"{reads} showed no effect, and afterwards {failure}"
+                reading = write.last_reading if misses else None
+                return Settled(outcome=Outcome.UNKNOWN, reading=reading, reason=f"{reason}; {failure}")
             settled = self._decide(write, answer, reason)
             if settled is not None:
                 return settled

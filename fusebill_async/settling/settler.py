@@ -124,8 +124,9 @@ class Settler:
             )
         if write.state == "unknown":
             return self._unknown_error(write, "the client was closed")
+        lost = f" and lost its answer ({write.call.past[-1].reason})" if write.call.past else ""
         return OutcomeUnknownError(
-            f"{write.call.about} was sent, and reading the customer has not settled it within "
+            f"{write.call.about} was sent{lost}, and reading the customer has not settled it within "
             f"{self.policy.wait:g} s; settling goes on in the background (client.unresolved(), client.resolve())",
             reading=write.last_reading,
             intent_id=self._intent_of(write).id,

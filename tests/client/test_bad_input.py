@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import aiohttp
 import pytest
 
 from fusebill_async import (
@@ -237,25 +236,6 @@ def test_client_of_another_loop():
         first.run_until_complete(client.aclose())
     finally:
         first.close()
-
-
-async def test_users_session_is_left_as_it_is(fusebill: FusebillSimulator):
-    fusebill.add_customer(id=1, status="Active")
-    async with aiohttp.ClientSession(headers={"X-Theirs": "1"}) as session:
-        async with FusebillClient(KEY, base_url=fusebill.base_url, session=session) as client:
-            await client.customers.get(1)
-        assert not session.closed
-        assert not session.connector.closed
-        assert "Authorization" not in session.headers
-        assert fusebill.requests[-1].headers.get("X-Theirs") is None
-        with pytest.raises(ConfigurationError, match="fresh_connection_per_write"):
-            async with FusebillClient(
-                KEY,
-                base_url=fusebill.base_url,
-                session=session,
-                pool=PoolSettings(fresh_connection_per_write=True),
-            ):
-                pass
 
 
 async def test_replace_takes_a_customer(client: FusebillClient):

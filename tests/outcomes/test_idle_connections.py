@@ -5,6 +5,8 @@ busy since then asks on such a connection before the loop has looked, so the cli
 """
 
 import asyncio
+import os
+import socket
 import time
 from contextlib import asynccontextmanager
 
@@ -18,6 +20,14 @@ REFUSAL = b'{"ErrorId":7,"Errors":[{"Key":"Customer","Value":"The customer is al
 SECOND_ANSWER = (
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(REFUSAL) + REFUSAL
 )
+
+
+PART = SECOND_ANSWER[:10]
+
+
+def hears_first():
+    """Whether the event loop reads what came before the task of a write begins: uvloop does, asyncio's does not."""
+    return not isinstance(asyncio.get_running_loop(), asyncio.SelectorEventLoop)
 
 
 class Relay:
@@ -64,10 +74,14 @@ class Relay:
             writer.write_eof()
 
     def speak(self, spoken):
-        """Say something on every idle connection, or end it, while the program is too busy to hear that."""
+        """Say something on every idle connection, or end it, while the program is too busy to hear that.
+
+        The system is told directly: not every event loop hands on at once what is written.
+        """
         for writer in self._towards_client:
             if not writer.is_closing():
-                writer.write(spoken) if spoken else writer.write_eof()
+                with socket.socket(fileno=os.dup(writer.get_extra_info("socket").fileno())) as connection:
+                    connection.sendall(spoken) if spoken else connection.shutdown(socket.SHUT_WR)
         time.sleep(0.02)
 
 
@@ -83,7 +97,7 @@ async def on_kept_connections(fusebill, **options):
         yield client, relay
 
 
-@pytest.mark.parametrize("spoken", [SECOND_ANSWER, b"HTTP/1.1 4", b""], ids=["a refusal", "a part of it", "an end"])
+@pytest.mark.parametrize("spoken", [SECOND_ANSWER, PART, b""], ids=["a refusal", "a part of it", "an end"])
 @pytest.mark.parametrize("verb", WRITES, ids=str)
 async def test_what_waits_in_the_kernel_is_no_answer_to_the_next_write(fusebill, verb, spoken):
     fusebill.add_customer(id=1, status=verb.status)
@@ -92,7 +106,8 @@ async def test_what_waits_in_the_kernel_is_no_answer_to_the_next_write(fusebill,
         response = await verb.call(client.with_response, 1)
     assert (response.confirmed_by, response.attribution, len(response.attempts)) == ("response", "ours", 1)
     assert fusebill.effects(verb.title, 1) == fusebill.received(verb.title, 1) == 1
-    assert relay.connections > 2
+    # A part that the loop has read was thrown away with the parser of the answer before, and does no harm.
+    assert relay.connections > 2 or (spoken == PART and hears_first())
 
 
 @pytest.mark.parametrize("spoken", [SECOND_ANSWER, b""], ids=["a refusal", "an end"])
@@ -103,12 +118,13 @@ async def test_neither_to_the_next_read(fusebill, spoken):
     assert (response.value.id, len(response.attempts)) == (1000, 1)
 
 
+@pytest.mark.parametrize("spoken", [SECOND_ANSWER, PART, b""], ids=["a refusal", "a part of it", "an end"])
 @pytest.mark.parametrize("name", ["hold", "activate", "update"])
-async def test_nor_what_the_event_loop_has_read_since(fusebill, name):
+async def test_nor_what_the_event_loop_has_read_since(fusebill, name, spoken):
     verb = VERBS[name]
     fusebill.add_customer(id=1, status=verb.status)
     async with on_kept_connections(fusebill) as (client, relay):
-        relay.speak(SECOND_ANSWER)
+        relay.speak(spoken)
         for _ in range(5):
             await asyncio.sleep(0)
         response = await verb.call(client.with_response, 1)
@@ -147,6 +163,8 @@ async def test_every_kept_connection_may_be_such_a_one(fusebill):
 @pytest.mark.parametrize("name", ["hold", "activate"])
 async def test_without_that_look_the_refusal_is_believed(fusebill, name, monkeypatch):
     """As long as this one sees the refusal, the kernel still is the only one who knows when the write goes out."""
+    if hears_first():
+        pytest.skip("the loop knows it, too")
     monkeypatch.setattr(Kept, "something_waits", lambda self: False)
     verb = VERBS[name]
     fusebill.add_customer(id=1, status=verb.status)

@@ -23,6 +23,12 @@ def test_what_was_never_sent_is_sent_again(safety, phase):
 
 
 @pytest.mark.parametrize("safety", Safety)
+@pytest.mark.parametrize("phase", [phase for phase in Phase if phase.nothing_sent])
+def test_but_not_where_the_next_attempt_would_end_the_same(safety, phase):
+    assert rule(safety, phase=phase, status=None, readable=False, lasting=True) is Ruling.FAILED
+
+
+@pytest.mark.parametrize("safety", Safety)
 @pytest.mark.parametrize("phase", [phase for phase in Phase if not phase.nothing_sent and phase is not Phase.ANSWERED])
 @pytest.mark.parametrize("readable", [False, True])
 def test_a_status_without_the_whole_answer_says_nothing(safety, phase, readable):
@@ -46,6 +52,12 @@ def test_pauses_grow_up_to_a_limit_and_are_drawn_from_nothing_to_that():
     assert [backoff(policy, attempt, 1.0) for attempt in (1, 2, 3, 4, 50)] == [0.5, 1.0, 2.0, 3.0, 3.0]
     assert [backoff(policy, attempt, 0.0) for attempt in (1, 2, 50)] == [0.0, 0.0, 0.0]
     assert backoff(policy, 3, 0.25) == 0.5
+
+
+def test_what_the_service_asks_for_comes_before_the_pause():
+    policy = RetryPolicy(backoff=0.5, backoff_limit=3.0)
+    assert [backoff(policy, 1, chance, asked=2.0) for chance in (0.0, 1.0)] == [2.0, 2.5]
+    assert backoff(policy, 1, 1.0, asked=None) == backoff(policy, 1, 1.0, asked=0.0) == 0.5
 
 
 def taken(budget, now, times=1000):
@@ -130,3 +142,70 @@ async def test_an_answer_that_comes_in_drops_ends_at_the_deadline(fusebill):
     async with make_client(fusebill, timeouts=Timeouts(read=5.0, total=1.0)) as client:
         with pytest.raises(RequestTimeoutError, match="deadline of the call"):
             await client.customers.get(1)
+
+
+class Pauses:
+    """Effects whose pauses take no time, and are noted."""
+
+    def __init__(self, chance=1.0):
+        self.taken = []
+        self.effects = Effects(sleep=self._sleep, random=lambda: chance)
+
+    async def _sleep(self, seconds):
+        self.taken.append(seconds)
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("status", [502, 503])
+@pytest.mark.parametrize(
+    ("retry_after", "wanted"), [("2", [2.5, 3.0]), ("0", [0.5, 1.0]), ("soon", [0.5, 1.0]), ("-1", [0.5, 1.0])]
+)
+async def test_a_service_that_is_away_is_asked_again_when_it_wants_to_be(fusebill, status, retry_after, wanted):
+    pauses = Pauses()
+    fault = Fault.status(status, headers={"Retry-After": retry_after}, operation="get", times=None)
+    options = {"retry": RetryPolicy(backoff=0.5), "effects": pauses.effects}
+    assert await attempts_of_a_read(fusebill, fault, **options) == 3
+    assert pauses.taken == wanted
+
+
+@pytest.mark.parametrize("retry_after", ["100", "999999999"])
+async def test_it_is_not_asked_again_if_that_is_after_the_deadline(fusebill, retry_after):
+    pauses = Pauses()
+    fault = Fault.status(503, headers={"Retry-After": retry_after}, operation="get", times=None)
+    options = {"timeouts": Timeouts(total=100.0), "effects": pauses.effects}
+    assert await attempts_of_a_read(fusebill, fault, **options) == 1
+    assert pauses.taken == []
+
+
+async def test_all_handles_of_a_client_share_its_budget(fusebill):
+    fusebill.add_customer(id=1)
+    fusebill.inject(Fault.status(503, operation="get", times=None))
+    retry = RetryPolicy(max_attempts=10, backoff=0.001, budget_ratio=0.0, budget_minimum=2)
+    others = [
+        {"timeouts": Timeouts(read=5.0)},
+        {"retry": retry},
+        {"retry": RetryPolicy(max_attempts=9, backoff=0.001, budget_ratio=1.0, budget_minimum=1000)},
+    ]
+    async with make_client(fusebill, retry=retry) as client:
+        for handle in (client, *(client.with_options(**options) for options in others)):
+            with pytest.raises(FusebillError):
+                await handle.customers.get(1)
+        with pytest.raises(FusebillError):
+            await client.with_options(retry=retry).with_options(timeouts=Timeouts()).customers.get(1)
+    assert fusebill.received("get", 1) == 5 + 2
+
+
+async def test_a_handle_keeps_what_it_was_not_given(fusebill):
+    """One option of a handle leaves the others as they are, and counts for all of its calls."""
+    fusebill.add_customer(id=1)
+    fusebill.inject(Fault.hang_before_effect(operation="get", times=None))
+    async with make_client(fusebill, timeouts=Timeouts(read=0.1, total=20.0)) as client:
+        once = client.with_options(retry=RetryPolicy(max_attempts=1))
+        async with asyncio.timeout(5):
+            with pytest.raises(RequestTimeoutError, match=r"silent for 0\.1 s") as raised:
+                await once.customers.get(1)
+            assert len(raised.value.attempts) == 1
+            with pytest.raises(RequestTimeoutError, match=r"silent for 0\.05 s") as raised:
+                await once.with_options(timeouts=Timeouts(read=0.05)).customers.get(1)
+            assert len(raised.value.attempts) == 1
+    assert fusebill.received("get", 1) == 2

@@ -172,3 +172,22 @@ async def test_what_was_so_when_it_was_last_seen_is_not_taken_for_ours(fusebill,
         await client.customers.get(1)
         response = await client.with_response.customers.hold(1)
     assert (response.confirmed_by, response.attribution) == ("read", "already")
+
+
+@pytest.mark.parametrize(
+    ("reads", "words"), [(0, "every read failed"), (1, "one read showed no effect, and afterwards every read failed")]
+)
+async def test_why_reading_has_told_nothing(fusebill, reads, words):
+    fusebill.add_customer(id=1, status="Active")
+    seen = Fault.status(200, body=fusebill.customer_bytes(1), operation="get", times=reads)
+    fusebill.inject(
+        Fault.reset_before_effect(operation="hold"),
+        *([seen] if reads else []),
+        Fault.status(503, operation="get", times=None),
+    )
+    async with make_client(fusebill, settling=settling(quiet_period=0.1, give_up=0.3)) as client:
+        with pytest.raises(OutcomeUnknownError, match=words) as raised:
+            await client.customers.hold(1)
+        assert (raised.value.reading is not None) == bool(reads)
+        fusebill.clear_faults()
+        await client.resolve_all()
