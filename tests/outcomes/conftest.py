@@ -1,12 +1,6 @@
-import sys
-from pathlib import Path
-
 import pytest
 
 from fusebill_async.testing import FusebillSimulator
-
-# The campaign lives beside the benchmarks.
-sys.path.insert(0, str(Path(__file__).parents[2]))
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import asyncio
 import attrs
 import pytest
 
-from benchmarks import campaign
 from fusebill_async import FusebillError, Outcome
 from fusebill_async.outcome import Phase
 from fusebill_async.policy import retry
@@ -23,6 +22,7 @@ from fusebill_async.settling.inquiry import Inquiry
 from fusebill_async.settling.settler import Settler
 from fusebill_async.testing import Fault
 from fusebill_async.wire import answer
+from tests.campaign import sockets as campaign
 from tests.outcomes.outcome_cases import KEY, VERBS, Seen, make_client, observe
 
 APPLIED, NOT_APPLIED, REJECTED = Outcome.APPLIED, Outcome.NOT_APPLIED, Outcome.REJECTED

@@ -1,6 +1,6 @@
 """A campaign against the promise: every call ends in a true outcome, and nothing happens twice.
 
-    python -m benchmarks.campaign --calls 1000000 --seed 7 --concurrency 96
+    python -m tests.campaign --sockets --calls 1000000 --seed 7 --concurrency 96
 
 Calls go over real sockets to the simulator in a second process, and a third of them meets trouble. Afterwards,
 when the last late effect has come, each call's outcome is compared with what the simulator's ledger says that
@@ -26,8 +26,6 @@ from typing import Any
 
 import attrs
 
-from benchmarks.campaign_schedule import MIXES, QUIET_PERIOD, Planned, arguments_of, plan_call
-from benchmarks.campaign_service import CampaignService, RemoteService, Seen
 from fusebill_async import (
     Attribution,
     ConfirmedBy,
@@ -45,6 +43,8 @@ from fusebill_async import (
 from fusebill_async.operations import CREATE, REPLACE, UPDATE
 from fusebill_async.settling.settler import Resolution
 from fusebill_async.stores import MemoryStore
+from tests.campaign.sockets_schedule import MIXES, QUIET_PERIOD, Planned, arguments_of, plan_call
+from tests.campaign.sockets_service import CampaignService, RemoteService, Seen
 
 KEY = "Y2FtcGFpZ24tYXBpLWtleQ"
 
@@ -373,7 +373,7 @@ def _subject_of(write: UnresolvedWrite) -> int | None:
 
 def main() -> int:
     """Run a campaign from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.campaign", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.campaign --sockets", description=__doc__)
     parser.add_argument("--calls", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--concurrency", type=int, default=64)

@@ -1,11 +1,11 @@
-"""The bounded form of the campaign; `python -m benchmarks.campaign --calls 1000000` is the whole of it."""
+"""The bounded form of the campaign; `python -m tests.campaign --sockets --calls 1000000` is the whole of it."""
 
 import asyncio
 
 import pytest
 
-from benchmarks.campaign import Campaign
-from benchmarks.campaign_schedule import MIXES, plan_call
+from tests.campaign.sockets import Campaign
+from tests.campaign.sockets_schedule import MIXES, plan_call
 
 pytestmark = pytest.mark.campaign
 

@@ -13,7 +13,6 @@ from typing import Any, cast
 
 import attrs
 
-from benchmarks.campaign_schedule import MIXES, Mix, Other, Planned, arguments_of, plan_call
 from fusebill_async.operations import CREATE, GET, LIST, REPLACE, UPDATE
 from fusebill_async.testing import Fault, FusebillSimulator
 from fusebill_async.testing.customers import StoredCustomer, text_of
@@ -23,8 +22,9 @@ from fusebill_async.testing.messages import Headers, Request
 from fusebill_async.testing.routing import identify
 from fusebill_async.testing.store import CustomerStore
 from fusebill_async.wire.request import build_request
+from tests.campaign.sockets_schedule import MIXES, Mix, Other, Planned, arguments_of, plan_call
 
-_ROOT = Path(__file__).parents[1]
+_ROOT = Path(__file__).parents[2]
 
 _READING = frozenset({GET.title, LIST.title})
 _CREATED_FROM = 10**12
@@ -94,7 +94,7 @@ class Schedule(FaultScript):
         self,
         level: Level,
         at: float,
-        connection: int,  # noqa: ARG002 (the same call)
+        connection: int,
         operation: str = "",
         customer_id: int | None = None,
     ) -> Fault | None:
@@ -312,7 +312,7 @@ class RemoteService:
             sys.executable,
             "-c",
             # Not -m: what it sends back must be of this module, not of `__main__`.
-            "from benchmarks import campaign_service; campaign_service.main()",
+            "from tests.campaign import sockets_service; sockets_service.main()",
             *self._arguments,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,

@@ -1,0 +1,401 @@
+"""The oracle: compares what callers were told with what truly happened. It believes the history alone.
+
+What a finding says is a violation of the promise, unless it is `apart`: then the client states a bound that excludes
+the case, and the finding names that bound.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+import attrs
+
+from fusebill_async import Attribution, ConfirmedBy, Outcome
+from fusebill_async.operations import CREATE, REPLACE, UPDATE, Operation
+from tests.campaign.calls import CallRecord, Planned, Told
+from tests.campaign.goals import stands
+from tests.campaign.history import BEGINNING, SOMEBODY_ELSE, Arrival, Effect, History, Seen, Version
+from tests.campaign.surroundings import Surroundings
+
+TWICE, UNTRUE, LOST, OTHER = "effect twice", "untrue outcome", "lost change", "other"
+
+_KEPT = 60.0
+"""Seconds for which a client keeps in mind what it has seen of a customer."""
+
+_YOUNG = 1.0
+"""Seconds from the sending of a read to the PUT that rests on it, at most."""
+
+_TRAVEL = 0.1
+"""Seconds for the ways of a request and of the answer before it, with some to spare."""
+
+_PAUSE = 0.9
+"""Seconds after a 429 in which its client sends nothing: a second, less what answers travel."""
+
+
+@attrs.frozen
+class Finding:
+    """What the history says against a call. `apart` names the stated bound that excuses it; "" is a violation."""
+
+    call: int
+    what: str
+    kind: str = UNTRUE
+    apart: str = ""
+
+    def __str__(self) -> str:
+        return f"call {self.call}: {self.what}" + (f" (apart: {self.apart})" if self.apart else "")
+
+
+class Report(Protocol):
+    """Where the judge writes."""
+
+    findings: list[Finding]
+    unknowns: Counter[str]
+    outcomes: Counter[str]
+    effects: int
+    copies: int
+
+
+class Judge:
+    """Judges a world after its end."""
+
+    def __init__(
+        self, surroundings: Surroundings, history: History, records: Mapping[int, CallRecord], report: Report
+    ) -> None:
+        self._world = surroundings
+        self._history = history
+        self._records = records
+        self._report = report
+        self._shown = self._what_was_shown()
+
+    def judge(self) -> None:
+        """Judge every call, every PUT, and how quotas were kept."""
+        for number, record in self._records.items():
+            seen = self._history.seen[number]
+            self._report.effects += len(seen.effects)
+            self._report.copies += sum(effect.copy for effect in seen.effects)
+            self._report.findings += self._judge_call(record, seen)
+        self._report.findings += self._judge_pauses()
+
+    def _group(self, client: str) -> str:
+        """Those who share a store know of each other's writes."""
+        return "c" if client == "c" else "a"
+
+    def _what_was_shown(self) -> dict[tuple[str, int], list[tuple[float, int]]]:
+        """By group of clients and customer: when which version was shown to a caller."""
+        told = list(self._history.told)
+        told += [
+            (record.told.at, record.planned.client, record.told.customer_id, record.told.stamp)
+            for record in self._records.values()
+            if record.told is not None
+        ]
+        shown: dict[tuple[str, int], list[tuple[float, int]]] = defaultdict(list)
+        for at, client, customer_id, stamp in told:
+            if customer_id is None:
+                continue
+            place = self._history.place_of(customer_id, stamp)
+            if place is not None:
+                shown[self._group(client), customer_id].append((at, place))
+        return shown
+
+    def _was_known(self, planned: Planned, customer_id: int, at: float) -> int | None:
+        """The newest version that the clients on this store had shown to a caller in the last minute."""
+        places = [
+            place for when, place in self._shown[self._group(planned.client), customer_id] if at - _KEPT < when < at
+        ]
+        return max(places, default=None)
+
+    # -- one call ------------------------------------------------------------------------------------------
+
+    def _judge_call(self, record: CallRecord, seen: Seen) -> Iterator[Finding]:
+        planned, told = record.planned, record.told
+        number = planned.number
+        if told is None:
+            yield Finding(number, "its caller was never told anything", OTHER)
+            return
+        self._report.outcomes[str(told)] += 1
+        if not planned.operation.writes:
+            if seen.effects:
+                yield Finding(number, "a read had an effect", TWICE)
+            return
+        ours = [effect for effect in seen.effects if not effect.copy]
+        if len(ours) > 1:
+            yield Finding(
+                number, f"{len(ours)} effects of {planned.operation.title}", TWICE, self._too_late(record, seen)
+            )
+        yield from self._judge_puts(record, seen)
+        yield from self._judge_told(record, told, seen)
+        if told.outcome in {None, Outcome.UNKNOWN}:
+            for later in (record.settled, record.resolved):
+                if later is not None:
+                    yield from self._judge_later(record, later, seen)
+
+    def _judge_told(self, record: CallRecord, told: Told, seen: Seen) -> Iterator[Finding]:
+        number = record.planned.number
+        match told.outcome:
+            case Outcome.APPLIED:
+                yield from self._judge_applied(record, told, seen)
+            case Outcome.REJECTED if seen.effects:
+                yield Finding(number, "rejected, but it happened", UNTRUE, self._why_rejected(record, seen))
+            case Outcome.NOT_SENT if seen.writes:
+                yield Finding(number, "not sent, but the service saw it")
+            case Outcome.NOT_APPLIED if seen.effects:
+                yield Finding(number, "not applied, but it happened", UNTRUE, self._too_late(record, seen))
+            case Outcome.UNKNOWN:
+                yield from self._judge_unknown(record, told, seen)
+            case _:
+                pass
+
+    def _judge_later(self, record: CallRecord, later: Told, seen: Seen) -> Iterator[Finding]:
+        """What settling came to after the caller had left, or `resolve` in the end."""
+        number, how = record.planned.number, "resolved" if later is record.resolved else "settled"
+        if later.outcome is Outcome.NOT_APPLIED:
+            if any(effect for arrival in seen.writes if arrival.at < later.at for effect in arrival.effects):
+                yield Finding(number, f"{how} as not applied, but it happened", UNTRUE, self._too_late(record, seen))
+        elif later.outcome is Outcome.APPLIED and later.attribution is not None:
+            confirmed = attrs.evolve(later, confirmed_by=ConfirmedBy.READ)
+            yield from self._judge_applied(record, confirmed, seen)
+        elif later.outcome is Outcome.UNKNOWN and later is record.resolved:
+            yield from self._judge_unknown(record, later, seen)
+
+    # -- bounds that the client states ---------------------------------------------------------------------
+
+    def _quiet(self, operation: Operation) -> float:
+        return self._world.settling.quiet_seconds(moves_money=operation.moves_money)
+
+    def _too_late(self, record: CallRecord, seen: Seen) -> str:
+        """The bound on effects, if one came too late for it."""
+        quiet = self._quiet(record.planned.operation)
+        late = any(effect.at - arrival.at > quiet for arrival in seen.writes for effect in arrival.effects)
+        return "an effect later than the quiet period" if late else ""
+
+    def _why_rejected(self, record: CallRecord, seen: Seen) -> str:
+        planned = record.planned
+        struck = [arrival for arrival in seen.writes if arrival.effects]
+        if any("doubled_request" in arrival.fault for arrival in struck):
+            known = planned.read_first or any(
+                self._was_known(planned, arrival.customer_id or 0, arrival.at) is not None for arrival in struck
+            )
+            return "" if known else "a proxy's copy was refused, and nobody here had seen the customer"
+        gateways = all(
+            arrival.fault.startswith(("status 400, ", "status 403, ")) or arrival.fault in {"status 400", "status 403"}
+            for arrival in struck
+        )
+        if gateways and not planned.operation.moves_money and planned.operation is not CREATE:
+            return "a gateway's refusal with a lower-case message, of what moves no money"
+        return self._too_late(record, seen)
+
+    # -- applied -------------------------------------------------------------------------------------------
+
+    def _judge_applied(self, record: CallRecord, told: Told, seen: Seen) -> Iterator[Finding]:
+        planned = record.planned
+        number, operation = planned.number, planned.operation
+        if told.confirmed_by is None and not told.error and operation not in {UPDATE, REPLACE}:
+            return
+        if told.confirmed_by is not ConfirmedBy.READ and (seen.writes or told.confirmed_by is ConfirmedBy.RESPONSE):
+            if not seen.effects:
+                yield Finding(number, "applied by a response, but it did not happen")
+            return
+        if operation is CREATE:
+            if not seen.effects:
+                yield Finding(number, f"created ({told.attribution}), but it did not happen")
+            return
+        versions = self._history.versions[planned.customer_id or 0]
+        first = (
+            self._history.place_at(planned.customer_id or 0, seen.writes[0].at if seen.writes else record.begun) or 0
+        )
+        last = self._history.place_at(planned.customer_id or 0, told.at) or 0
+        before, since = versions[first], versions[first + 1 : last + 1]
+        stood = self._stands(planned, before)
+        came = [version for version in since if self._stands(planned, version)]
+        if not seen.effects and not stood and not came:
+            yield Finding(
+                number, f"applied ({told.attribution}), but nobody did it", UNTRUE, self._lagged(record, seen, first)
+            )
+            return
+        match told.attribution:
+            case Attribution.OURS if not seen.effects:
+                if came and not stood:
+                    yield Finding(number, "ours, but somebody else did it", UNTRUE, self._same_work(planned))
+                else:
+                    yield Finding(
+                        number,
+                        "ours, but it stood before",
+                        UNTRUE,
+                        self._lagged(record, seen, first) if not stood else "",
+                    )
+            case Attribution.ALREADY if seen.writes and not stood:
+                yield Finding(number, "already, but it did not stand before", UNTRUE, self._too_late(record, seen))
+            case _:
+                pass
+
+    def _stands(self, planned: Planned, version: Version) -> bool:
+        return stands(planned.operation, planned.named, version.document)
+
+    def _same_work(self, planned: Planned) -> str:
+        if planned.operation.moves_money:
+            return ""
+        return "somebody else did the same between the send and the read, of what moves no money"
+
+    def _lagged(self, record: CallRecord, seen: Seen, first: int) -> str:
+        """The bound on reads, where one showed a state from before that nobody here could know to be old."""
+        planned = record.planned
+        known = self._was_known(planned, planned.customer_id or 0, seen.writes[0].at if seen.writes else record.begun)
+        shown = [read.shown for read in seen.reads if read.shown is not None]
+        old = [
+            place
+            for place in shown
+            if place < first and self._stands(planned, self._history.versions[planned.customer_id or 0][place])
+        ]
+        if old and (known is None or known <= max(old)):
+            return "a read lagged, and nobody here had seen a newer state"
+        return ""
+
+    # -- unknown -------------------------------------------------------------------------------------------
+
+    def _judge_unknown(self, record: CallRecord, told: Told, seen: Seen) -> Iterator[Finding]:
+        explained = self._explain(record, told, seen)
+        self._report.unknowns[explained or "NOT EXPLAINED"] += 1
+        if not explained:
+            yield Finding(record.planned.number, f"unknown, though reads could tell: {told.message}", OTHER)
+
+    def _explain(self, record: CallRecord, told: Told, seen: Seen) -> str:
+        """What kept reads from telling, "" if nothing did."""
+        planned = record.planned
+        operation = planned.operation
+        if operation.goal is None:
+            return "no read can tell of this operation"
+        if operation is CREATE and planned.named["reference"] is None:
+            return "created without a reference to search by"
+        # What was cut off on its way never arrived whole; its client cannot know that.
+        since = seen.writes[0].at if seen.writes else record.doubted
+        if since is None:
+            return ""
+        reads = [read for read in seen.reads if since < read.at < told.at]
+        good = [read for read in reads if read.status == 200 and (operation is CREATE or read.shown is not None)]
+        good = [read for read in good if operation is not CREATE or not read.fault or "behind" in read.fault]
+        if not good:
+            return "every read failed"
+        if operation is CREATE:
+            return self._explain_create(told, good)
+        customer_id = planned.customer_id or 0
+        versions = self._history.versions[customer_id]
+        first = self._history.place_at(customer_id, since) or 0
+        last = self._history.place_at(customer_id, told.at) or 0
+        shows = [
+            read
+            for read in good
+            if read.shown is not None and read.shown > first and self._stands(planned, versions[read.shown])
+        ]
+        if shows and not self._changed_by_others(planned, versions[first + 1 : last + 1]):
+            return ""
+        if told.at - good[0].at < self._quiet(operation):
+            return "the caller waits for less than the quiet period"
+        if self._changed_by_others(planned, versions[first + 1 : last + 1]):
+            return "others changed the customer meanwhile"
+        known = self._was_known(planned, customer_id, since)
+        if not planned.read_first and known is None:
+            return "nobody had seen the customer before"
+        if any(version.at > record.begun - _KEPT for version in versions[(known or 0) + 1 : first + 1]):
+            return "others changed the customer between what was seen of it and the send"
+        if any(read.missing for read in reads):
+            return "a read found no such customer"
+        if any(read.shown is not None and known is not None and read.shown < known for read in good):
+            return "reads lagged"
+        if len(good) < 2:
+            return "only one read was answered"
+        return ""
+
+    def _explain_create(self, told: Told, good: list[Arrival]) -> str:
+        if told.at - good[0].at < self._quiet(CREATE):
+            return "the caller waits for less than the quiet period"
+        skew = self._world.skew
+        if skew.date is None or abs(skew.database - skew.date) > 0:
+            return "the clocks of the service disagree about when the customer was made"
+        return ""
+
+    def _changed_by_others(self, planned: Planned, versions: list[Version]) -> bool:
+        return any(version.by != planned.number for version in versions)
+
+    # -- PUTs ----------------------------------------------------------------------------------------------
+
+    def _judge_puts(self, record: CallRecord, seen: Seen) -> Iterator[Finding]:
+        if record.planned.operation not in {UPDATE, REPLACE}:
+            return
+        for arrival in seen.writes:
+            read = max((read for read in seen.reads if read.at < arrival.at), key=lambda read: read.at, default=None)
+            if read is not None and arrival.at - read.at > _YOUNG + _TRAVEL:
+                yield Finding(record.planned.number, f"a PUT {arrival.at - read.at:.2f} s after its read", OTHER)
+            for effect in arrival.effects:
+                yield from self._judge_put(record, arrival, effect, read)
+
+    def _judge_put(
+        self, record: CallRecord, arrival: Arrival, effect: Effect, read: Arrival | None
+    ) -> Iterator[Finding]:
+        """What a PUT changed besides what it names was somebody's, and is lost."""
+        planned = record.planned
+        versions = self._history.versions[effect.customer_id]
+        before, after = versions[effect.before].leaves, versions[effect.after].leaves
+        undone = [
+            path
+            for path, value in before.items()
+            if after.get(path) != value and path not in planned.named and path != "modifiedTimestamp"
+        ]
+        sent = Version(arrival.at, arrival.body, planned.number)
+        base = self._history.place_of(effect.customer_id, sent.stamp)
+        for path in undone:
+            made = effect.before
+            while made > 0 and versions[made - 1].leaves.get(path) == before[path]:
+                made -= 1
+            change = versions[made]
+            who = "somebody else" if change.by == SOMEBODY_ELSE else f"call {change.by}"
+            yield Finding(
+                planned.number,
+                f"its PUT undid {path} = {before[path]!r} of {who}",
+                LOST,
+                self._why_undone(record, change, made, base, read),
+            )
+
+    def _why_undone(
+        self, record: CallRecord, change: Version, made: int, base: int | None, read: Arrival | None
+    ) -> str:
+        planned = record.planned
+        if base is None or change.by == BEGINNING:
+            return ""
+        rested_at = read.at if read is not None else record.begun
+        if change.at >= rested_at:
+            if change.by == SOMEBODY_ELSE:
+                return "somebody else, within one round trip"
+            other = self._records[change.by]
+            if self._group(other.planned.client) != self._group(planned.client):
+                return "a client on another store, within one round trip"
+            if other.told is not None and other.told.outcome in {Outcome.UNKNOWN, None} and other.told.at < change.at:
+                return "the late effect of a write that was told as unknown"
+            return self._late_copy(change)
+        known = self._was_known(planned, int(change.document["id"]), rested_at)
+        if known is None or known < made:
+            return "a read lagged, and nobody here had seen a newer state"
+        return ""
+
+    def _late_copy(self, change: Version) -> str:
+        """The second effect of a request that a proxy doubled comes when nobody expects it."""
+        copies = [e for e in self._history.seen[change.by].effects if e.copy and e.at == change.at]
+        return "the copy that a proxy made of another write" if copies else ""
+
+    # -- the quota -----------------------------------------------------------------------------------------
+
+    def _judge_pauses(self) -> Iterator[Finding]:
+        """After a 429 nothing more of that client arrives for a second, but for what was on its way."""
+        for at, client in self._history.refused:
+            name = self._account(client)
+            early = [
+                when
+                for when, who, _, _ in self._history.arrived
+                if self._account(who) == name and at + _TRAVEL < when < at + _PAUSE
+            ]
+            if early:
+                yield Finding(-1, f"{len(early)} requests within a second after a 429 at {at:.3f}", OTHER)
+
+    def _account(self, client: str) -> str:
+        return "a" if client == "a2" else client

@@ -1,0 +1,88 @@
+"""The safeguards, each broken on purpose: a campaign that stays green without one proves nothing of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from unittest.mock import patch
+
+import attrs
+
+from fusebill_async.policy import retry
+from fusebill_async.policy.quota import Quota
+from fusebill_async.policy.retry import Ruling
+from fusebill_async.session import manager
+from fusebill_async.session.exchange import Exchange
+from fusebill_async.settings import SettlingPolicy
+from fusebill_async.stores.memory import MemoryLocks
+from fusebill_async.wire import answer
+
+
+@attrs.frozen
+class Mutant:
+    """One thing that is broken.
+
+    Attributes:
+        about: what a reader should know of it.
+        patches: what takes the place of what: (object, name, replacement).
+    """
+
+    about: str
+    patches: tuple[tuple[Any, str, Any], ...]
+
+
+async def _unwatched(self: Any, request: Any, handler: Any) -> Any:
+    self._observing = True
+    request.observer = self
+    return await handler(request)
+
+
+_right_read, _right_rule = answer.read_value, retry.rule
+
+
+def _read_anybody(operation: Any, _customer_id: Any, body: bytes) -> Any:
+    return _right_read(operation, None, body)
+
+
+def _send_again(*arguments: Any, **facts: Any) -> Ruling:
+    ruling = _right_rule(*arguments, **facts)
+    return Ruling.SEND_AGAIN if ruling is Ruling.SETTLE else ruling
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    return None
+
+
+def _true(*_: Any, **__: Any) -> bool:
+    return True
+
+
+def _no_quiet(*_: Any, **__: Any) -> float:
+    return 0.0
+
+
+MUTANTS: Mapping[str, Mutant] = {
+    "replay on": Mutant("aiohttp sends a PUT again by itself", ((Exchange, "__call__", _unwatched),)),
+    "id check off": Mutant("an answer about another customer is believed", ((manager, "read_value", _read_anybody),)),
+    "settling off": Mutant("what is unknown is sent again unread", ((manager, "rule", _send_again),)),
+    "customer lock off": Mutant(
+        "writes of one customer overtake each other",
+        ((MemoryLocks, "acquire_now", _true), (MemoryLocks, "release", _nothing), (MemoryLocks, "still_held", _true)),
+    ),
+    "429 not waited": Mutant("a refusal for the quota pauses nobody", ((Quota, "refused", _nothing),)),
+    "quiet period zero": Mutant("two misses at once prove absence", ((SettlingPolicy, "quiet_seconds", _no_quiet),)),
+}
+
+
+@contextmanager
+def broken(name: str) -> Generator[None]:
+    """Break one of them while the block lasts; "" breaks nothing."""
+    patches = MUTANTS[name].patches if name else ()
+    with ExitStack() as stack:
+        for place, attribute, replacement in patches:
+            stack.enter_context(patch.object(place, attribute, replacement))
+        yield
+
+
+Breaking = Callable[[str], Any]
