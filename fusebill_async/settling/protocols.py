@@ -19,11 +19,17 @@ class Ledger(Protocol):
         ...
 
     async def open(self, intent: Intent) -> None:
-        """Record an intent. When this returns, the record has outlived what the store says that it outlives."""
+        """Record an intent, in place of an earlier record of it.
+
+        When this returns, the record outlives what the store says that it outlives.
+        """
         ...
 
-    async def close(self, intent: Intent) -> None:
-        """Its outcome is known: forget it."""
+    def close(self, intent: Intent) -> None:
+        """Its outcome is known: forget it. Nothing is waited for; a store writes that down when it can.
+
+        If the process dies before, the next one finds it open and settles it once more, by reading.
+        """
         ...
 
     def unresolved(self) -> Iterable[Intent]:

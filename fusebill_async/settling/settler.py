@@ -28,6 +28,7 @@ from fusebill_async.session.call import Answer, Call, UnsettledError
 from fusebill_async.session.hooks import Listeners
 from fusebill_async.session.manager import SessionManager
 from fusebill_async.settings import SettlingPolicy, Timeouts
+from fusebill_async.settling.closing import ClosedWhenTold
 from fusebill_async.settling.inquiry import Inquiry, Settled
 from fusebill_async.settling.intent import Intent, UnresolvedWrite
 from fusebill_async.settling.resolution import Resolution, resolution_of
@@ -67,6 +68,7 @@ class Settler:
         self.seen = LastSeen()
         self.inquiry = Inquiry(session, policy, self.seen, timeouts=timeouts, hooks=hooks)
         self._under_way: set[Write] = set()
+        self._closing = ClosedWhenTold(store.ledger)
         self._unknown: dict[str, Write] = {}
         self._recorded = store.ledger.durable or store.locks.shared
         """Whether a write must be recorded before its first byte; in memory it is when its outcome is in doubt."""
@@ -98,6 +100,10 @@ class Settler:
             if not write.call.at_risk or write.call.options.on_cancel == "abort":
                 task.cancel()
             raise
+        finally:
+            write.told = True
+            if write.intent is not None:
+                self._closing.told(write.intent)
         if write.error is not None:
             raise write.error
         if write.response is not None:
@@ -178,6 +184,8 @@ class Settler:
         finally:
             self._under_way.discard(write)
             write.notice()
+            if write.told and write.intent is not None:
+                self._closing.close(write.intent)
             if write.error is not None and write.noticed is not None and write.noticed.cancelled():
                 logger.warning("%s, whose caller was cancelled, ended with: %s", call.about, write.error)
 
@@ -224,7 +232,6 @@ class Settler:
             return
         if write.recorded:
             # A later round of an update compares with what it sends, not with what an earlier one sent.
-            await self.store.ledger.close(intent)
             intent.named, intent.before = write.named, write.before
         # From here on it may stand in the ledger, even if we are cancelled while it is written.
         write.recorded = True
@@ -248,13 +255,13 @@ class Settler:
         return bounds[0] if bounds is not None else time.time() - _CLOCK_MARGIN
 
     async def _leave(self, write: Write) -> None:
-        """Close the intent if the outcome is known; else it stays open, for `resolve` or for another process."""
+        """Let the intent be closed if the outcome is known; else it stays open, for `resolve` or another process."""
         if write.call.at_risk:
             await self._open_intent(write)
             write.state = "unknown"
             self._unknown[self._intent_of(write).id] = write
         elif write.recorded:
-            await self.store.ledger.close(self._intent_of(write))
+            self._closing.keep(self._intent_of(write))
 
     async def _until_settled(self, write: Write, ended: Ended) -> Response[Any]:
         """Find out what became of a write that ended without an answer, or with one that does not show its effect."""
@@ -356,8 +363,12 @@ class Settler:
     def unresolved(self) -> list[UnresolvedWrite]:
         """Every write whose outcome is not known, oldest first."""
         under_way = {self._intent_of(write).id: write for write in self._under_way if write.call.at_risk}
-        recorded = {intent.id: listed(intent, "unknown") for intent in self.store.ledger.unresolved()}
+        recorded = {intent.id: listed(intent, "unknown") for intent in self._open_intents()}
         return list((recorded | {name: write.unresolved() for name, write in under_way.items()}).values())
+
+    def _open_intents(self) -> list[Intent]:
+        """Those in the ledger whose outcome is not known here."""
+        return [intent for intent in self.store.ledger.unresolved() if intent.id not in self._closing]
 
     async def resolve(self, intent_id: str) -> Resolution:
         """Settle one unresolved write by reading; never sends it again.
@@ -372,7 +383,7 @@ class Settler:
         if under_way is not None:
             assert under_way.task is not None
             await asyncio.wait({under_way.task})
-        intent = next((i for i in self.store.ledger.unresolved() if i.id == intent_id), None)
+        intent = next((i for i in self._open_intents() if i.id == intent_id), None)
         if intent is None:
             if under_way is not None and under_way.intent is not None:
                 return resolution_of(under_way)
@@ -393,7 +404,7 @@ class Settler:
         if customer_id is not None:
             await self.store.locks.acquire(customer_id, None)
         try:
-            if all(other.id != intent.id for other in self.store.ledger.unresolved()):
+            if all(other.id != intent.id for other in self._open_intents()):
                 # Its owner, or somebody else who resolves it, has settled it while we waited for the lock.
                 raise _not_unresolved(intent.id)
             settled = await self.inquiry.settle(write, "no usable answer came")
@@ -401,10 +412,11 @@ class Settler:
             if settled.outcome is not Outcome.UNKNOWN:
                 write.call.at_risk = False
                 self._unknown.pop(intent.id, None)
-                await self.store.ledger.close(intent)
+                self._closing.keep(intent)
         finally:
             if customer_id is not None:
                 self.store.locks.release(customer_id)
+        self._closing.told(intent)
         return Resolution(
             write=listed(intent, "unknown"),
             outcome=settled.outcome,
@@ -432,6 +444,7 @@ class Settler:
                 for task in tasks:
                     task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+        await self._closing.aclose()
         # Only our own: a store that is shared also shows what other processes have in flight.
         left = [*self._unknown.values(), *(write for write in self._under_way if write.call.at_risk)]
         if left:

@@ -37,6 +37,8 @@ class Write:
     task: asyncio.Task[None] | None = None
     noticed: asyncio.Future[None] | None = None
     """Resolved when the task has ended or has begun to settle: the caller waits for that."""
+    told: bool = False
+    """Its caller knows the outcome, or waits for it no more."""
     _before: Before | None = None
     _wire: bytes | None = None
     _recent: bool = False

@@ -26,7 +26,7 @@ class MemoryLedger:
         """Record an intent."""
         self._open[intent.id] = intent
 
-    async def close(self, intent: Intent) -> None:
+    def close(self, intent: Intent) -> None:
         """Forget it."""
         self._open.pop(intent.id, None)
 

@@ -87,7 +87,7 @@ class RedisLedger:
     def _restored(self) -> None:
         self._restoring = False
 
-    async def close(self, intent: Intent) -> None:
+    def close(self, intent: Intent) -> None:
         """Forget it. Nothing is waited for, so nothing here can be cancelled, and an outcome is never held up."""
         self._own.closed(intent)
         self._commands.post(

@@ -58,7 +58,7 @@ class SQLiteLedger:
             raise
         self._own.opened(intent)
 
-    async def close(self, intent: Intent) -> None:
+    def close(self, intent: Intent) -> None:
         """Forget it. Nothing is waited for, so nothing here can be cancelled.
 
         If the process dies before that is written, the next one settles the intent once more, by reading.

@@ -231,7 +231,7 @@ async def test_another_state_would_be_sent_again_if_it_counted_as_untouched(fuse
                 client._handle.settler._unknown.clear()
                 await client.resolve_all()
                 for write in client.unresolved():
-                    await client._handle.settler.store.ledger.close(write)
+                    client._handle.settler.store.ledger.close(write)
         return fusebill.received("hold", number)
 
     assert await hold(1) == 1

@@ -3,12 +3,12 @@
 # ruff: noqa: ASYNC110  # what the service saw is looked at, not awaited
 
 import asyncio
+import threading
 
 import pytest
 
 from fusebill_async import ClientStateError, NotAppliedError, Outcome, OutcomeUnknownError, SettlingPolicy, Timeouts
-from fusebill_async.stores import SQLiteStore
-from fusebill_async.stores.sqlite import SQLiteLedger
+from fusebill_async.stores import SQLiteStore, sqlite
 from fusebill_async.testing import Fault
 from tests.outcomes.outcome_cases import make_client
 from tests.outcomes.patience import WAIT, WINDOW, Patience
@@ -97,22 +97,20 @@ async def test_closing_drops_it_and_tells_that_it_did_not_happen(fusebill, over)
 
 
 async def test_a_caller_is_told_the_outcome_while_the_store_still_writes_it_down(fusebill, tmp_path, monkeypatch):
-    patience, writing, written = Patience(), asyncio.Event(), asyncio.Event()
-    close = SQLiteLedger.close
+    written = threading.Event()
+    delete = sqlite._delete
 
-    async def slowly(ledger, intent):
-        writing.set()
-        await written.wait()
-        await close(ledger, intent)
+    def slowly(*arguments, **options):
+        written.wait(10.0)
+        delete(*arguments, **options)
 
-    monkeypatch.setattr(SQLiteLedger, "close", slowly)
+    monkeypatch.setattr(sqlite, "_delete", slowly)
     fusebill.add_customer(id=1, status="Draft")
     fusebill.inject(Fault.reset_before_effect(operation="activate"))
-    async with make_patient(fusebill, patience, store=SQLiteStore(tmp_path / "store.sqlite")) as client:
-        task = asyncio.ensure_future(client.customers.activate(1, True, True, False))
-        await writing.wait()
-        await patience.is_over()
-        written.set()
+    async with make_patient(fusebill, Patience(), store=SQLiteStore(tmp_path / "store.sqlite")) as client:
         with pytest.raises(NotAppliedError):
-            await task
+            await client.customers.activate(1, True, True, False)
+        assert not written.is_set()
+        assert client.unresolved() == []
+        written.set()
     assert fusebill.received("activate", 1) == 1

@@ -6,9 +6,10 @@ import asyncio
 import json
 import os
 import sys
+import time
 from typing import Any
 
-from fusebill_async import ConcurrentModificationError, FusebillClient, Hooks, Timeouts
+from fusebill_async import ConcurrentModificationError, FusebillClient, PoolSettings, QuotaPolicy, Timeouts
 from fusebill_async.stores import RedisStore, SQLiteStore
 
 
@@ -25,14 +26,6 @@ async def hear() -> str:
     return await asyncio.to_thread(sys.stdin.readline)
 
 
-class TellsReturns(Hooks):
-    """Tells of an answer before the intent is closed."""
-
-    def attempt_ended(self, operation, customer_id, attempt):
-        if attempt.followed == "returned" and operation == "customers.hold":
-            tell(f"returned {customer_id}")
-
-
 def make_client(orders: dict[str, Any], **options: Any) -> FusebillClient:
     store = make_store(orders["store"], **orders.get("options", {}))
     return FusebillClient("key", base_url=orders["base_url"], store=store, **options)
@@ -41,15 +34,29 @@ def make_client(orders: dict[str, Any], **options: Any) -> FusebillClient:
 async def hold(orders: dict[str, Any]) -> None:
     """Hold customers, some at a time, until killed."""
     # The service hangs for some; their answers are waited for until the end.
-    client = make_client(orders, hooks=[TellsReturns()], timeouts=Timeouts(read=60.0, total=60.0))
+    client = make_client(orders, timeouts=Timeouts(read=60.0, total=60.0))
     ids = iter(orders["ids"])
 
     async def work() -> None:
         for customer_id in ids:
             await client.customers.hold(customer_id)
+            tell(f"returned {customer_id}")
 
     tell("ready")
     await asyncio.gather(*(work() for _ in range(6)))
+
+
+async def create(orders: dict[str, Any]) -> None:
+    """Create customers, all at once, and be busy for a while after each answer."""
+    async with make_client(orders, pool=PoolSettings(connections=orders["count"]), quota=QuotaPolicy.off()) as client:
+
+        async def one(number: int) -> None:
+            call = client.customers.create(company_name="Grok", reference=f"R-{number}")
+            await (asyncio.wait_for(call, 60.0) if orders["wrapped"] else call)
+            tell(f"told {number}")
+            time.sleep(0.002)  # noqa: ASYNC251 (a caller that is slow with its own work)
+
+        await asyncio.gather(*map(one, range(orders["count"])))
 
 
 async def update(orders: dict[str, Any]) -> None:
@@ -92,4 +99,6 @@ async def lock(orders: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     told = json.loads(sys.argv[1])
-    asyncio.run({"hold": hold, "update": update, "conflict": conflict, "lock": lock}[told["do"]](told))
+    asyncio.run(
+        {"hold": hold, "create": create, "update": update, "conflict": conflict, "lock": lock}[told["do"]](told)
+    )

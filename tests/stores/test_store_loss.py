@@ -69,7 +69,7 @@ async def test_what_the_process_knows_stays_open_and_is_written_anew_before_the_
     caplog.set_level(logging.WARNING, "fusebill_async.store")
     for number in (1, 2, 3):
         await store.ledger.open(intent_of(number))
-    await store.ledger.close(intent_of(2))
+    store.ledger.close(intent_of(2))
     forget()
     assert names(store.ledger.unresolved()) == ["intent-1", "intent-3"]
     await store.ledger.open(intent_of(4))
@@ -80,7 +80,7 @@ async def test_what_the_process_knows_stays_open_and_is_written_anew_before_the_
     assert sorted(await seen_by_another(place, make_store)) == ["intent-1", "intent-3", "intent-4"]
     assert "anew" in caplog.text
     for number in (1, 3, 4):
-        await store.ledger.close(intent_of(number))
+        store.ledger.close(intent_of(number))
     assert store.ledger.unresolved() == []
 
 
@@ -89,7 +89,7 @@ async def test_what_another_process_has_settled_is_not_taken_for_lost(place, mak
     await store.ledger.open(intent_of(2))
     other = make_store(place)
     other.open("account")
-    await other.ledger.close(intent_of(1))
+    other.ledger.close(intent_of(1))
     await other.aclose()
     assert names(store.ledger.unresolved()) == ["intent-2"]
     # Known to be settled by now, it does not come back with what is lost later.
@@ -110,7 +110,7 @@ async def test_a_lease_that_the_store_forgot_is_noticed_at_the_next_renewal(plac
         await asyncio.sleep(0.01)
     assert not store.locks.still_held(1)
     store.locks.release(1)
-    await store.ledger.close(intent_of(1))
+    store.ledger.close(intent_of(1))
     await store.aclose()
 
 
@@ -153,7 +153,7 @@ async def test_redis_that_comes_back_without_its_latest_writes(redis_url, make_s
         store.locks.release(9)
         assert server.hlen(store.ledger._keys[0]) == 3
         for number in (1, 2, 3):
-            await store.ledger.close(intent_of(number))
+            store.ledger.close(intent_of(number))
         await store.aclose()
         assert [key for key in server.scan_iter() if b"lost tail" in key] == []
 

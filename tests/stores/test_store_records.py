@@ -74,7 +74,7 @@ async def test_another_store_finds_what_was_opened_in_the_order_of_opening(place
     strange.open("another account")
     assert other.ledger.unresolved() == intents
     assert strange.ledger.unresolved() == []
-    await one.ledger.close(intents[2])
+    one.ledger.close(intents[2])
     # Known at once in the process that closed it, and in the others when it is written.
     assert intents[2] not in one.ledger.unresolved()
     await one.aclose()
@@ -100,7 +100,7 @@ async def test_a_store_serves_one_account_and_opens_again(place, make_store):
     await store.aclose()
     store.open("account")
     assert store.ledger.unresolved() == [intent_of()]
-    await store.ledger.close(intent_of())
+    store.ledger.close(intent_of())
     await store.aclose()
 
 
@@ -129,7 +129,7 @@ async def test_a_thousand_writes_cost_a_few_fsyncs(tmp_path):
     assert len(store.ledger.unresolved()) == 1000
     syncs = commits.syncs
     for number in range(1, 1001):
-        await store.ledger.close(intent_of(number))
+        store.ledger.close(intent_of(number))
     await store.aclose()
     # What may be done again needs no fsync of its own.
     assert commits.syncs == syncs
