@@ -142,16 +142,19 @@ class _Handle:
         """Send a request to any endpoint, under the same policy.
 
         Args:
-            method: GET, POST, PUT or DELETE.
+            method: any of HTTP's. GET, HEAD and OPTIONS are sent again; any other may move money, and is not.
             path: under the base URL, such as "/customers/42/subscriptions".
-            query: names and values; True and False go as `true` and `false`.
+            query: names and values; None is left out, a list or a set is joined by commas, True and False go as
+                `true` and `false`, a time as ISO 8601 in UTC.
             body: what JSON can hold, with `Decimal` for exact numbers.
 
         Returns:
-            The parsed JSON of the answer, numbers as int or `Decimal`; None for an empty answer.
+            By the answer's `Content-Type`: the parsed JSON, numbers as int or `Decimal`; text for text; bytes for
+            anything else, such as a PDF. None for an empty answer and for `null`.
 
         Raises:
-            OutcomeUnknownError: anything but a GET that was sent and got no usable answer: no read can tell.
+            ValidationError: a method, path, value or body that cannot be sent; nothing was sent.
+            OutcomeUnknownError: a write that was sent and got no usable answer: no read can tell.
         """
         return (await self.with_response.request(method, path, query=query, body=body)).value
 

@@ -142,7 +142,7 @@ class Operation:
         *,
         name: str,
         resource: str,
-        method: Literal["GET", "POST", "PUT", "DELETE"],
+        method: str,
         path: str,
         safety: Safety,
         parameters: tuple[Parameter, ...] = (),
@@ -150,13 +150,13 @@ class Operation:
         allowed_from: frozenset[Status] | None = None,
         leads_to: Status | None = None,
         goal: Goal | None = None,
-        answer: Literal["customer", "activation", "overview", "customers", "json"] = "customer",
+        answer: Literal["customer", "activation", "overview", "customers", "any"] = "customer",
         page: str = "",
         summary: str = "",
     ) -> None:
         self.name = name
         self.resource = resource
-        self.method: Literal["GET", "POST", "PUT", "DELETE"] = method
+        self.method = method
         self.path = path
         self.safety = safety
         self.parameters = parameters
@@ -164,7 +164,7 @@ class Operation:
         self.allowed_from = allowed_from
         self.leads_to = leads_to
         self.goal = goal
-        self.answer: Literal["customer", "activation", "overview", "customers", "json"] = answer
+        self.answer: Literal["customer", "activation", "overview", "customers", "any"] = answer
         self.page = page
         self.summary = summary
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from fusebill_async.converting import encode
 from fusebill_async.errors import ValidationError
@@ -17,12 +17,11 @@ from fusebill_async.shown import shown
 from fusebill_async.wire.raw_query import encode_query
 from fusebill_async.wire.request import Request
 
-_VERBS: Mapping[str, Literal["GET", "POST", "PUT", "DELETE"]] = {
-    "GET": "GET",
-    "POST": "POST",
-    "PUT": "PUT",
-    "DELETE": "DELETE",
-}
+_METHOD = re.compile(r"[A-Za-z]{1,20}")
+_NEVER_SENT = frozenset({"CONNECT", "TRACE"})
+"""Methods that are for proxies."""
+_READS = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that change nothing, as HTTP has it. Any other one may move money."""
 _PATH = re.compile(r"(/[\w.~!$&'()*+,;=:@%-]+)+/?", re.ASCII)
 
 
@@ -32,9 +31,9 @@ async def send_request(
     """Send a request to any endpoint; see `FusebillClient.request`."""
     given_method: Any = method
     given_path: Any = path
-    verb = _VERBS.get(given_method.upper()) if isinstance(given_method, str) else None
-    if verb is None:
-        raise ValidationError(f"method must be GET, POST, PUT or DELETE, not {shown(method)}", field="method")
+    if not isinstance(given_method, str) or not _METHOD.fullmatch(method) or method.upper() in _NEVER_SENT:
+        raise ValidationError(f"method must be like GET, POST or PATCH, not {shown(method)}", field="method")
+    verb = method.upper()
     if not isinstance(given_path, str) or not _PATH.fullmatch(path) or "/../" in f"{path}/":
         raise ValidationError(f"path must be like /customers/42/subscriptions, not {shown(path)}", field="path")
     text = encode_query(query)
@@ -44,8 +43,8 @@ async def send_request(
         resource="client",
         method=verb,
         path=path,
-        safety=Safety.READ if verb == "GET" else Safety.MONEY,
-        answer="json",
+        safety=Safety.READ if verb in _READS else Safety.MONEY,
+        answer="any",
     )
     call = Call(operation, None, Request(verb, target, None if body is None else encode(body)), handle.options)
     if operation.writes:

@@ -270,7 +270,7 @@ class SessionManager:
         """The value of an answer; what is wrong with it is told by `exchange.reason`."""
         operation = call.operation
         try:
-            value = read_value(operation, call.customer_id, exchange.body)
+            value = read_value(operation, call.customer_id, exchange.body, exchange.headers)
         except UnrelatedAnswer as error:
             exchange.reason = str(error)
             self.give_up_connections(call, exchange.reason)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,6 +24,16 @@ _RESERVED = ":;,|"
 """What a text in such a query cannot hold."""
 
 
+_NO_CHARACTERS = frozenset({"Cc", "Cs"})
+"""Control characters, and halves of surrogate pairs. Any other character, a no-break space or a joiner too, can be
+percent-encoded."""
+
+
+def plain_text(value: str) -> str:
+    """A text as it is; of an enum whose members are texts, the value."""
+    return str.__str__(value)
+
+
 def check_id(value: Any, *, field: str = "customer_id") -> int:
     """An id as the service takes it: an int from 1 to 2**63 - 1, and nothing that merely looks like one."""
     if type(value) is int and 1 <= value <= LARGEST_ID:
@@ -42,7 +53,7 @@ def check_flag(value: Any, *, field: str) -> bool:
 def check_choice(value: Any, choices: tuple[str, ...], *, field: str) -> str:
     """One of the texts that the API page lists."""
     if isinstance(value, str) and value in choices:
-        return str(value)
+        return plain_text(value)
     raise ValidationError(f"{field} must be one of {', '.join(choices)}, not {shown(value)}", field=field)
 
 
@@ -117,7 +128,7 @@ def check_filter_text(value: str, *, field: str, wildcard: bool = True) -> str:
     if value.lower() == EMPTY:
         raise ValidationError(f"{field} is the query's own word for empty: use None", field=field)
     reserved = _RESERVED if wildcard else _RESERVED + "*"
-    held = [character for character in value if character in reserved or not character.isprintable()]
+    held = [one for one in value if one in reserved or unicodedata.category(one) in _NO_CHARACTERS]
     if held:
         raise ValidationError(
             f"{field} holds {held[0]!r}, which the service's queries cannot escape: {shown(value)}", field=field

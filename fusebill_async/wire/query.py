@@ -7,6 +7,7 @@ forms. No way to escape a character is documented, so a value that holds one of 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
@@ -26,10 +27,14 @@ from fusebill_async.models.enums import (
     Title,
 )
 from fusebill_async.shown import shown
-from fusebill_async.wire.checks import EMPTY, check_filter_text
+from fusebill_async.wire.checks import EMPTY, check_filter_text, plain_text
 from fusebill_async.wire.paging import Sort
 
 Kind: TypeAlias = Literal["text", "choice", "id", "date", "decimal"]
+
+_RANGES = frozenset({"date", "decimal"})
+_SETS = frozenset({"choice", "id"})
+_DECIMAL = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -49,8 +54,8 @@ class Filter:
 
 def _filters() -> Iterator[Filter]:
     for name in (
-        "CompanyName", "FirstName", "LastName", "MiddleName", "PrimaryEmail", "PrimaryPhone", "QuickBooksSyncToken",
-        "Reference", "SalesforceId", "SecondaryEmail", "SecondaryPhone", "Suffix",
+        "CompanyName", "FirstName", "LastName", "MiddleName", "NetSuiteId", "PrimaryEmail", "PrimaryPhone", "Reference",
+        "SalesforceId", "SecondaryEmail", "SecondaryPhone", "Suffix",
     ):  # fmt: skip
         yield Filter(name)
     for field in ("AdContent", "Campaign", "LandingPage", "Medium", "Source"):
@@ -60,7 +65,7 @@ def _filters() -> Iterator[Filter]:
     for number in range(1, 6):
         yield Filter(f"CustomerReference.SalesTrackingCode{number}.Code")
         yield Filter(f"CustomerReference.SalesTrackingCode{number}.Name")
-    for name in ("NetSuiteId", "ParentId", "QuickBooksId"):
+    for name in ("id", "ParentId", "QuickBooksId", "QuickBooksSyncToken"):
         yield Filter(name, "id")
     for name in ("CreatedTimestamp", "ModifiedTimestamp"):
         yield Filter(name, "date")
@@ -120,8 +125,7 @@ def sort_of(text: Any) -> Sort:
             f'sort must be a text such as "id" or "-created_timestamp", not {shown(text)}', field="sort"
         )
     name = text.removeprefix("-")
-    expression = "id" if name.lower() == "id" else find_filter(name, "sort").name
-    return Sort(expression, "Descending" if text.startswith("-") else "Ascending")
+    return Sort(find_filter(name, "sort").name, "Descending" if text.startswith("-") else "Ascending")
 
 
 def build_query(query: Any) -> str | None:
@@ -130,7 +134,8 @@ def build_query(query: Any) -> str | None:
     Args:
         query: names and values, all of which must hold. A value is one of:
 
-            - a text, in which `*` stands for any characters (in names, addresses and the like);
+            - a text, in which `*` stands for any characters (in names, addresses and the like), or in the API's own
+              form: "Active,Hold" for a choice, "1,2" for ids, "2004-01-01|2007-01-01" for a range;
             - a list or a set: any of these values (for a choice such as the status, and for ids);
             - a tuple of two: from the first up to, not including, the second (for dates and decimals); None is open;
             - a datetime (without a zone it is UTC), a date, an int, a `Decimal`, a bool;
@@ -171,13 +176,18 @@ def _condition(wanted: Filter, value: Any, field: str) -> str:
         return EMPTY
     if isinstance(value, tuple):
         return _range(wanted, cast("tuple[Any, ...]", value), field)  # type: ignore[redundant-cast]
+    if isinstance(value, str) and wanted.kind in _RANGES and "|" in value:
+        lower, _, upper = value.partition("|")
+        return _range(wanted, (lower or None, upper or None), field)
+    if isinstance(value, str) and wanted.kind in _SETS and "," in value:
+        return _any_of(wanted, value.split(","), field)
     if isinstance(value, (list, set, frozenset)):
         return _any_of(wanted, cast("Iterable[Any]", value), field)
     return _text(wanted, value, field)
 
 
 def _range(wanted: Filter, bounds: tuple[Any, ...], field: str) -> str:
-    if wanted.kind not in {"date", "decimal"}:
+    if wanted.kind not in _RANGES:
         raise ValidationError(
             f"{field} is a tuple, which means a range, and {wanted.name} has none: use a list for several values",
             field=field,
@@ -194,7 +204,7 @@ def _range(wanted: Filter, bounds: tuple[Any, ...], field: str) -> str:
 
 
 def _any_of(wanted: Filter, values: Iterable[Any], field: str) -> str:
-    if wanted.kind not in {"choice", "id"}:
+    if wanted.kind not in _SETS:
         raise ValidationError(f"{field} takes one value: only choices and ids take several", field=field)
     texts = [_text(wanted, value, field) for value in values]
     if not texts:
@@ -207,11 +217,11 @@ def _text(wanted: Filter, value: Any, field: str, *, round_up: bool = False) -> 
         case "date":
             return _moment(value, field, round_up=round_up)
         case "decimal":
-            return number_text(value, field)
+            return number_text(_decimal(value), field)
         case "choice":
             return _choice(wanted, value, field)
-        case "id" if isinstance(value, str) and "*" in value:
-            raise ValidationError(f"{field} holds a *, and an id takes no wildcard: {shown(value)}", field=field)
+        case "id":
+            return _whole(value, field)
         case _:
             return _plain(value, field)
 
@@ -223,11 +233,29 @@ def _plain(value: Any, field: str) -> str:
         return number_text(value, field)
     if not isinstance(value, str):
         raise ValidationError(f"{field} cannot be {type(value).__name__} {shown(value)}", field=field)
-    return check_filter_text(str(value), field=field)
+    return check_filter_text(plain_text(value), field=field)
+
+
+def _whole(value: Any, field: str) -> str:
+    """An id, as a number or as its digits: a set of them takes no wildcard."""
+    if isinstance(value, str) and value.strip().isdecimal() and value.isascii():
+        return value.strip()
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return number_text(value, field)
+    raise ValidationError(f"{field} must be a whole number, without wildcards, not {shown(value)}", field=field)
+
+
+def _decimal(value: Any) -> Any:
+    """The number that a text in the API's own form is."""
+    if not isinstance(value, str):
+        return value
+    return Decimal(value.strip()) if _DECIMAL.fullmatch(value.strip()) else value
 
 
 def _choice(wanted: Filter, value: Any, field: str) -> str:
-    text = str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
+    text = plain_text(value).strip() if isinstance(value, str) else ""
+    if isinstance(value, int) and not isinstance(value, bool):
+        text = number_text(value, field)
     for choice in wanted.choices:
         if choice.lower() == text.lower():
             return choice

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
+from enum import Enum
 from math import isfinite
 from typing import Any, cast
 from urllib.parse import urlencode
@@ -12,6 +13,7 @@ from urllib.parse import urlencode
 from fusebill_async.converting.quirks import iso_in_utc
 from fusebill_async.errors import ValidationError
 from fusebill_async.shown import shown
+from fusebill_async.wire.checks import plain_text
 from fusebill_async.wire.query import number_text
 from fusebill_async.wire.shapes import is_object, is_several
 
@@ -38,17 +40,25 @@ def encode_query(query: Any) -> str:
 
 
 def _value_text(value: Any, field: str) -> str:
-    if is_several(value):
-        return ",".join(_item_text(item, field) for item in value)
-    return _item_text(value, field)
+    if not is_several(value):
+        return _item_text(value, field)
+    texts = [_item_text(item, field) for item in value]
+    if not texts or any(not text or "," in text for text in texts):
+        raise ValidationError(
+            f"{field} cannot be sent as a set, which holds texts without commas, and one at least: {shown(value)}",
+            field=field,
+        )
+    return ",".join(texts)
 
 
 def _item_text(value: Any, field: str) -> str:
     match value:
         case bool():
             return str(value).lower()
+        case Enum():
+            return _item_text(value.value, field)
         case str():
-            return str(value)
+            return plain_text(value)
         case int() | Decimal():
             return number_text(value, field)
         case float() if isfinite(value):

@@ -248,7 +248,7 @@ async def test_replace_takes_a_customer(client: FusebillClient):
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("PATCH", "/customers/1"),
+        ("CONNECT", "/customers/1"),
         ("GET", "customers/1"),
         ("GET", "https://elsewhere.example/v1"),
         ("GET", "/customers/../x"),

@@ -2,11 +2,20 @@
 
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
+from enum import Enum
 
 import pytest
 
 from fusebill_async import Status, ValidationError
 from fusebill_async.wire.query import FILTERS, build_query
+
+
+class Kind(str, Enum):  # noqa: UP042 (whose str() is not its value)
+    """A choice as a user may have it."""
+
+    OPEN = "Open"
+    HOLD = "Hold"
+
 
 START = datetime(2026, 1, 2, 3, 4, 5, 999_999, tzinfo=UTC)
 IN_TORONTO = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone(-timedelta(hours=5)))
@@ -58,6 +67,32 @@ IN_TORONTO = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone(-timedelta(hours=5)))
         ({"netsuite_entity_type": [1, 2]}, "NetsuiteEntityType:1,2"),
         ({"reference": 100986}, "Reference:100986"),
         ({"reference": True}, "Reference:true"),
+        ({"id": [1, 2]}, "id:1,2"),
+        ({"ID": {12000750}}, "id:12000750"),
+        ({"id": "123,456,789"}, "id:123,456,789"),
+        ({"id": "7"}, "id:7"),
+        ({"quickbooks_sync_token": [0, 3]}, "QuickBooksSyncToken:0,3"),
+        ({"netsuite_id": "1744*"}, "NetSuiteId:1744*"),
+        ({"salesforce_id": "0014*"}, "SalesforceId:0014*"),
+        ({"status": "Active,Hold"}, "Status:Active,Hold"),
+        ({"status": "active, hold"}, "Status:Active,Hold"),
+        ({"currency_id": "1,24"}, "CurrencyId:1,24"),
+        (
+            {"created_timestamp": "2004-01-01|2007-01-01"},
+            "CreatedTimestamp:2004-01-01T00:00:00|2007-01-01T00:00:00",
+        ),
+        ({"created_timestamp": "2004-01-01|"}, "CreatedTimestamp:2004-01-01T00:00:00|"),
+        ({"net_mrr": "|99.50"}, "NetMRR:|99.50"),
+        ({"net_mrr": "10"}, "NetMRR:10"),
+        ({"reference": Kind.OPEN}, "Reference:Open"),
+        ({"status": Kind.HOLD}, "Status:Hold"),
+        (
+            {"company_name": "Soci\u00e9t\u00e9\u00a0G\u00e9n\u00e9rale"},
+            "CompanyName:Soci\u00e9t\u00e9\u00a0G\u00e9n\u00e9rale",
+        ),
+        ({"company_name": "\u0645\u06cc\u200c\u062e"}, "CompanyName:\u0645\u06cc\u200c\u062e"),
+        ({"company_name": "\U0001f468\u200d\U0001f469"}, "CompanyName:\U0001f468\u200d\U0001f469"),
+        ({"company_name": "a\u2028b"}, "CompanyName:a\u2028b"),
     ],
 )
 def test_a_query_is_built(query, text):
@@ -88,6 +123,19 @@ def test_a_query_is_built(query, text):
         ({"company_name": ["a", "b"]}, "query.company_name", "one value"),
         ({"company_name": 1.5}, "query.company_name", "float"),
         ({"parent_id": "1*"}, "query.parent_id", "wildcard"),
+        ({"id": "one"}, "query.id", "whole number"),
+        ({"id": [1, True]}, "query.id", "whole number"),
+        ({"id": -1}, "query.id", "whole number"),
+        ({"id": "1,,2"}, "query.id", "whole number"),
+        ({"id": []}, "query.id", "empty"),
+        ({"quickbooks_sync_token": "3*"}, "query.quickbooks_sync_token", "wildcard"),
+        ({"status": "Active,Actve"}, "query.status", "did you mean Active"),
+        ({"created_timestamp": "2004-01-01|2005-01-01|2006-01-01"}, "query.created_timestamp", "ISO 8601"),
+        ({"created_timestamp": "|"}, "query.created_timestamp", "at least one"),
+        ({"net_mrr": "ten"}, "query.net_mrr", "Decimal"),
+        ({"net_mrr": "1,2"}, "query.net_mrr", "Decimal"),
+        ({"company_name": "a\x7fb"}, "query.company_name", "cannot escape"),
+        ({"company_name": "a\ud83d"}, "query.company_name", "cannot escape"),
         ({"parent_id": (1, 2)}, "query.parent_id", "use a list"),
         ({"created_timestamp": "yesterday"}, "query.created_timestamp", "ISO 8601"),
         ({"created_timestamp": 7}, "query.created_timestamp", "datetime"),
