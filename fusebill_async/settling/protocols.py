@@ -66,8 +66,21 @@ class CustomerLocks(Protocol):
         """
         ...
 
-    def release(self, customer_id: int) -> None:
-        """Give it back, without waiting for anything."""
+    def newest(self, customer_id: int) -> str | None:
+        """The newest `modifiedTimestamp` of the customer that was seen by who held the lock in the last 60 s.
+
+        Ask while the lock is held: whoever held it before, in this process or another, gave it back with it.
+        """
+        ...
+
+    def release(self, customer_id: int, newest: str | None = None) -> None:
+        """Give it back, without waiting for anything.
+
+        Args:
+            customer_id: the customer.
+            newest: the newest `modifiedTimestamp` that is known of it, for `newest` of the next holder; None leaves
+                what is there.
+        """
         ...
 
     def still_held(self, customer_id: int) -> bool:

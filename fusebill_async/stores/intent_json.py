@@ -12,17 +12,12 @@ from fusebill_async.converting import decode_json, encode
 from fusebill_async.settling.intent import Before, Intent
 
 
-def encode_value(value: Any) -> bytes:
-    """Write what a caller named as JSON that `decode_json` turns back into equal values of the same types.
+def encode_intent(intent: Intent) -> bytes:
+    """Write an intent as JSON that `decode_intent` turns back into equal values of the same types.
 
     Raises:
         ValidationError: it holds what JSON does not have.
     """
-    return encode(_exact(value))
-
-
-def encode_intent(intent: Intent) -> bytes:
-    """Write a whole intent as JSON."""
     return encode(
         {
             "id": intent.id,
@@ -30,7 +25,7 @@ def encode_intent(intent: Intent) -> bytes:
             "customer_id": intent.customer_id,
             "named": _exact(intent.named),
             "opened_at": intent.opened_at,
-            "before": plain_before(intent.before),
+            "before": _plain_before(intent.before),
         }
     )
 
@@ -44,11 +39,11 @@ def decode_intent(text: bytes) -> Intent:
         customer_id=fields["customer_id"],
         named=fields["named"],
         opened_at=float(fields["opened_at"]),
-        before=decode_before(fields["before"]),
+        before=_decode_before(fields["before"]),
     )
 
 
-def plain_before(before: Before | None) -> dict[str, Any] | None:
+def _plain_before(before: Before | None) -> dict[str, Any] | None:
     """What was known of a customer before, as JSON has it."""
     if before is None:
         return None
@@ -60,8 +55,8 @@ def plain_before(before: Before | None) -> dict[str, Any] | None:
     }
 
 
-def decode_before(fields: dict[str, Any] | None) -> Before | None:
-    """Turn back what `plain_before` made."""
+def _decode_before(fields: dict[str, Any] | None) -> Before | None:
+    """Turn back what `_plain_before` made."""
     return None if fields is None else Before(**fields)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -12,6 +13,10 @@ from fusebill_async.settling.intent import Intent
 
 if TYPE_CHECKING:
     from fusebill_async.policy.shared import SharedQuota
+
+
+NEWEST_KEPT = 60.0
+"""Seconds for which the newest `modifiedTimestamp` of a customer is kept with its lock."""
 
 
 class MemoryLedger:
@@ -82,9 +87,16 @@ class OwnIntents:
 
 
 class MemoryLocks:
-    """A lock for each customer that is being written to; first come, first served."""
+    """A lock for each customer that is being written to; first come, first served.
 
-    def __init__(self) -> None:
+    Args:
+        now: a clock in seconds that never goes back.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._newest: dict[int, tuple[float, str]] = {}
+        """Until when, and what; what was noted last stands last."""
         self.shared = False
         """Others than this client take them too."""
         self._held: dict[int, deque[asyncio.Future[None]] | None] = {}
@@ -120,8 +132,15 @@ class MemoryLocks:
                 waiters.remove(turn)
             raise
 
-    def release(self, customer_id: int) -> None:
-        """Give it to whoever has waited longest."""
+    def newest(self, customer_id: int) -> str | None:
+        """The newest `modifiedTimestamp` that holders of the lock have seen."""
+        until, newest = self._newest.get(customer_id, (0.0, None))
+        return newest if self._now() < until else None
+
+    def release(self, customer_id: int, newest: str | None = None) -> None:
+        """Give it to whoever has waited longest, with the newest `modifiedTimestamp` seen."""
+        if newest is not None:
+            self._note(customer_id, newest)
         waiters = self._held[customer_id]
         while waiters:
             turn = waiters.popleft()
@@ -129,6 +148,16 @@ class MemoryLocks:
                 turn.set_result(None)
                 return
         del self._held[customer_id]
+
+    def _note(self, customer_id: int, newest: str) -> None:
+        now = self._now()
+        self._newest.pop(customer_id, None)
+        self._newest[customer_id] = now + NEWEST_KEPT, newest
+        while self._newest:
+            oldest = next(iter(self._newest))
+            if self._newest[oldest][0] > now:
+                break
+            del self._newest[oldest]
 
     def still_held(self, customer_id: int) -> bool:
         """A lock of this process is held until it is given back."""

@@ -11,26 +11,29 @@ import attrs
 from fusebill_async.errors import StoreUnavailableError
 from fusebill_async.stores.effects import StoreEffects
 from fusebill_async.stores.lease import IMPATIENT_AFTER, POLL, Moment, surely_held
-from fusebill_async.stores.memory import MemoryLocks
+from fusebill_async.stores.memory import NEWEST_KEPT, MemoryLocks
 from fusebill_async.stores.redis_commands import RedisCommands
 
-# KEYS: the lease, whose turn is next. ARGV: owner, milliseconds, "1" if it has waited long.
+# KEYS: the lease, whose turn is next, the newest timestamp. ARGV: owner, milliseconds, "1" if it has waited long.
 _TAKE = """
 local holder, first = redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2])
 local reserved = first and first ~= ARGV[1]
 if (not holder and not reserved) or holder == ARGV[1] then
   redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
   if first == ARGV[1] then redis.call('DEL', KEYS[2]) end
-  return 1
+  return {1, redis.call('GET', KEYS[3]) or ''}
 end
 if ARGV[3] == '1' and not reserved then redis.call('SET', KEYS[2], ARGV[1], 'PX', 500) end
-return 0
+return {0, ''}
 """
 
+# KEYS: as above. ARGV: owner, the newest timestamp that it has seen or "", milliseconds to keep that.
 _GIVE_BACK = """
-for _, key in ipairs(KEYS) do
-  if redis.call('GET', key) == ARGV[1] then redis.call('DEL', key) end
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+  redis.call('DEL', KEYS[1])
+  if ARGV[2] ~= '' then redis.call('SET', KEYS[3], ARGV[2], 'PX', ARGV[3]) end
 end
+if redis.call('GET', KEYS[2]) == ARGV[1] then redis.call('DEL', KEYS[2]) end
 return 1
 """
 
@@ -48,6 +51,7 @@ return kept
 class _Lease:
     asked: Moment | None
     """When it was last asked for with success; None once it is lost."""
+    newest: str | None
 
 
 class RedisLocks:
@@ -102,18 +106,24 @@ class RedisLocks:
             asked = Moment.now(effects)
             impatient = "1" if asked.monotonic - started > IMPATIENT_AFTER else "0"
             arguments = (self._owner, str(self._milliseconds), impatient)
-            if await self._commands.submit(partial(_run, script=_TAKE, keys=keys, arguments=arguments)):
-                self._held[customer_id] = _Lease(asked)
+            taken, newest = await self._commands.submit(partial(_run, script=_TAKE, keys=keys, arguments=arguments))
+            if taken:
+                self._held[customer_id] = _Lease(asked, newest.decode() or None)
                 if self._renewing is None:
                     self._renewing = asyncio.get_running_loop().create_task(self._renew())
                 return
             await effects.sleep(effects.between(*POLL))
 
-    def release(self, customer_id: int) -> None:
-        """Give it back. Nothing is waited for."""
+    def newest(self, customer_id: int) -> str | None:
+        """The newest `modifiedTimestamp` that holders of the lock had seen when it was taken."""
+        lease = self._held.get(customer_id)
+        return None if lease is None else lease.newest
+
+    def release(self, customer_id: int, newest: str | None = None) -> None:
+        """Give it back, with the newest `modifiedTimestamp` seen. Nothing is waited for."""
         self._held.pop(customer_id, None)
-        keys = self._keys(customer_id)
-        self._commands.post(partial(_run, script=_GIVE_BACK, keys=keys, arguments=(self._owner,)))
+        arguments = (self._owner, newest or "", str(int(NEWEST_KEPT * 1000)))
+        self._commands.post(partial(_run, script=_GIVE_BACK, keys=self._keys(customer_id), arguments=arguments))
         self._here.release(customer_id)
 
     def still_held(self, customer_id: int) -> bool:
@@ -163,10 +173,10 @@ class RedisLocks:
     def _milliseconds(self) -> int:
         return int(self._ttl * 1000)
 
-    def _keys(self, customer_id: int) -> tuple[str, str]:
+    def _keys(self, customer_id: int) -> tuple[str, str, str]:
         # The braces keep the keys of an account in one slot of a Redis Cluster.
         lease = f"fusebill_async:{{{self.account}}}:lease:{customer_id}"
-        return lease, f"{lease}:next"
+        return lease, f"{lease}:next", f"{lease}:newest"
 
 
 def _run(pipeline: Any, *, script: str, keys: tuple[str, ...], arguments: tuple[str, ...]) -> None:

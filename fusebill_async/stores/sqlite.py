@@ -12,22 +12,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fusebill_async.converting import decode_json
 from fusebill_async.errors import ClientStateError, ConfigurationError, StoreUnavailableError
 from fusebill_async.settings import QuotaPolicy
 from fusebill_async.settling.intent import Intent
 from fusebill_async.stores.effects import StoreEffects
 from fusebill_async.stores.group_commit import GroupCommit
-from fusebill_async.stores.intent_json import decode_before, encode_value, plain_before
+from fusebill_async.stores.intent_json import decode_intent, encode_intent
 from fusebill_async.stores.lease import IMPATIENT_AFTER, POLL, check_times
 from fusebill_async.stores.memory import MemoryLocks, OwnIntents
 from fusebill_async.stores.sqlite_file import SQLiteFile
-from fusebill_async.stores.sqlite_leases import TABLES, Leases, Owner, Refusal
+from fusebill_async.stores.sqlite_leases import TABLES, Lease, Leases, Refusal
 
 _TABLES = (
     """CREATE TABLE intents (
-        number INTEGER PRIMARY KEY, account TEXT NOT NULL, id TEXT NOT NULL, operation TEXT NOT NULL,
-        customer_id INTEGER, named TEXT NOT NULL, opened_at REAL NOT NULL, before TEXT,
+        number INTEGER PRIMARY KEY, account TEXT NOT NULL, id TEXT NOT NULL, record TEXT NOT NULL,
         UNIQUE (account, id)
     )""",
     *TABLES,
@@ -52,7 +50,7 @@ class SQLiteLedger:
             StoreUnavailableError: it could not be written.
         """
         try:
-            await self._commits.submit(partial(_insert, row=_row(self.account, intent)), durable=True)
+            await self._commits.submit(partial(_insert, row=self._row(intent)), durable=True)
         except StoreUnavailableError as error:
             error.operation, error.customer_id = intent.operation.rpartition(".")[2], intent.customer_id
             raise
@@ -77,47 +75,24 @@ class SQLiteLedger:
         return self._own.list_with(self._look)
 
     def _look(self) -> tuple[list[Intent], bool]:
-        rows, remembers = self._file.read(
-            "SELECT id, operation, customer_id, named, opened_at, before FROM intents "
-            "WHERE account = ? ORDER BY number",
-            self.account,
-        )
-        return [_intent(row) for row in rows], remembers
+        rows, remembers = self._file.read("SELECT record FROM intents WHERE account = ? ORDER BY number", self.account)
+        return [decode_intent(record.encode()) for (record,) in rows], remembers
+
+    def _row(self, intent: Intent) -> tuple[str, str, str]:
+        return self.account, intent.id, encode_intent(intent).decode()
 
     def restore(self, connection: sqlite3.Connection) -> None:
         """Write what this process knows to be open into a file that does not know it any more."""
         for intent in self._own.open_now():
-            _insert(connection, row=_row(self.account, intent))
+            _insert(connection, row=self._row(intent))
 
 
-def _insert(connection: sqlite3.Connection, *, row: tuple[Any, ...]) -> None:
-    connection.execute(
-        "INSERT OR REPLACE INTO intents (account, id, operation, customer_id, named, opened_at, before) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?)",
-        row,
-    )
-
-
-def _row(account: str, intent: Intent) -> tuple[Any, ...]:
-    before = None if intent.before is None else encode_value(plain_before(intent.before)).decode()
-    named = encode_value(intent.named).decode()
-    return account, intent.id, intent.operation, intent.customer_id, named, intent.opened_at, before
+def _insert(connection: sqlite3.Connection, *, row: tuple[str, str, str]) -> None:
+    connection.execute("INSERT OR REPLACE INTO intents (account, id, record) VALUES (?, ?, ?)", row)
 
 
 def _delete(connection: sqlite3.Connection, *, account: str, intent_id: str) -> None:
     connection.execute("DELETE FROM intents WHERE account = ? AND id = ?", (account, intent_id))
-
-
-def _intent(row: tuple[Any, ...]) -> Intent:
-    intent_id, operation, customer_id, named, opened_at, before = row
-    return Intent(
-        id=intent_id,
-        operation=operation,
-        customer_id=customer_id,
-        named=decode_json(named.encode()),
-        opened_at=opened_at,
-        before=None if before is None else decode_before(decode_json(before.encode())),
-    )
 
 
 class SQLiteLocks:
@@ -130,7 +105,7 @@ class SQLiteLocks:
         self._leases = leases
         self._effects = effects
         self._here = MemoryLocks()
-        self._held: dict[int, Owner] = {}
+        self._held: dict[int, Lease] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def acquire_now(self, customer_id: int) -> bool:  # noqa: ARG002 (the protocol's)
@@ -165,7 +140,7 @@ class SQLiteLocks:
                 raise ClientStateError("the store is in use in another event loop: make one for each, on the same file")
             self._loop = loop
 
-    async def _take(self, customer_id: int) -> Owner:
+    async def _take(self, customer_id: int) -> Lease:
         effects = self._effects
         started = effects.monotonic()
         seen, seen_at = Refusal(), started
@@ -173,7 +148,7 @@ class SQLiteLocks:
             now = effects.monotonic()
             # Its own clock tells whether the lease was renewed, even after the system's clock was set back.
             stale = seen if seen.owner is not None and now - seen_at > seen.ttl else None
-            answer: Owner | Refusal = await self._commits.submit(
+            answer: Lease | Refusal = await self._commits.submit(
                 partial(
                     self._leases.take,
                     customer_id=customer_id,
@@ -181,23 +156,30 @@ class SQLiteLocks:
                     stale=stale,
                 )
             )
-            if isinstance(answer, Owner):
+            if isinstance(answer, Lease):
                 return answer
             if answer != seen:
                 seen, seen_at = answer, now
             await effects.sleep(effects.between(*POLL))
 
-    def release(self, customer_id: int) -> None:
-        """Give it back. Nothing is waited for."""
+    def newest(self, customer_id: int) -> str | None:
+        """The newest `modifiedTimestamp` that holders of the lock had seen when it was taken."""
+        lease = self._held.get(customer_id)
+        return None if lease is None else lease.newest
+
+    def release(self, customer_id: int, newest: str | None = None) -> None:
+        """Give it back, with the newest `modifiedTimestamp` seen. Nothing is waited for."""
         self._leases.in_use -= 1
-        owner = self._held.pop(customer_id, None)
-        self._commits.post(partial(self._leases.give_back, customer_id=customer_id, owner=owner))
+        lease = self._held.pop(customer_id, None)
+        owner = None if lease is None else lease.owner
+        give_back = partial(self._leases.give_back, customer_id=customer_id, owner=owner, newest=newest)
+        self._commits.post(give_back)
         self._here.release(customer_id)
 
     def still_held(self, customer_id: int) -> bool:
         """Whether the lease is certainly still ours."""
-        owner = self._held.get(customer_id)
-        return owner is not None and self._leases.are_held(owner)
+        lease = self._held.get(customer_id)
+        return lease is not None and self._leases.are_held(lease.owner)
 
     def __len__(self) -> int:
         """How many customers are locked by this store."""

@@ -12,6 +12,7 @@ import attrs
 
 from fusebill_async.stores.effects import StoreEffects
 from fusebill_async.stores.lease import Moment, surely_held
+from fusebill_async.stores.memory import NEWEST_KEPT
 from fusebill_async.stores.processes import Process
 
 if TYPE_CHECKING:
@@ -27,6 +28,11 @@ TABLES = (
         PRIMARY KEY (account, customer_id)
     ) WITHOUT ROWID""",
     "CREATE INDEX leases_of_owner ON leases (owner)",
+    """CREATE TABLE newest (
+        account TEXT NOT NULL, customer_id INTEGER NOT NULL, modified TEXT NOT NULL, until REAL NOT NULL,
+        PRIMARY KEY (account, customer_id)
+    ) WITHOUT ROWID""",
+    "CREATE INDEX newest_until ON newest (until)",
 )
 
 _RESERVED = 0.5
@@ -44,6 +50,19 @@ class Owner:
     lost: bool = False
     renewed: Moment | None = None
     """The moment right before it was last renewed with success."""
+
+
+@attrs.frozen
+class Lease:
+    """A lease that was taken.
+
+    Attributes:
+        owner: this store, as it was called then.
+        newest: the newest `modifiedTimestamp` of the customer that its holders had seen by then.
+    """
+
+    owner: Owner
+    newest: str | None
 
 
 @attrs.frozen
@@ -142,7 +161,7 @@ class Leases:
 
     def take(
         self, connection: sqlite3.Connection, customer_id: int, *, impatient: bool, stale: Refusal | None
-    ) -> Owner | Refusal:
+    ) -> Lease | Refusal:
         """Take a lease if it is free.
 
         Args:
@@ -164,7 +183,10 @@ class Leases:
         reserved = next_owner not in {None, me.id} and bool(wall < next_until < wall + 2 * _RESERVED)
         if refusal is None and not reserved:
             connection.execute("INSERT OR REPLACE INTO leases VALUES (?, ?, ?, NULL, NULL)", (*key, me.id))
-            return me
+            seen: Any = connection.execute(
+                "SELECT modified FROM newest WHERE account = ? AND customer_id = ? AND until > ?", (*key, wall)
+            ).fetchone()
+            return Lease(me, None if seen is None else seen[0])
         if impatient and not reserved:
             connection.execute(
                 "UPDATE leases SET next_owner = ?, next_until = ? WHERE account = ? AND customer_id = ?",
@@ -186,10 +208,21 @@ class Leases:
         self._bury(connection, holder)
         return None
 
-    def give_back(self, connection: sqlite3.Connection, customer_id: int, owner: Owner | None) -> None:
-        """Give a lease back, and end waiting for it."""
+    def give_back(
+        self, connection: sqlite3.Connection, customer_id: int, owner: Owner | None, newest: str | None
+    ) -> None:
+        """Give a lease back, and end waiting for it.
+
+        Args:
+            connection: in a transaction.
+            customer_id: of the lease.
+            owner: who took it; None if it was waited for, and perhaps not taken.
+            newest: the newest `modifiedTimestamp` seen of the customer, None to leave what is there.
+        """
         name = (owner or self._owner).id
         key = (self.account, customer_id)
+        if newest is not None:
+            self._note(connection, key, name, newest)
         connection.execute(
             "UPDATE leases SET next_owner = NULL WHERE account = ? AND customer_id = ? AND next_owner = ?",
             (*key, name),
@@ -202,6 +235,16 @@ class Leases:
             connection.execute(
                 "UPDATE leases SET owner = NULL WHERE account = ? AND customer_id = ? AND owner = ?", (*key, name)
             )
+
+    def _note(self, connection: sqlite3.Connection, key: tuple[str, int], name: str, newest: str) -> None:
+        wall = self._effects.wall()
+        connection.execute("DELETE FROM newest WHERE until <= ?", (wall,))
+        # Who has lost the lease may know less than who holds it.
+        connection.execute(
+            "INSERT OR REPLACE INTO newest SELECT account, customer_id, ?, ? FROM leases "
+            "WHERE account = ? AND customer_id = ? AND owner = ?",
+            (newest, wall + NEWEST_KEPT, *key, name),
+        )
 
     def retire(self, connection: sqlite3.Connection) -> None:
         """Give everything back: the store is closed."""

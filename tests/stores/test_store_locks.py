@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import socket
+import sqlite3
 import time
 
 import pytest
@@ -21,6 +22,9 @@ from fusebill_async import (
     Timeouts,
 )
 from fusebill_async.settling.intent import Intent
+from fusebill_async.stores import SQLiteStore
+from fusebill_async.stores.effects import StoreEffects
+from fusebill_async.stores.memory import MemoryLocks
 from fusebill_async.testing import Fault, FusebillSimulator
 
 
@@ -218,3 +222,89 @@ def test_a_redis_store_that_cannot_work(url, options):
     with pytest.raises(ConfigurationError) as refused:
         RedisStore(url, **options)
     assert "secret" not in str(refused.value)
+
+
+# --- the newest that was seen
+
+
+async def test_the_next_holder_hears_what_was_seen_last(stores):
+    one, other = stores
+    await one.locks.acquire(1, 2.0)
+    assert one.locks.newest(1) is None
+    one.locks.release(1, "2024-01-01T00:00:00.1234567Z")
+    await other.locks.acquire(1, 2.0)
+    assert other.locks.newest(1) == "2024-01-01T00:00:00.1234567Z"
+    # Whoever has seen nothing leaves it as it is.
+    other.locks.release(1)
+    await one.locks.acquire(1, 2.0)
+    assert one.locks.newest(1) == "2024-01-01T00:00:00.1234567Z"
+    one.locks.release(1, "2024-01-01T00:00:05Z")
+    await other.locks.acquire(1, 2.0)
+    assert other.locks.newest(1) == "2024-01-01T00:00:05Z"
+    await other.locks.acquire(2, 2.0)
+    assert other.locks.newest(2) is None
+    for customer_id in (1, 2):
+        other.locks.release(customer_id)
+
+
+async def test_what_was_seen_is_kept_for_a_minute(tmp_path):
+    later = 0.0
+    store = SQLiteStore(tmp_path / "store.sqlite", effects=StoreEffects(wall=lambda: time.time() + later))
+    memory = MemoryLocks(now=lambda: time.monotonic() + later)
+    store.open("account")
+    for locks in (store.locks, memory):
+        later = 0.0
+        await locks.acquire(1, 2.0)
+        locks.release(1, "2024-01-01T00:00:00Z")
+        # Taking another lock waits until the first one is written.
+        await locks.acquire(2, 2.0)
+        for after, newest in ((50.0, "2024-01-01T00:00:00Z"), (70.0, None)):
+            later = after
+            await locks.acquire(1, 2.0)
+            assert locks.newest(1) == newest
+            locks.release(1)
+        locks.release(2)
+    later = 80.0
+    await store.locks.acquire(2, 2.0)
+    store.locks.release(2, "2024-01-01T00:00:00Z")
+    await store.aclose()
+    with sqlite3.connect(tmp_path / "store.sqlite") as connection:
+        assert connection.execute("SELECT customer_id FROM newest").fetchall() == [(2,)]
+    connection.close()
+
+
+async def test_redis_keeps_what_was_seen_for_a_minute(redis_url, make_store):
+    import redis
+
+    store = make_store(redis_url)
+    store.open("account of a minute")
+    await store.locks.acquire(1, 2.0)
+    store.locks.release(1, "2024-01-01T00:00:00Z")
+    await store.aclose()
+    with redis.Redis.from_url(redis_url) as server:
+        [key] = server.scan_iter("*minute*newest")
+        assert 55_000 < server.pttl(key) <= 60_000
+
+
+async def test_who_has_lost_the_lock_notes_nothing(place, make_store):
+    one, other = make_store(place, lease=0.5, renew=0.1), make_store(place)
+    for store in (one, other):
+        store.open("account")
+    await one.locks.acquire(1, 2.0)
+    if place.startswith("redis:"):
+        one.locks._renewing.cancel()
+        await asyncio.sleep(0.6)
+    else:
+        with sqlite3.connect(place) as connection:
+            connection.execute("DELETE FROM owners")
+        connection.close()
+    await other.locks.acquire(1, 2.0)
+    other.locks.release(1, "2024-01-01T00:00:05Z")
+    await other.locks.acquire(1, 2.0)
+    one.locks.release(1, "2024-01-01T00:00:00Z")
+    await one.aclose()
+    other.locks.release(1)
+    await other.locks.acquire(1, 2.0)
+    assert other.locks.newest(1) == "2024-01-01T00:00:05Z"
+    other.locks.release(1)
+    await other.aclose()
