@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import attrs
 
 from fusebill_async.errors import ConfigurationError
 from fusebill_async.record import Record
 from fusebill_async.shown import shown
+
+FreshConnections: TypeAlias = Literal["money", "writes", "never"]
 
 
 def _number(
@@ -64,6 +66,19 @@ def _parts(settings: Any, attribute: attrs.Attribute[Any], value: tuple[Any, ...
         )
 
 
+def _one_of(*choices: Any) -> Any:
+    """A validator for one of a few values."""
+
+    def check(settings: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+        if not any(value is choice or value == choice for choice in choices):
+            named = ", ".join(map(repr, choices))
+            raise ConfigurationError(
+                f"{type(settings).__name__}({attribute.name}=) must be one of {named}, not {value!r}"
+            )
+
+    return check
+
+
 def _optional(validator: Any) -> Any:
     return attrs.validators.optional(validator)
 
@@ -96,16 +111,18 @@ class PoolSettings(Record):
     """The connection pool.
 
     Args:
-        connections: how many connections may be in use at once, at least 1. Reads and writes have their own, so
-            that idle ones counted, twice as many may be open.
+        connections: how many connections may be in use at once, at least 1.
         keepalive: how long an idle connection is kept, in seconds, above 0.
-        fresh_connection_per_write: make a new connection for each write, so that no answer left over on a kept
-            connection can reach it. Costs a handshake a write.
+        fresh_connections: which calls get a new connection each, so that no answer left over on a kept one can reach
+            them: "money" for what moves money and what creates, "writes" for every write, "never". It costs a
+            handshake a call. None is "money", and "never" with a user's `session=`.
     """
 
     connections: int = attrs.field(default=100, validator=_whole(at_least=1))
     keepalive: float = attrs.field(default=15.0, validator=_seconds)
-    fresh_connection_per_write: bool = attrs.field(default=False, validator=_flag)
+    fresh_connections: FreshConnections | None = attrs.field(
+        default=None, validator=_one_of(None, "money", "writes", "never")
+    )
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)

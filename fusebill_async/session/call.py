@@ -44,8 +44,6 @@ class Call:
     # Defaults stand on the class: a call is made for every coroutine awaited, and most of these never change.
     prepare: Preparation | None = None
     requests_per_attempt: int = 1
-    for_write: bool = False
-    """A read that a write rests on: it takes its connection where the write will, which then need not make one."""
     check: Callable[[], FusebillError | None] | None = None
     """Asked when a connection is handed out, the last instant before the first byte. An error that it gives refuses:
     nothing is sent, and the call ends with that error."""

@@ -82,7 +82,6 @@ class Exchange:
     """The read that it rests on had become too old. Nothing was sent."""
     refusal: FusebillError | None = None
     """What the check of the call said at the hand-out. Nothing was sent."""
-    _epoch: int | None = None
     _observing: bool = False
     _transport: asyncio.WriteTransport | None = None
     # What aiohttp makes for an exchange, kept for what `Line.spent` says.
@@ -121,7 +120,7 @@ class Exchange:
         """A connection is there, and the first byte is about to be written."""
         line = self._line
         call = self._call
-        carried = line.pool.check(connection)
+        line.pool.check(connection)
         if call.send_by is not None and line.now() > call.send_by:
             self.overdue = True
             raise OverdueError("the read that it rests on had become too old")
@@ -129,8 +128,6 @@ class Exchange:
             self.refusal = call.check()
             if self.refusal is not None:
                 raise RefusedError(self.refusal.message)
-        if carried:
-            self._epoch = line.pool.epoch
         if line.spent:
             line.spent.popleft()
         self._connection = connection
@@ -149,11 +146,6 @@ class Exchange:
         call.at_risk = True
         line.admission.sent(self._permit)
 
-    @property
-    def given_up(self) -> bool:
-        """Whether a connection that others have used was given up meanwhile: what names nobody may be another's."""
-        return self._epoch is not None and self._epoch != self._line.pool.epoch
-
     def expire(self, reason: str) -> None:
         """End it by dropping its connection: whoever waits for the answer wakes up with an error."""
         self.expired = True
@@ -165,13 +157,13 @@ class Exchange:
         """Send the request and read the answer. Whatever goes wrong is told by the facts, not raised."""
         line, call, request = self._line, self._call, self._call.request
         assert request is not None
-        writes = call.operation.writes or (call.for_write and line.pool.keeps_for_writes)
+        fresh = line.pool.wants_fresh_connection(call.operation)
         response: aiohttp.ClientResponse | None = None
         stale = 0
         try:
             while response is None:
                 try:
-                    response = await line.pool.send(request, self, timeout, writes=writes)
+                    response = await line.pool.send(request, self, timeout, fresh=fresh)
                 except StaleConnectionError:
                     stale += 1
                     if stale > line.pool.size:

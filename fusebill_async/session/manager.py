@@ -106,11 +106,6 @@ class SessionManager:
         assert self._line is not None
         return self._line
 
-    def give_up_connections(self, call: Call, reason: str) -> None:
-        """Use no connection of the pool again: on one of them came an answer to another question."""
-        self.open().pool.renew()
-        logger.error("%s: %s; every pooled connection is given up", call.about, reason)
-
     def stop_admitting(self) -> None:
         """Take no more calls, but for those that settle what is open."""
         self.admission.stop()
@@ -155,7 +150,6 @@ class SessionManager:
         A read that fails and may be sent again ends the place first: `send` then begins the round anew, so that
         the write never goes out with a read that is older than a wait.
         """
-        call.for_write = True
         exchange, answer = await self.attempt(call, permit)
         if answer is None:
             await self._follow(call, exchange)
@@ -273,7 +267,7 @@ class SessionManager:
             value = read_value(operation, call.customer_id, exchange.body, exchange.headers)
         except UnrelatedAnswer as error:
             exchange.reason = str(error)
-            self.give_up_connections(call, exchange.reason)
+            logger.error("%s: %s", call.about, exchange.reason)  # noqa: TRY400 (where it was raised tells nothing)
             return None
         except UnreadableAnswer as error:
             exchange.reason = str(error)
@@ -283,17 +277,13 @@ class SessionManager:
         return value
 
     def _doubt(self, call: Call, status: int, exchange: Exchange) -> None:
-        """A refusal that may be the answer to another question is told by `exchange.reason`."""
-        about_it = False
+        """A refusal that is the answer to another question is told by `exchange.reason`."""
         if status == 404 and call.customer_id is not None:
             try:
-                about_it = names_customer(call.customer_id, exchange.body)
+                names_customer(call.customer_id, exchange.body)
             except UnrelatedAnswer as error:
                 exchange.reason = str(error)
-                self.give_up_connections(call, exchange.reason)
-        if exchange.given_up and not about_it and not exchange.reason:
-            told = read_refusal(status, exchange.body, self._key).message
-            exchange.reason = f"its connection was given up meanwhile, and what came may be another's answer, {told}"
+                logger.error("%s: %s", call.about, exchange.reason)  # noqa: TRY400 (where it was raised tells nothing)
 
     def _check_preview(self, operation: Operation, call: Call, exchange: Exchange, status: str) -> None:
         if operation.allowed_from is not None and status not in operation.allowed_from:

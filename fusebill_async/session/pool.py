@@ -16,6 +16,7 @@ from yarl import URL
 
 from fusebill_async._version import __version__
 from fusebill_async.errors import ConfigurationError
+from fusebill_async.operations import Operation, Safety
 from fusebill_async.session.observed import SessionClosedError, StaleConnectionError
 from fusebill_async.settings import PoolSettings
 from fusebill_async.shown import shown
@@ -29,12 +30,11 @@ tenth of a call. Where a loop has no such setting, as uvloop has not, nothing is
 
 
 class Kept:
-    """What is remembered of a connection: the epoch of the pool in which it was made."""
+    """A connection that is kept, and how to look into it."""
 
-    __slots__ = ("_poll", "epoch")
+    __slots__ = ("_poll",)
 
-    def __init__(self, epoch: int, connection: Connection) -> None:
-        self.epoch = epoch
+    def __init__(self, connection: Connection) -> None:
         self._poll: select.poll | None = None
         transport = connection.transport
         socket = transport.get_extra_info("socket") if transport is not None else None
@@ -79,8 +79,8 @@ def check_session(session: Any, settings: PoolSettings) -> None:
         return
     if not isinstance(session, aiohttp.ClientSession):
         raise ConfigurationError(f"session= must be an aiohttp.ClientSession, not {shown(session)}")
-    if settings.fresh_connection_per_write:
-        raise ConfigurationError("fresh_connection_per_write needs a pool of the client's own: leave session= out")
+    if settings.fresh_connections not in {None, "never"}:
+        raise ConfigurationError("fresh_connections needs a pool of the client's own: leave session= out")
     cannot = {
         "auth=": session.auth is not None,
         "an Authorization header": "Authorization" in session.headers,
@@ -110,24 +110,19 @@ class Pool:
             "Accept-Encoding": "gzip, deflate",
             "User-Agent": f"fusebill-async/{__version__}",
         }
-        # Reads have connections of their own, but for those that a write rests on. An answer that nobody asked for can
-        # pass for that of a read of the same customer; its own, a refusal with no id, would then be taken by the next.
         self._shared = users_session is not None
         self._users_headers: dict[str, str] | None = None
         self._users_middlewares: Sequence[ClientMiddlewareType] = ()
+        self._fresh = settings.fresh_connections or ("never" if self._shared else "money")
         if users_session is not None:
-            self._session = self._write_session = users_session
+            self._session = self._fresh_session = users_session
             own = {name: text for name, text in self._headers.items() if name != "User-Agent"}
             self._users_headers = own if "User-Agent" in users_session.headers else self._headers
             self._users_middlewares = users_session._middlewares  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # told nowhere else
         else:
             self._session = self._make_session()
-            self._write_session = self._make_session(fresh=settings.fresh_connection_per_write)
+            self._fresh_session = self._session if self._fresh == "never" else self._make_session(fresh=True)
         self.size = settings.connections
-        self.keeps_for_writes = not settings.fresh_connection_per_write
-        """Whether a write may find the connection of a read that was sent where writes are."""
-        self.epoch = 0
-        """Counts the times that every connection made before was given up."""
         self._kept: WeakKeyDictionary[ResponseHandler, Kept] = WeakKeyDictionary()
 
     def _make_session(self, *, fresh: bool = False) -> aiohttp.ClientSession:
@@ -158,14 +153,14 @@ class Pool:
         )
 
     def send(
-        self, request: Request, observer: ClientMiddlewareType, timeout: aiohttp.ClientTimeout, *, writes: bool
+        self, request: Request, observer: ClientMiddlewareType, timeout: aiohttp.ClientTimeout, *, fresh: bool
     ) -> Awaitable[aiohttp.ClientResponse]:
         """Start a request; awaiting the result gives the response, its body still unread.
 
         Raises:
             SessionClosedError: the session is closed. Nothing was sent.
         """
-        session = self._write_session if writes else self._session
+        session = self._fresh_session if fresh else self._session
         if session.closed:
             raise SessionClosedError(
                 "the aiohttp session that was handed in is closed" if self._shared else "the client is closed"
@@ -182,10 +177,14 @@ class Pool:
             middlewares=(*self._users_middlewares, observer),
         )
 
-    def check(self, connection: Connection) -> bool:
-        """Refuse a kept connection on which something is wrong, before a byte is written to it.
+    def wants_fresh_connection(self, operation: Operation) -> bool:
+        """Whether a call gets a connection that has carried no other request."""
+        if self._fresh == "writes":
+            return operation.writes
+        return self._fresh == "money" and (operation.moves_money or operation.safety is Safety.CREATE)
 
-        Returns whether it may have carried another request.
+    def check(self, connection: Connection) -> None:
+        """Refuse a kept connection on which something is wrong, before a byte is written to it.
 
         aiohttp looks at a connection when it comes back to the pool, not when it leaves it, and would take an
         answer that arrived on an idle connection for the answer to the next request.
@@ -198,18 +197,10 @@ class Pool:
             raise StaleConnectionError("something waited on the connection before it was asked")
         kept = self._kept.get(protocol)
         if kept is None:
-            self._kept[protocol] = Kept(self.epoch, connection)
+            self._kept[protocol] = Kept(connection)
             _limit_reads(connection.transport)
-            return self._shared
-        if kept.epoch != self.epoch:
-            raise StaleConnectionError("the connection was made before an answer to another question came")
-        if kept.something_waits():
+        elif kept.something_waits():
             raise StaleConnectionError("the service closed the idle connection, or spoke unasked")
-        return True
-
-    def renew(self) -> None:
-        """Give up every connection made so far; those in use end their exchange first."""
-        self.epoch += 1
 
     async def aclose(self) -> None:
         """Close what is ours."""
@@ -219,4 +210,4 @@ class Pool:
         try:
             await self._session.close()
         finally:
-            await self._write_session.close()
+            await self._fresh_session.close()

@@ -269,12 +269,11 @@ class Settler:
         while True:
             refusal = ended if isinstance(ended, FusebillError) else None
             if isinstance(ended, Answer):
-                # An answer to another question: what it shows is from before. Our own is still to come, on the same
-                # connection, where the next request would take it for its own.
+                # An answer to another question: what it shows is from before.
                 reason = "the answer does not show the effect"
                 if call.operation.safety is Safety.CREATE:
                     reason = f"the answer is about another customer, {ended.value.id}"
-                self.session.give_up_connections(call, reason)
+                logger.error("%s: %s", call.about, reason)
             else:
                 reason = ended.reason if isinstance(ended, UnsettledError) else str(ended)
             if refusal is not None and not (write.doubtful and refusal.outcome is Outcome.REJECTED):

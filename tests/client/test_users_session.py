@@ -204,9 +204,9 @@ async def test_another_login_is_refused(fusebill: FusebillSimulator):
 
 async def test_fresh_connections_need_a_pool_of_the_clients(fusebill: FusebillSimulator):
     async with aiohttp.ClientSession() as session:
-        with pytest.raises(ConfigurationError, match="fresh_connection_per_write"):
+        with pytest.raises(ConfigurationError, match="fresh_connections"):
             FusebillClient(
-                KEY, base_url=fusebill.base_url, session=session, pool=PoolSettings(fresh_connection_per_write=True)
+                KEY, base_url=fusebill.base_url, session=session, pool=PoolSettings(fresh_connections="writes")
             )
 
 

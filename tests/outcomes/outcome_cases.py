@@ -40,7 +40,7 @@ def make_client(fusebill: FusebillSimulator, **options: Any) -> FusebillClient:
 
 
 async def keep_connections(client: FusebillClient, customer_id: int) -> None:
-    """Leave a kept connection for reads and one for writes, which never share one."""
+    """Leave a kept connection that has carried a read and a write."""
     await client.customers.get(customer_id)
     await client.geotab.unlatch(customer_id)
 
@@ -220,7 +220,7 @@ async def observe(
     """Make one call that meets a fault; a client of its own, with a fresh connection for the write or a kept one."""
     subject = customer_id if verb.by_id else None
     fusebill.add_customer(id=customer_id, status=verb.status, **verb.fields)
-    pool = PoolSettings(fresh_connection_per_write=connection == "fresh")
+    pool = PoolSettings(fresh_connections="writes" if connection == "fresh" else "never")
     async with make_client(fusebill, pool=pool, **options) as client:
         if connection == "kept":
             await keep_connections(client, fusebill.add_customer(id=customer_id + OTHERS))

@@ -5,26 +5,19 @@ import json
 import logging
 from contextlib import suppress
 
-import aiohttp
 import pytest
 
 from fusebill_async import (
-    BadRequestError,
-    ConnectError,
     FusebillClient,
     InvalidResponseError,
     NotAppliedError,
     NotFoundError,
-    Outcome,
-    PoolSettings,
     PreviewChangedStateError,
     RetryPolicy,
-    ServerError,
     Timeouts,
 )
-from fusebill_async.operations import BY_TITLE
 from fusebill_async.testing import Fault, FusebillSimulator
-from tests.outcomes.outcome_cases import VERBS, WRITES, keep_connections, make_client
+from tests.outcomes.outcome_cases import VERBS, WRITES, make_client
 
 
 @pytest.mark.parametrize("pause", [0, 0.05], ids=["at once", "after a while"])
@@ -96,193 +89,10 @@ async def test_a_refusal_about_the_customer_is_one(fusebill):
     assert fusebill.received("hold", 1) == 1
 
 
-@pytest.mark.parametrize("shows", ["another customer", "the customer as it was"])
-async def test_after_such_an_answer_no_kept_connection_is_used_any_more(fusebill, shows):
-    """The answer to the write is still to come, and the next request would take it for its own."""
-    fusebill.add_customer(id=1, status="Active")
-    as_it_was = Fault.status(200, body=fusebill.customer_bytes(1), operation="hold", effect="before")
-    fault = {"another customer": Fault.other_id(operation="hold"), "the customer as it was": as_it_was}[shows]
-    others = [fusebill.add_customer(id=number) for number in range(2, 6)]
-    async with make_client(fusebill, pool=PoolSettings(connections=4)) as client:
-        for _ in range(2):
-            await asyncio.gather(*(keep_connections(client, number) for number in others))
-        opened = fusebill.connections
-        fusebill.inject(fault)
-        await client.customers.hold(1)
-        await asyncio.gather(*(keep_connections(client, number) for number in others))
-    fresh = {request.connection for request in list(fusebill.requests)[-8:]}
-    assert min(fresh) > opened
-
-
 async def asked(fusebill):
     """Wait until the service has a request that it holds open."""
     while not fusebill.held_open:  # noqa: ASYNC110 (what the service saw is looked at, not awaited)
         await asyncio.sleep(0.001)
-
-
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422, 429])
-@pytest.mark.parametrize("effect", ["before", "none"])
-@pytest.mark.parametrize("name", ["hold", "activate", "update"])
-async def test_a_refusal_on_a_connection_that_was_given_up_meanwhile_refuses_nothing(fusebill, name, effect, status):
-    """It may be the one that the answer was meant for which has just been given to somebody else."""
-    verb = VERBS[name]
-    fusebill.add_customer(id=1, status=verb.status)
-    fusebill.add_customer(id=2)
-    options = {"retry_after": 0.01} if status == 429 else {}
-    refusal = Fault.status(status, operation=verb.title, effect=effect, **options)
-    async with make_client(fusebill) as client:
-        await keep_connections(client, 2)
-        fusebill.inject(refusal, Fault.other_id(operation="geotab.unlatch"))
-        with fusebill.hold_open(verb.title):
-            write = asyncio.ensure_future(verb.call(client.with_response, 1))
-            await asked(fusebill)
-            await client.geotab.unlatch(2)
-        if effect == "before":
-            assert (await write).confirmed_by == "read"
-        elif verb.kind == "money":
-            with pytest.raises(NotAppliedError, match=f"Simulated {status}" if status != 429 else "429"):
-                await write
-        else:
-            assert len((await write).attempts) == 2
-    assert fusebill.effects(verb.title, 1) == (effect == "before" or verb.kind != "money")
-
-
-async def test_one_for_the_quota_says_nothing_of_what_was_sent_either(fusebill):
-    """It was settled that nothing happened; then there was no connection for sending it again."""
-    fusebill.add_customer(id=1, status="Active")
-    fusebill.add_customer(id=2)
-    async with make_client(fusebill, retry=RetryPolicy(max_attempts=2, backoff=0.001)) as client:
-        await keep_connections(client, 2)
-        refused = Fault.status(429, operation="hold", retry_after=0.01)
-        fusebill.inject(refused, Fault.other_id(operation="geotab.unlatch"))
-        with fusebill.hold_open("hold"):
-            hold = asyncio.ensure_future(client.customers.hold(1))
-            await asked(fusebill)
-            await client.geotab.unlatch(2)
-        while not fusebill.received("get", 1):  # noqa: ASYNC110 (as above)
-            await asyncio.sleep(0.001)
-        # The second read finds the connection of the first; what is sent again needs a new one.
-        fusebill.inject(Fault.refuse())
-        with pytest.raises(ConnectError) as raised:
-            await hold
-        fusebill.clear_faults()
-    assert raised.value.outcome is Outcome.NOT_APPLIED
-    assert fusebill.effects("hold", 1) == 0
-
-
-@pytest.mark.parametrize("status", [400, 422, 429])
-async def test_nor_a_read(fusebill, status):
-    fusebill.add_customer(id=1)
-    fusebill.add_customer(id=2)
-    options = {"retry_after": 0.01} if status == 429 else {}
-    fusebill.inject(Fault.status(status, operation="overview", **options), Fault.other_id(operation="get"))
-    async with make_client(fusebill) as client:
-        await asyncio.gather(*(client.customers.get(2) for _ in range(2)))
-        fusebill.inject(Fault.other_id(operation="get"))
-        with fusebill.hold_open("overview"):
-            overview = asyncio.ensure_future(client.with_response.customers.overview(1))
-            await asked(fusebill)
-            await client.customers.get(2)
-        response = await overview
-    assert [attempt.status for attempt in response.attempts] == [status, 200]
-    assert "may be another's answer, " in response.attempts[0].reason
-    assert str(status) in response.attempts[0].reason
-
-
-@pytest.mark.parametrize("name", ["activate", "activate_items", "create"])
-async def test_but_on_a_connection_that_never_carried_another_request_it_does(fusebill, name):
-    """There is no earlier answer that could be left over."""
-    verb = VERBS[name]
-    fusebill.add_customer(id=1, status=verb.status)
-    fusebill.add_customer(id=2)
-    fusebill.inject(Fault.status(400, operation=verb.title), Fault.other_id(operation="get"))
-    async with make_client(fusebill) as client:
-        with fusebill.hold_open(verb.title):
-            write = asyncio.ensure_future(verb.call(client, 1))
-            await asked(fusebill)
-            await client.customers.get(2)
-        with pytest.raises(BadRequestError, match="Simulated 400"):
-            await write
-
-
-async def test_a_connection_of_a_session_that_was_handed_in_may_have_carried_one(fusebill):
-    fusebill.add_customer(id=1, status="Active")
-    fusebill.add_customer(id=2)
-    async with aiohttp.ClientSession() as session, make_client(fusebill, session=session) as client:
-        async with session.get(f"{fusebill.base_url}/customers/2") as answer:
-            await answer.read()
-        fusebill.inject(Fault.status(400, operation="hold", effect="before"), Fault.other_id(operation="get"))
-        with fusebill.hold_open("hold"):
-            hold = asyncio.ensure_future(client.with_response.customers.hold(1))
-            await asked(fusebill)
-            await client.customers.get(2)
-        assert (await hold).confirmed_by == "read"
-    assert fusebill.requests[0].connection == fusebill.requests[1].connection
-
-
-async def test_an_error_of_the_service_stays_one(fusebill):
-    fusebill.add_customer(id=1)
-    fusebill.add_customer(id=2)
-    fusebill.inject(Fault.status(503, operation="overview", times=None))
-    async with make_client(fusebill, retry=RetryPolicy(max_attempts=1)) as client:
-        await client.customers.get(2)
-        fusebill.inject(Fault.other_id(operation="get"))
-        with fusebill.hold_open("overview"):
-            overview = asyncio.ensure_future(client.customers.overview(1))
-            await asked(fusebill)
-            with suppress(InvalidResponseError):
-                await client.customers.get(2)
-        with pytest.raises(ServerError, match="503"):
-            await overview
-
-
-async def test_one_that_names_the_customer_is_its_own(fusebill):
-    fusebill.add_customer(id=2)
-    async with make_client(fusebill) as client:
-        await keep_connections(client, 2)
-        fusebill.inject(Fault.other_id(operation="geotab.unlatch"))
-        with fusebill.hold_open("hold"):
-            hold = asyncio.ensure_future(client.customers.hold(1))
-            await asked(fusebill)
-            await client.geotab.unlatch(2)
-        with pytest.raises(NotFoundError):
-            await hold
-    assert fusebill.received("get", 1) == 0
-
-
-async def test_reads_and_writes_never_share_a_connection(fusebill):
-    async with make_client(fusebill) as client:
-        for name in ("get", "overview", "preview", "hold", "list", "unlatch"):
-            verb = VERBS[name]
-            numbers = [fusebill.add_customer(id=number, status=verb.status) for number in range(1, 9)]
-            await asyncio.gather(*(verb.call(client.with_response, number) for number in numbers))
-    used = {
-        writes: {request.connection for request in fusebill.requests if BY_TITLE[request.operation].writes is writes}
-        for writes in (False, True)
-    }
-    assert not used[False] & used[True]
-    assert len(used[False]) == len(used[True]) == 8
-
-
-@pytest.mark.parametrize("status", [400, 401, 403, 409, 422, 429])
-@pytest.mark.parametrize("verb", [verb for verb in WRITES if verb.kind != "put"], ids=str)
-async def test_the_refusal_of_a_read_that_took_a_second_answer_for_its_own_refuses_no_write(fusebill, verb, status):
-    """The read looks well answered; its refusal is still to come on that connection, and names nobody."""
-    fusebill.add_customer(id=1, status=verb.status)
-    for number in (2, 3):
-        fusebill.add_customer(id=number)
-    fusebill.inject(Fault.unsolicited_answer(operation="get", customer_id=2, after=0.02, other=3))
-    refusal = Fault.status(status, operation="get", customer_id=3)
-    async with make_client(fusebill) as client:
-        await client.customers.get(2)
-        with fusebill.hold_open("get"):
-            fusebill.inject(refusal)
-            assert (await client.customers.get(3)).id == 3
-            write = asyncio.ensure_future(verb.call(client.with_response, 1))
-            await asyncio.sleep(0.01)
-        response = await write
-    assert response.attribution == "ours"
-    assert fusebill.effects(verb.title, 1) == fusebill.received(verb.title, 1) == 1
 
 
 @pytest.mark.parametrize("verb", WRITES, ids=str)

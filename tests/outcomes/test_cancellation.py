@@ -77,7 +77,7 @@ def _backoff(fusebill, verb, number):
 
 STATES = {
     "from start to end": (_plain, {}),
-    "on a fresh connection": (_plain, {"pool": PoolSettings(fresh_connection_per_write=True)}),
+    "on a fresh connection": (_plain, {"pool": PoolSettings(fresh_connections="writes")}),
     "in flight": (_in_flight, {}),
     "settling": (_settling, {}),
     "settling a miss": (_settling_a_miss, {}),

@@ -23,7 +23,7 @@ async def test_one_attempt_is_one_copy_at_the_server(fusebill, name, connection,
     fusebill.add_customer(id=2)
     async with make_client(
         fusebill,
-        pool=PoolSettings(fresh_connection_per_write=connection == "fresh"),
+        pool=PoolSettings(fresh_connections="writes" if connection == "fresh" else "never"),
         retry=RetryPolicy(max_attempts=1),
         settling=SettlingPolicy(quiet_period=0.01, first_read=0.001),
     ) as client:

@@ -108,7 +108,7 @@ async def test_what_was_sent_once_is_not_told_as_never_sent(fusebill, name):
     verb = VERBS[name]
     fusebill.add_customer(id=1, status=verb.status)
     fusebill.inject(Fault.reset_before_effect(operation=verb.title))
-    pool, hooks = PoolSettings(fresh_connection_per_write=True), [NobodyListens(fusebill)]
+    pool, hooks = PoolSettings(fresh_connections="writes"), [NobodyListens(fusebill)]
     async with make_client(fusebill, settling=settling(), pool=pool, hooks=hooks) as client:
         with pytest.raises(FusebillError) as raised:
             await verb.call(client.with_response, 1)
