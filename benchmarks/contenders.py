@@ -163,7 +163,7 @@ async def ours_attempt(url: str, concurrency: int) -> AsyncIterator[AsyncCall]:
             try:
                 return await session.attempt(asked, permit)
             finally:
-                session.admission.leave(permit)
+                permit.leave()
 
         yield call
 

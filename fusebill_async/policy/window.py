@@ -1,250 +1,185 @@
-"""One fixed window of the service's quota, and what other programs of the account take of it."""
+"""One fixed window of the quota, and the limiter's clock, by which windows turn.
+
+The service's answers say when a window has turned: their reset header names the window that counted the call. No
+other clock is asked once a turn has been seen; `Date` comes from a web server, and serves for a first guess only.
+All times are local seconds, but `reset` and what is called `epoch`: those are seconds since 1970 by the limiter.
+"""
 
 from __future__ import annotations
 
-from math import inf, sqrt
+from math import inf
+
+import attrs
 
 from fusebill_async.policy.clock import ServiceClock
 
-_MARK_WAITS = 10.0
-"""Seconds; a call that takes longer is not waited for in the reckoning of what others take."""
+_DRIFT = 2e-4
+"""How fast two honest clocks may part, in seconds for each second."""
+
+_CLOSE = 0.5
+"""Two resets this near to each other, in seconds, name the same window: some are computed anew for each answer."""
 
 
+class LimiterClock:
+    """Tells when the limiter's clock shows a time.
+
+    Args:
+        dates: the clock of the `Date` headers, asked until the first turn of a window was seen.
+    """
+
+    def __init__(self, dates: ServiceClock) -> None:
+        self._dates = dates
+        self._lag: float | None = None
+        self._at = 0.0
+
+    @property
+    def sure(self) -> bool:
+        """Whether a window has been seen to turn."""
+        return self._lag is not None
+
+    def passed(self, epoch: float, received: float) -> None:
+        """An answer that came at `received` proves that the limiter's clock had reached `epoch` by then."""
+        lag = received - epoch
+        if self._lag is not None:
+            lag = min(lag, self._lag + _DRIFT * max(0.0, received - self._at))
+        self._lag, self._at = lag, received
+
+    def not_reached(self, epoch: float, sent: float) -> None:
+        """A call that was sent at `sent` proves that the clock had not reached `epoch` by then."""
+        if self._lag is not None:
+            self._lag = max(self._lag, sent - epoch)
+
+    def forget(self) -> None:
+        """It was set back."""
+        self._lag = None
+
+    def local(self, epoch: float) -> float | None:
+        """The local time by which the limiter's clock shows `epoch`; None if no answer has told anything of it."""
+        if self._lag is not None:
+            return epoch + self._lag
+        bounds = self._dates.local(epoch)
+        return None if bounds is None else bounds[1]
+
+
+@attrs.define(eq=False)
 class FixedWindow:
-    """A window that ends when its reset header says so.
-
-    Which window a call was counted in is told by the reset header of its answer alone; until then a call
-    under way counts in the present window. All times are local seconds, except `reset`, in seconds since
-    1970.
+    """What is known of the present window.
 
     Attributes:
         limit: calls in a window, of the whole account.
-        reset: the service's time at which it ends; None while no answer has come from it.
-        counted: our own calls known, or feared, to be counted in it.
-        used: the most that the service has said is used of it, by whomever.
-        length: seconds from one reset to the next as far as seen; None before two were seen.
+        longest: seconds that a window may last, as its name says.
+        clock: of the limiter.
+        length: seconds from one reset to the next, as last seen.
+        reset: the limiter's time at which it ends; None if answers do not say.
+        began: the local time at which the first answer told of it; None before any answer.
+        used: the most that is known, or feared, to be used of it, by whomever.
+        own: how many of these calls are ours.
+        own_elsewhere: how many more are those of the processes that we share a budget with.
+        unreported: how many of `own` these do not know of.
+        told: whether an answer has told the limit.
+        passed: the thresholds of this window that were told to the user.
     """
 
-    __slots__ = ("_clock", "_last_reset", "_tolerance", "began", "counted", "length", "limit", "longest",
-    "reset",
-                 "used", "whole")  # fmt: skip
-
-    def __init__(self, limit: int, longest: float, clock: ServiceClock) -> None:
-        self._clock = clock
-        self._last_reset: float | None = None
-        self._tolerance = 0.5
-        self.limit = limit
-        self.longest = longest
-        self.length: float | None = None
-        self.reset: float | None = None
-        self.counted = 0
-        self.used = 0
-        self.began: float | None = None
-        self.whole = False
-        """Whether it was watched from its beginning, so that everything used of it was used since `began`."""
+    limit: int
+    longest: float
+    clock: LimiterClock
+    length: float = attrs.field(default=attrs.Factory(lambda self: self.longest, takes_self=True))
+    reset: float | None = None
+    began: float | None = None
+    used: int = 0
+    own: int = 0
+    own_elsewhere: int = 0
+    unreported: int = 0
+    told: bool = False
+    passed: set[float] = attrs.field(factory=set)
 
     @property
-    def last_reset(self) -> float | None:
-        """The service's time at which the latest known window ends or ended."""
-        return self._last_reset if self.reset is None else self.reset
-
-    @property
-    def ended(self) -> float | None:
-        """The service's time at which the window before this one ended."""
-        return self._last_reset
-
-    def over(self, ended: float) -> bool:
-        """Whether somebody who knows that a window ended at `ended` knows of a later window than this one."""
-        mine = self.reset if self.reset is not None else self._last_reset
-        if mine is None:
-            return False
-        if self.reset is None:
-            return ended > mine + self._tolerance
-        return ended >= mine - self._tolerance
-
-    def start(self, now: float) -> None:
-        """Note the first use: from here on a window without a known end may last `longest` at most."""
+    def ends(self) -> float:
+        """The local time by which it is over. Long past before anything is known of it."""
         if self.began is None:
-            self.began = now
+            return -inf
+        latest = self.began + self.length
+        reset = None if self.reset is None else self.clock.local(self.reset)
+        # A `Date` by which the window was over before the first answer came is from another clock.
+        if reset is None or (reset <= self.began and not self.clock.sure):
+            return latest
+        return min(reset, latest)
 
-    def turn(self) -> float:
-        """The local time from which a call is sure to be counted in a later window."""
-        began = inf if self.began is None else self.began
-        if self.reset is not None:
-            local = self._clock.local(self.reset)
-            # An answer without a `Date` leaves the reset unplaced; a window still ends after its length.
-            return local[1] if local is not None else began + (self.length or self.longest)
-        return began + (self.length or self.longest)
+    def place(self, reset: float | None, sent: float, received: float) -> bool:
+        """Find the window that counted a call, and begin it if it is a new one.
 
-    def end(self) -> float:
-        """About when it ends, in local time, for pacing only."""
-        if self.reset is not None:
-            local = self._clock.local(self.reset)
-            if local is not None:
-                return (local[0] + local[1]) / 2
-        elif self._last_reset is not None and self.length is not None and self.began is not None:
-            local = self._clock.local(self._last_reset)
-            if local is not None:
-                passed = max(0, int((self.began - local[0]) / self.length))
-                return local[0] + (passed + 1) * self.length
-        return self.turn()
+        Args:
+            reset: what the answer says, None if it does not.
+            sent: when the call was sent.
+            received: when the answer came.
 
-    def roll(self, now: float, *, whole: bool) -> None:
-        """Begin the next window. Calls under way are the caller's to count against it."""
-        if self.reset is not None:
-            self._last_reset = self.reset
-        self.reset = None
-        self.counted = 0
-        self.used = 0
-        self.began = now
-        self.whole = whole
+        Returns:
+            False if that window is over, so that the answer says nothing of the present one.
+        """
+        if self.began is None or self._is_later(reset, sent):
+            self._turn(reset, received)
+        elif reset is not None and self.reset is not None and reset < self.reset - self._near:
+            if sent >= self.began:
+                # Sent after the present window was known, yet counted in an earlier one: servers whose clocks
+                # differ. It is taken for counted here too.
+                self.count(sent, received)
+            return False
+        elif reset is not None:
+            self.reset = reset if self.reset is None else self.reset
+            self.clock.not_reached(reset, sent)
+        return True
 
-    def place(self, reset: float) -> int:
-        """Where a reset header puts its call: -1 in an earlier window, 0 in this one, 1 in a later one."""
+    @property
+    def _near(self) -> float:
+        return max(_CLOSE, self.length / 20) if self.clock.sure else _CLOSE
+
+    def _is_later(self, reset: float | None, sent: float) -> bool:
         known = self.reset
-        if known is None:
-            last = self._last_reset
-            return -1 if last is not None and reset <= last + self._tolerance else 0
-        if reset == known:
-            return 0
-        if reset < known - self._tolerance:
-            return -1
-        return 1 if reset > known + self._tolerance else 0
+        if reset is not None and known is not None and reset > known + self._near:
+            return True
+        # After its end a call counts in a later window, even if the limiter's clock was set back meanwhile.
+        same = reset is not None and known is not None and abs(reset - known) <= self._near
+        return sent >= self.ends and not same
 
-    def settle(self, reset: float) -> None:
-        """The end of this window is known."""
-        last = self._last_reset
-        self.reset = reset
-        if last is not None:
-            distance = reset - last
-            if self.length is None or distance < self.length:
-                self.length = min(distance, self.longest)
-                # A reset header that is computed anew for each answer may shake a little.
-                self._tolerance = max(0.5, self.length / 20)
+    def _turn(self, reset: float | None, received: float) -> None:
+        apart = 0.0 if reset is None or self.reset is None else reset - self.reset
+        if apart < 0:
+            self.clock.forget()
+        elif reset is not None and apart > 0:
+            if apart <= self.longest + _CLOSE:
+                self.length = min(apart, self.longest)
+            self.clock.passed(reset - self.length, received)
+        self.reset, self.began = reset, received
+        self.used = self.own = self.own_elsewhere = self.unreported = 0
+        self.passed.clear()
+
+    def count(self, sent: float, received: float) -> None:
+        """A call of ours is taken for counted, and no answer says in which window, or how many are used."""
+        if self.began is None or (self.reset is None and sent >= self.ends):
+            self._turn(None, received)
+        self.own += 1
+        self.unreported += 1
+        self.used += 1
+
+    def left(self, share: float) -> float:
+        """What is left of it, or of our share if that is less."""
+        own = self.own + self.own_elsewhere
+        return min(self.limit - self.used, max(1.0, share * self.limit) - own)
+
+    def tell(self, limit: int, remaining: int) -> None:
+        """An answer says how much of it is left."""
+        self.limit, self.told = limit, True
+        self.used = max(self.used, limit - remaining)
 
 
-class Neighbours:
-    """How much other programs take of the present window, and how fast.
+def plausible(reset: float | None, date: float | None, longest: float) -> float | None:
+    """The reset of an answer, or if it cannot be meant, the next full window after the answer's `Date`.
 
-    Answers come in another order than their calls were counted, so `used` minus our answered calls mistakes
-    our own calls under way for somebody else's. One answer at a time is therefore marked, and only when
-    every call that was under way at that moment has been answered is it known exactly how many of ours were
-    counted before it; the rest were not ours. Answers carry their place in the count (limit minus
-    remaining), so none is mistaken.
+    Args:
+        reset: seconds since 1970; None if it was missing or garbled.
+        date: the same.
+        longest: seconds that the window may last.
     """
-
-    __slots__ = ("_at", "_base", "_base_at", "_mark", "_mark_early", "_mark_late", "_mark_rank",
-                 "_mark_waits", "_prior", "_sent", "_top",
-                 "taken")  # fmt: skip
-
-    def __init__(self) -> None:
-        self._prior = 0.0
-        self.taken = 0
-        self._top = 0
-        self._base: int | None = None
-        self._base_at = 0.0
-        self._at = 0.0
-        self._sent = -inf
-        self._mark: int | None = None
-        self._mark_rank = 0
-        self._mark_waits = 0
-        self._mark_early = 0.0
-        self._mark_late = 0.0
-
-    def roll(self, now: float, length: float, limit: int, *, whole: bool) -> None:
-        """A new window began: nothing of it is taken yet, and last window's rate is a first guess.
-
-        A guess must not keep us out of a whole window, or nothing would ever correct it: it takes half of the
-        limit at most, and fades from window to window in which nothing was learnt.
-        """
-        learnt = self._base is not None and self._at > self._base_at
-        self._prior = min(self.rate(length), limit / length / 2) if learnt else self._prior / 2
-        self.taken = 0
-        self._top = 0
-        self._base = 0 if whole else None
-        self._base_at = self._at = now
-        self._sent = now
-        self._mark = None
-
-    def answered(self, place: int, own: int, under_way: int, sent: float, received: float) -> None:
-        """Learn from an answer of the present window.
-
-        Args:
-            place: how many calls of the account were counted up to it.
-            own: our calls answered from this window, this one included.
-            under_way: our calls without an answer yet.
-            sent: local time at which its request was sent.
-            received: local time at which it came.
-        """
-        if self._mark is None:
-            self._sent = max(self._sent, sent)
-            if place < self._top:
-                return
-            self._top = place
-            self._mark, self._mark_rank, self._mark_waits = place, own, under_way
-            self._mark_early, self._mark_late = self._sent, received
-            if under_way == 0:
-                self._close()
-            return
-        if place < self._mark:
-            self._mark_rank += 1
-        elif place > self._top:
-            self._top = place
-        self.passed(sent, received)
-
-    def passed(self, sent: float, received: float, *, in_doubt: bool = False) -> None:
-        """A call is no longer under way; one `in_doubt` was lost, and is taken for counted."""
-        self._sent = max(self._sent, sent)
-        if self._mark is not None and sent <= self._mark_late:
-            self._mark_waits -= 1
-            if in_doubt:
-                self._mark_rank += 1
-            if self._mark_waits <= 0:
-                self._close()
-        # A call that hangs must not blind us: those still missing are taken for counted.
-        if self._mark is not None and received - self._mark_late > _MARK_WAITS:
-            self._mark_rank += self._mark_waits
-            self._close()
-
-    def _close(self) -> None:
-        mark, self._mark = self._mark, None
-        if mark is None:
-            return
-        taken = max(mark - self._mark_rank, 0)
-        at = self._mark_early
-        if self._base is None:
-            self._base, self._base_at = taken, at
-        self.taken = max(self.taken, taken)
-        self._at = max(self._at, at)
-
-    def rate(self, length: float, now: float = -inf) -> float:
-        """Calls per second that the others make.
-
-        Args:
-            length: of the window in seconds; last window's rate counts like a twentieth of it.
-            now: local time. When nothing was learnt for a tenth of the window, the others are taken to be silent
-                since; else a burst of theirs, taken for a rate, could keep us from ever learning better.
-        """
-        weight = length / 20
-        if self._base is None:
-            return self._prior
-        seen = max(self._at - self._base_at, now - length / 10 - self._base_at, 0.0)
-        return (self.taken - self._base + self._prior * weight) / (seen + weight)
-
-    def by(self, when: float, length: float, at_least: int, now: float) -> tuple[float, float]:
-        """What the others will have taken by `when`, and how much more it may well be.
-
-        Args:
-            when: local time.
-            length: of the window in seconds.
-            at_least: what they are known to have taken by now.
-            now: local time.
-        """
-        rate = self.rate(length, now)
-        expected = self.taken + rate * max(0.0, when - self._at)
-        floor = at_least + rate * max(0.0, when - now)
-        expected = max(expected, floor)
-        if rate * length < 1.0 and expected < 1.0:
-            return expected, 0.0
-        coming = rate * max(0.0, when - self._at)
-        return expected, 1.0 + sqrt(coming)
+    if date is None or (reset is not None and -3_600.0 <= reset - date <= longest + 3_600.0):
+        return reset
+    return (date // longest + 1.0) * longest

@@ -1,59 +1,44 @@
-"""The door: a place in the pool together with quota, in order of priority.
+"""Admits calls by priority; gives each a pool slot and quota together.
 
-Both are handed out in one step. A call never holds a place while it waits for quota, nor quota while it
-waits for a place, so a read that settles an unknown outcome is never behind a thousand bulk calls in one
-line after it has come through the other.
+Both are given in one step. A call never holds a place while it waits for quota, nor quota while it waits for a
+place, so a read that settles an unknown outcome never stands behind a thousand bulk calls in a second queue.
 """
 
 from __future__ import annotations
 
 import asyncio
 import heapq
-from collections import deque
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 from itertools import count
 from logging import getLogger
 from math import inf
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
+
+import attrs
 
 from fusebill_async.policy.clock import ServiceClock
 from fusebill_async.policy.priority import Priority
 from fusebill_async.policy.quota import Quota, QuotaView
+from fusebill_async.policy.shared import SharedQuota
 from fusebill_async.session.effects import Effects
+from fusebill_async.session.sharing import QuotaSharing
 from fusebill_async.settings import QuotaPolicy
 from fusebill_async.wire.quota_headers import moment, read, retry_after
-
-if TYPE_CHECKING:
-    from fusebill_async.policy.shared import SharedQuota
-
-__all__ = [
-    "Admission",
-    "AdmissionClosed",
-    "AdmissionError",
-    "Permit",
-    "QueueTimeout",
-    "QuotaExhausted",
-]
 
 _logger = getLogger("fusebill_async.quota")
 
 _PATIENCE = 15
 """How often a waiting class is passed over by a higher one before one call of it goes."""
 
-_ASK_AGAIN = 1.0
-"""Seconds between two attempts to reach a shared budget that is away."""
-
-_UNREAD = 0.005
-"""Seconds after an answer in which others are not read, while the quota is ample and nobody waits."""
-
 _TICK = 0.0005
 """Seconds; no wait is shorter, since clocks and timers disagree by that much."""
 
 
 class AdmissionError(Exception):
-    """A call did not get in. Nothing was sent."""
+    """A call was not admitted. Nothing was sent."""
 
 
 class QueueTimeout(AdmissionError):  # noqa: N818 - a fact that the session translates
@@ -86,31 +71,55 @@ class AdmissionClosed(AdmissionError):  # noqa: N818 - as above
     """The client was closed while the call waited."""
 
 
-class Permit:
-    """A place in the pool and quota for `unsent` calls. It belongs to one call, until `Admission.leave`."""
+class Slot:
+    """A place in the pool and quota for some requests. It belongs to one call, until it is left."""
 
-    __slots__ = ("held", "in_flight", "priority", "sent_at", "unsent")
+    __slots__ = ("_admission", "_held", "_quota", "_under_way", "_unsent")
 
-    def __init__(self, priority: Priority, calls: int) -> None:
-        self.priority = priority
-        self.unsent = calls
-        self.in_flight = 0
-        self.sent_at = 0.0
-        self.held = True
+    def __init__(self, admission: Admission, quota: Quota, requests: int) -> None:
+        self._admission = admission
+        self._quota = quota
+        self._unsent = requests
+        self._under_way = 0
+        self._held = True
+
+    def sent(self) -> None:
+        """One of its requests is on its way. Call it at the hand-out of a connection."""
+        self._unsent -= 1
+        self._under_way += 1
+        self._quota.sent()
+
+    def answered(self, status: int, headers: Mapping[str, str], sent_at: float, received_at: float) -> None:
+        """A request was answered: learn from the headers.
+
+        Args:
+            status: of the answer.
+            headers: of the answer.
+            sent_at: the time on `effects.now` at which the request was sent.
+            received_at: the time at which the headers came.
+        """
+        self._under_way -= 1
+        self._admission.learn(status, headers, sent_at, received_at)
+
+    def leave(self) -> None:
+        """Give back the place, and the quota of requests that were never sent. Leaving twice does no harm.
+
+        A request without an answer is taken for counted by the service.
+        """
+        if self._held:
+            self._held = False
+            self._admission.take_back(self._unsent, self._under_way)
 
 
+@attrs.define(eq=False)
 class _Waiter:
-    __slots__ = ("calls", "door", "priority", "until")
-
-    def __init__(self, door: asyncio.Future[Permit], priority: Priority, calls: int, until: float | None) -> None:
-        self.door = door
-        self.priority = priority
-        self.calls = calls
-        self.until = until
+    door: asyncio.Future[Slot]
+    priority: Priority
+    requests: int
 
 
 class Admission:
-    """Lets calls in, one place and some quota at a time.
+    """Admits calls by priority; gives each a pool slot and quota together.
 
     Args:
         places: how many calls may be inside at once.
@@ -136,53 +145,39 @@ class Admission:
         self._effects = effects
         self._now = effects.now
         self._clock = clock
-        self._policy = policy
-        self._quota = Quota(policy, clock)
-        self._shared = shared if policy.enabled else None
-        self._sharing: asyncio.Task[None] | None = None
-        self._asking = False
-        self._ask_at = -inf
-        self._share_wakes_at = inf
-        self._shared_is_away = False
-        if self._shared is not None:
-            self._quota.together(policy.share)
         self._on_threshold = on_threshold
-        self._queues: tuple[deque[_Waiter], ...] = tuple(deque() for _ in Priority)
-        self._lengths = [0] * len(Priority)
-        self._waiting = 0
-        self._passed = [0] * len(Priority)
+        self._quota = Quota(policy, clock)
+        self._sharing: QuotaSharing | None = None
+        if shared is not None and policy.enabled:
+            self._sharing = QuotaSharing(
+                shared, self._quota, policy, effects, waiting=self._who_waits, changed=self._admit
+            )
+        # Keys only, in the order of arrival: who leaves is out at once, and is counted out once.
+        self._queues: dict[Priority, dict[_Waiter, None]] = {priority: {} for priority in Priority}
+        self._passed_over = dict.fromkeys(Priority, 0)
         self._deadlines: list[tuple[float, int, _Waiter]] = []
         self._numbers = count()
-        self._pump: asyncio.Task[None] | None = None
+        self._timer: asyncio.Task[None] | None = None
         self._wakes_at = inf
-        self._closed = False
-        self._read_at = -inf
         self._lowest: int = Priority.BULK
 
     # -- getting in ------------------------------------------------------------------------------------------
 
-    def enter_now(self, priority: Priority, calls: int = 1) -> Permit | None:
-        """Get in at once, or None if that is not possible or others wait.
+    @asynccontextmanager
+    async def slot(self, priority: Priority, *, requests: int = 1, until: float | None = None) -> AsyncIterator[Slot]:
+        """A slot for as long as the block lasts; see `enter`."""
+        slot = await self.enter(priority, requests=requests, until=until)
+        try:
+            yield slot
+        finally:
+            slot.leave()
+
+    async def enter(self, priority: Priority, *, requests: int = 1, until: float | None = None) -> Slot:
+        """Get a slot, waiting for a place and for quota. Cancelling it leaves nothing behind.
 
         Args:
             priority: of the call.
-            calls: how many requests it will send, at least 1.
-        """
-        if self._waiting or self._places <= 0 or priority > self._lowest:
-            return None
-        if self._shared_is_away:
-            self._ask(self._now())
-        if not self._quota.take(self._now(), calls, priority):
-            return None
-        self._places -= 1
-        return Permit(priority, calls)
-
-    async def enter(self, priority: Priority, *, calls: int = 1, until: float | None = None) -> Permit:
-        """Get in, waiting for a place and for quota. Cancelling it leaves nothing behind.
-
-        Args:
-            priority: of the call.
-            calls: how many requests it will send, at least 1.
+            requests: how many it will send, at least 1.
             until: the time on `effects.now` at which waiting ends; None waits as long as it takes.
 
         Raises:
@@ -192,328 +187,195 @@ class Admission:
         """
         if priority > self._lowest:
             raise AdmissionClosed
-        permit = self.enter_now(priority, calls)
-        if permit is not None:
-            return permit
+        slot = self.enter_now(priority, requests)
+        if slot is not None:
+            return slot
         now = self._now()
         if priority is Priority.INTERACTIVE and self._quota.out_of_day(now, priority):
-            raise QuotaExhausted(self._opens_at(now, day=True))
-        door: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()
-        waiter = _Waiter(door, priority, calls, until)
-        self._queues[priority].append(waiter)
-        self._lengths[priority] += 1
-        self._waiting += 1
+            raise QuotaExhausted(moment(self._quota.opens_at(now, day=True)))
+        waiter = _Waiter(asyncio.get_running_loop().create_future(), priority, requests)
+        self._queues[priority][waiter] = None
         if until is not None:
             heapq.heappush(self._deadlines, (until, next(self._numbers), waiter))
-        self._open()
+        self._admit()
         try:
-            return await door
+            return await waiter.door
         except asyncio.CancelledError:
-            if door.cancelled() or not door.done():
-                door.cancel()
-                self._forget(waiter)
-            elif door.exception() is None:
-                self.leave(door.result())
+            if waiter.door.done() and not waiter.door.cancelled() and waiter.door.exception() is None:
+                waiter.door.result().leave()
+            self._queues[priority].pop(waiter, None)
+            self._admit()
             raise
 
-    def _forget(self, waiter: _Waiter) -> None:
-        """A waiter went away; its place in the queue is dropped when it comes to the front."""
-        self._lengths[waiter.priority] -= 1
-        self._waiting -= 1
-        if not self._waiting:
-            self._stand_down()
-        else:
-            self._open()
+    def enter_now(self, priority: Priority, requests: int = 1) -> Slot | None:
+        """Get a slot at once, or None if that is not possible or others wait."""
+        if self._somebody_waits() or self._places <= 0 or priority > self._lowest:
+            return None
+        if not self._quota.take(self._now(), requests, priority):
+            return None
+        self._places -= 1
+        return Slot(self, self._quota, requests)
 
-    # -- being inside ----------------------------------------------------------------------------------------
+    # -- what slots do ---------------------------------------------------------------------------------------
 
-    def sent(self, permit: Permit) -> None:
-        """One of the permit's calls is on its way. Call it at the hand-out of a connection."""
-        permit.unsent -= 1
-        permit.in_flight += 1
-        permit.sent_at = self._now()
-        self._quota.sent()
-
-    def answered(
-        self, permit: Permit, status: int, headers: Mapping[str, str], sent_at: float, received_at: float
-    ) -> None:
-        """A call was answered: learn from the headers.
-
-        Args:
-            permit: of the call.
-            status: of the answer.
-            headers: of the answer.
-            sent_at: the time on `effects.now` at which the request was sent.
-            received_at: the time at which the headers came.
-        """
-        permit.in_flight -= 1
-        if received_at < self._read_at and status != 429:
-            self._quota.answered_unread(sent_at, received_at)
-            return
+    def learn(self, status: int, headers: Mapping[str, str], sent_at: float, received_at: float) -> None:
+        """A request was answered; see `Slot.answered`."""
         reading = read(headers)
-        date = reading.date
-        if date is not None:
-            self._clock.observe_epoch(date, sent_at, received_at)
+        if reading.date is not None:
+            self._clock.observe_epoch(reading.date, sent_at, received_at)
         quota = self._quota
-        quota.answered(reading, sent_at, received_at)
-        if not reading.minute_limit and not reading.day_limit and status < 300 and quota.heard_nothing():
+        was_silent = quota.silent
+        quota.answered(
+            status,
+            reading,
+            sent_at,
+            received_at,
+            retry_after=retry_after(headers, reading.date) if status == 429 else None,
+            chance=self._effects.random() if status == 429 else 0.0,
+        )
+        if quota.silent and not was_silent:
             _logger.warning("The service tells no quota: calls are not paced until it does")
-        if status == 429:
-            quota.refused(reading, retry_after(headers, date), received_at, self._effects.random())
-        if self._waiting:
-            self._open()
-        elif quota.ample:
-            # A thousand answers a second tell the same: one in a few milliseconds is read.
-            self._read_at = received_at + _UNREAD
-        if quota.crossed:
-            self._tell_thresholds()
+        self._admit()
+        crossed, quota.crossed = quota.crossed, []
+        if self._on_threshold is not None:
+            for window, part in crossed:
+                self._on_threshold(window, part)
 
-    def lost(self, permit: Permit) -> None:
-        """A call was sent and no answer will come."""
-        permit.in_flight -= 1
-        self._quota.lost(permit.sent_at, self._now())
-        if self._waiting:
-            self._open()
-
-    def leave(self, permit: Permit) -> None:
-        """Give back the place, and the quota of calls that were never sent. Leaving twice does no harm."""
-        if not permit.held:
-            return
-        permit.held = False
-        while permit.in_flight > 0:
-            permit.in_flight -= 1
-            self._quota.lost(permit.sent_at, self._now())
-        if permit.unsent > 0:
-            self._quota.give_back(permit.unsent)
-            permit.unsent = 0
+    def take_back(self, unsent: int, unanswered: int) -> None:
+        """A slot was left; see `Slot.leave`."""
+        for _ in range(unanswered):
+            self._quota.lost(self._now())
+        if unsent > 0:
+            self._quota.give_back(unsent)
         self._places += 1
-        if self._waiting:
-            self._open()
+        self._admit()
 
     @property
     def quota(self) -> QuotaView:
         """The quota as the headers last said, and who waits for it."""
-        waiting = {priority: self._lengths[priority] for priority in Priority}
-        return self._quota.view(self._now(), waiting, shared=self._quota.shared)
+        return self._quota.view(self._now(), {priority: len(queue) for priority, queue in self._queues.items()})
+
+    # -- closing ---------------------------------------------------------------------------------------------
 
     def stop(self) -> None:
         """Wake every waiter with `AdmissionClosed`, and let nobody in any more, but for those who settle."""
         self._lowest = Priority.SETTLING
-        for priority in (Priority.INTERACTIVE, Priority.BULK):
-            for waiter in self._drain(priority):
-                waiter.door.set_exception(AdmissionClosed())
-        if not self._waiting:
-            self._stand_down()
+        self._turn_away(Priority.INTERACTIVE, AdmissionClosed)
+        self._turn_away(Priority.BULK, AdmissionClosed)
+        self._admit()
 
     def close(self) -> None:
         """Wake every waiter with `AdmissionClosed`, and let nobody in any more."""
-        self._closed = True
         self._lowest = -1
-        for waiter in self._drain(None):
-            waiter.door.set_exception(AdmissionClosed())
-        self._stand_down()
-        if self._sharing is not None:
-            self._sharing.cancel()
-            self._sharing = None
+        for priority in Priority:
+            self._turn_away(priority, AdmissionClosed)
+        self._admit()
 
     async def aclose(self) -> None:
-        """Close, and give back what a shared budget lent."""
+        """Close, and give back what a shared budget granted."""
         self.close()
-        if self._shared is not None and not self._shared_is_away and self._quota.lent_until > -inf:
-            self._quota.alone(self._alone_share())
-            with suppress(Exception):
-                await self._shared.exchange(self._quota.claim(self._now(), 0))
+        if self._sharing is not None:
+            await self._sharing.aclose()
 
-    # -- opening ---------------------------------------------------------------------------------------------
+    def _turn_away(self, priority: Priority, error: Callable[[], AdmissionError]) -> None:
+        queue = self._queues[priority]
+        while queue:
+            waiter = queue.popitem()[0]
+            if not waiter.door.done():
+                waiter.door.set_exception(error())
 
-    def _open(self) -> None:
+    # -- admitting -------------------------------------------------------------------------------------------
+
+    def _somebody_waits(self) -> bool:
+        return any(self._queues.values())
+
+    def _who_waits(self) -> tuple[int, int, Priority]:
+        """How many requests could go if there were quota, how many the next call sends, and its priority."""
+        waiter = self._next(self._now()) if self._places > 0 else None
+        if waiter is None:
+            return 0, 0, Priority.BULK
+        calls = sum(map(len, self._queues.values()))
+        return max(min(calls, self._places), waiter.requests), waiter.requests, waiter.priority
+
+    def _admit(self) -> None:
         """Let in whoever may go now, and see to it that somebody looks again when the next may."""
-        now = self._now()
-        wake = self._let_in(now)
-        if not self._waiting:
-            self._stand_down()
+        if not self._somebody_waits():
+            self._look_again_at(inf)
             return
-        if self._shared is not None and self._places > 0:
-            self._ask(now)
+        wake = self._let_in(self._now())
+        if self._sharing is not None and self._somebody_waits() and self._places > 0:
+            self._sharing.wake()
         while self._deadlines and self._deadlines[0][2].door.done():
             heapq.heappop(self._deadlines)
-        if self._deadlines:
+        if self._somebody_waits() and self._deadlines:
             wake = min(wake, self._deadlines[0][0])
-        if wake < self._wakes_at - _TICK and wake < inf:
-            if self._pump is not None:
-                self._pump.cancel()
-            self._wakes_at = wake
-            self._pump = asyncio.get_running_loop().create_task(self._look_again())
+        self._look_again_at(wake if self._somebody_waits() else inf)
 
     def _let_in(self, now: float) -> float:
         """Let in whoever may go; the time at which the next may, infinite if that is not a matter of time."""
-        while self._waiting:
-            if self._places <= 0:
-                return inf
+        while self._places > 0 and self._somebody_waits():
             waiter = self._next(now)
             if waiter is None:
-                return now + self._quota.delay(now, 1, Priority.BULK)
-            if not self._quota.take(now, waiter.calls, waiter.priority):
-                return now + max(self._quota.delay(now, waiter.calls, waiter.priority), _TICK)
-            self._queues[waiter.priority].popleft()
-            self._lengths[waiter.priority] -= 1
-            self._waiting -= 1
-            self._note_passed(waiter.priority)
+                return now + max(self._quota.delay(now, 1, Priority.BULK), _TICK)
+            if not self._quota.take(now, waiter.requests, waiter.priority):
+                return now + max(self._quota.delay(now, waiter.requests, waiter.priority), _TICK)
+            del self._queues[waiter.priority][waiter]
+            self._note_passed_over(waiter.priority)
             self._places -= 1
-            waiter.door.set_result(Permit(waiter.priority, waiter.calls))
+            waiter.door.set_result(Slot(self, self._quota, waiter.requests))
         return inf
 
     def _next(self, now: float) -> _Waiter | None:
-        """Who is next. A class that the day holds back does not stand in the way of the others."""
-        candidates: list[_Waiter] = []
-        for priority in Priority:
-            queue = self._queues[priority]
-            while queue and queue[0].door.done():
-                queue.popleft()
-            if not queue:
+        """Who is next. A class that the day has nothing left for does not stand in the way of the others."""
+        first: _Waiter | None = None
+        for priority, queue in self._queues.items():
+            if priority is Priority.INTERACTIVE and queue and self._quota.out_of_day(now, priority):
+                opens_at = moment(self._quota.opens_at(now, day=True))
+                self._turn_away(priority, partial(QuotaExhausted, opens_at))
+            while queue and (waiter := next(iter(queue))).door.done():
+                del queue[waiter]  # cancelled, and its task has not run yet
+            if not queue or self._quota.out_of_day(now, priority):
                 continue
-            if self._quota.out_of_day_now(priority, 1):
-                if priority is Priority.INTERACTIVE and self._quota.out_of_day(now, priority):
-                    opens_at = self._opens_at(now, day=True)
-                    for waiter in self._drain(priority):
-                        waiter.door.set_exception(QuotaExhausted(opens_at))
-                    continue
-                # Its turn may have come with the day's; only a look at the windows can tell.
-                self._quota.out_of_day(now, priority)
-                if self._quota.out_of_day_now(priority, 1):
-                    continue
-            if self._passed[priority] >= _PATIENCE:
-                return queue[0]
-            candidates.append(queue[0])
-        return candidates[0] if candidates else None
+            if first is None or self._passed_over[priority] >= _PATIENCE:
+                first = next(iter(queue))
+        return first
 
-    def _note_passed(self, gone: Priority) -> None:
-        self._passed[gone] = 0
-        for priority in range(gone + 1, len(self._passed)):
-            if self._lengths[priority]:
-                self._passed[priority] += 1
+    def _note_passed_over(self, gone: Priority) -> None:
+        self._passed_over[gone] = 0
+        for priority, queue in self._queues.items():
+            if priority > gone and queue:
+                self._passed_over[priority] += 1
 
-    async def _look_again(self) -> None:
-        """Runs only while somebody waits for something that time brings."""
-        await self._effects.sleep(max(self._wakes_at - self._now(), 0.0))
-        # From here on a new pump may start; this one ends without another await.
-        self._pump = None
-        self._wakes_at = inf
-        self._turn_away(self._now())
-        if self._waiting:
-            self._open()
+    def _look_again_at(self, wake: float) -> None:
+        """Look again at that time, infinite for never. A timer runs only while somebody waits for time."""
+        if self._timer is not None and (wake == inf or wake < self._wakes_at - _TICK):
+            self._timer.cancel()
+            self._timer = None
+        if wake == inf:
+            self._wakes_at = inf
+            if not self._somebody_waits():
+                self._deadlines.clear()
+        elif self._timer is None:
+            self._wakes_at = wake
+            self._timer = asyncio.get_running_loop().create_task(self._look_again(wake))
 
-    def _turn_away(self, now: float) -> None:
-        """End the waits whose time is up."""
-        waited_for: Literal["pool", "quota"] = "pool" if self._places <= 0 else "quota"
-        if waited_for == "quota":
-            self._let_in(now)
-        while self._deadlines and (self._deadlines[0][0] <= now + _TICK or self._deadlines[0][2].door.done()):
+    async def _look_again(self, wake: float) -> None:
+        await self._effects.sleep(max(wake - self._now(), 0.0))
+        self._timer = None  # a new one may start; this one ends without another await
+        now = self._now()
+        self._let_in(now)
+        while self._deadlines and self._deadlines[0][0] <= now + _TICK:
             waiter = heapq.heappop(self._deadlines)[2]
-            if waiter.door.done():
-                continue
-            self._lengths[waiter.priority] -= 1
-            self._waiting -= 1
-            opens_at = None
-            if waited_for == "quota":
-                day = self._quota.out_of_day_now(waiter.priority, 1)
-                opens_at = self._opens_at(now, day=day)
-            waiter.door.set_exception(QueueTimeout(waited_for, opens_at))
+            if not waiter.door.done():
+                del self._queues[waiter.priority][waiter]
+                waiter.door.set_exception(self._timeout(now, waiter.priority))
+        self._admit()
 
-    def _drain(self, only: Priority | None) -> list[_Waiter]:
-        gone: list[_Waiter] = []
-        for priority in Priority:
-            if only is None or priority is only:
-                queue = self._queues[priority]
-                gone += [waiter for waiter in queue if not waiter.door.done()]
-                queue.clear()
-                self._waiting -= self._lengths[priority]
-                self._lengths[priority] = 0
-        return gone
+    def _timeout(self, now: float, priority: Priority) -> QueueTimeout:
+        if self._places <= 0:
+            return QueueTimeout("pool")
+        day = self._quota.out_of_day(now, priority)
+        return QueueTimeout("quota", moment(self._quota.opens_at(now, day=day)))
 
-    def _stand_down(self) -> None:
-        if self._pump is not None:
-            self._pump.cancel()
-            self._pump = None
-        self._wakes_at = inf
-        self._deadlines.clear()
 
-    # -- the shared budget -----------------------------------------------------------------------------------
-
-    def _alone_share(self) -> float:
-        return self._policy.share / self._policy.workers
-
-    def _ask(self, now: float) -> None:
-        """See to it that the shared budget is asked, now or as soon as that is of use."""
-        if self._closed or self._asking or (self._shared_is_away and now < self._ask_at):
-            return
-        if self._sharing is not None:
-            if self._share_wakes_at <= max(now, self._ask_at) + _TICK:
-                return
-            self._sharing.cancel()
-        self._share_wakes_at = max(now, self._ask_at)
-        assert self._shared is not None
-        self._sharing = asyncio.get_running_loop().create_task(self._share(self._shared))
-
-    async def _share(self, shared: SharedQuota) -> None:
-        """Runs while somebody waits for the shared budget, or something lent is to be given back."""
-        while True:
-            now = self._now()
-            if self._share_wakes_at > now:
-                await self._effects.sleep(self._share_wakes_at - now)
-            asked = self._now()
-            want = 0
-            if self._waiting:
-                want = min(self._wanted(), max(self._places, 1)) + self._quota.spare()
-            self._asking = True
-            try:
-                lease = await shared.exchange(self._quota.claim(asked, want))
-            except Exception as error:  # noqa: BLE001 - whatever keeps it away, calls go on in our part
-                self._lose_shared(error)
-                self._ask_at = self._now() + _ASK_AGAIN
-            else:
-                self._find_shared()
-                now = self._now()
-                self._quota.leased(lease, asked, now)
-                self._ask_at = now + max(lease.wait, _TICK)
-            finally:
-                self._asking = False
-            if self._waiting:
-                # Set first: `_open` leaves a task alone that wakes soon enough, and this one is it.
-                self._share_wakes_at = self._ask_at
-                self._open()
-            if self._waiting:
-                self._share_wakes_at = self._ask_at
-            elif self._quota.lent_until > -inf:
-                self._share_wakes_at = max(self._quota.lent_until, self._now()) + _TICK
-            else:
-                self._sharing = None
-                return
-
-    def _wanted(self) -> int:
-        return sum(self._lengths)
-
-    def _lose_shared(self, error: Exception) -> None:
-        self._quota.alone(self._alone_share())
-        if not self._shared_is_away:
-            self._shared_is_away = True
-            _logger.warning(
-                "The shared quota is away (%s); this process keeps to 1/%d of it",
-                type(error).__name__,
-                self._policy.workers,
-            )
-
-    def _find_shared(self) -> None:
-        if self._shared_is_away:
-            self._shared_is_away = False
-            self._quota.together(self._policy.share)
-            _logger.warning("The shared quota is back")
-
-    def _opens_at(self, now: float, *, day: bool) -> datetime | None:
-        return moment(self._quota.opens_at(now, day=day))
-
-    def _tell_thresholds(self) -> None:
-        crossed, self._quota.crossed = self._quota.crossed, []
-        if self._on_threshold is not None:
-            for window, part in crossed:
-                self._on_threshold(window, part)
+Permit = Slot

@@ -144,7 +144,7 @@ class Exchange:
             call.first_sent_at = now
         self.phase = Phase.SENT
         call.at_risk = True
-        line.admission.sent(self._permit)
+        self._permit.sent()
 
     def expire(self, reason: str) -> None:
         """End it by dropping its connection: whoever waits for the answer wakes up with an error."""

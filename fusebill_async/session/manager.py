@@ -136,7 +136,7 @@ class SessionManager:
             except PrepareAnewError as error:
                 exchange, anew = None, error
             finally:
-                self.admission.leave(permit)
+                permit.leave()
             if exchange is None:
                 await self._pause_before_preparing(call, anew)
             elif answer is not None:
@@ -183,7 +183,7 @@ class SessionManager:
         call.spent += exchange.received_at - exchange.started_at
         status = exchange.status
         if status is not None:
-            self.admission.answered(permit, status, exchange.headers, call.sent_at, exchange.received_at)
+            permit.answered(status, exchange.headers, call.sent_at, exchange.received_at)
         number = len(call.past) + 1
         if exchange.phase is not Phase.ANSWERED or status is None or not 200 <= status < 300:
             if status is not None and 400 <= status < 500:
@@ -205,7 +205,7 @@ class SessionManager:
         until = None if options.timeouts.queue is None else started + options.timeouts.queue - call.queued
         ended: QueueTimeout | QuotaExhausted | None
         try:
-            return await admission.enter(options.priority, calls=call.requests_per_attempt, until=until)
+            return await admission.enter(options.priority, requests=call.requests_per_attempt, until=until)
         except AdmissionClosed:
             ended = None
         except (QueueTimeout, QuotaExhausted) as error:

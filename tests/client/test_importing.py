@@ -15,7 +15,6 @@ from fusebill_async import models
 EXTRAS = ["redis", "cyclopts", "rich", "pytest", "hypothesis", "aioresponses", "opentelemetry", "sqlite3"]
 LATER = [
     "cli",
-    "policy.shared",
     "resources.creating",
     "resources.geotab",
     "resources.hubspot",
