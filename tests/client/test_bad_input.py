@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from fusebill_async import (
     BadRequestError,
-    ClientStateError,
     ConfigurationError,
     Customer,
     FusebillClient,
@@ -205,37 +202,6 @@ def test_from_env(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("FUSEBILL_API_KEY", KEY)
     monkeypatch.setenv("FUSEBILL_BASE_URL", "http://127.0.0.1:9/v1")
     assert "127.0.0.1:9" in repr(FusebillClient.from_env())
-
-
-async def test_closed_client(fusebill: FusebillSimulator):
-    client = FusebillClient(KEY, base_url=fusebill.base_url)
-    await client.aclose()
-    await client.aclose()
-    with pytest.raises(ClientStateError, match="closed"):
-        await client.customers.get(1)
-
-
-def test_client_of_another_loop():
-    client = FusebillClient(KEY, base_url="http://127.0.0.1:9/v1", retry=RetryPolicy(max_attempts=1))
-
-    async def use() -> None:
-        await client.__aenter__()
-
-    async def use_elsewhere() -> None:
-        with pytest.raises(ClientStateError, match="another event loop"):
-            await client.customers.get(1)
-
-    async def use_and_keep_open() -> asyncio.AbstractEventLoop:
-        await use()
-        return asyncio.get_running_loop()
-
-    first = asyncio.new_event_loop()
-    try:
-        first.run_until_complete(use_and_keep_open())
-        asyncio.run(use_elsewhere())
-        first.run_until_complete(client.aclose())
-    finally:
-        first.close()
 
 
 async def test_replace_takes_a_customer(client: FusebillClient):

@@ -111,6 +111,21 @@ async def test_a_stale_answer_about_the_same_customer_confirms_nothing(fusebill,
     assert customer.company_name == fusebill.customer(1)["companyName"]
 
 
+@pytest.mark.parametrize("effect", ["before", "none"])
+async def test_a_create_takes_no_other_customer_for_its_own(fusebill, effect):
+    """The answer shows one who was there before, with the same name: only what was sent with the create tells."""
+    other = fusebill.add_customer(reference="B-2", company_name="Grok Ltd")
+    fusebill.inject(Fault.other_id(other=other, operation="create", effect=effect))
+    async with make_client(fusebill) as client:
+        if effect == "before":
+            made = await client.customers.create(reference="A-1", company_name="Grok Ltd")
+            assert (made.reference, made.id != other) == ("A-1", True)
+        else:
+            with pytest.raises(NotAppliedError):
+                await client.customers.create(reference="A-1", company_name="Grok Ltd")
+    assert fusebill.effects("create") == (effect == "before")
+
+
 # What the service refuses to bring about where it stands already, with the status in which it does.
 ALREADY_SO = [
     pytest.param("hold", "Hold", id="hold"),

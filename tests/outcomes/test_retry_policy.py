@@ -175,37 +175,3 @@ async def test_it_is_not_asked_again_if_that_is_after_the_deadline(fusebill, ret
     options = {"timeouts": Timeouts(total=100.0), "effects": pauses.effects}
     assert await attempts_of_a_read(fusebill, fault, **options) == 1
     assert pauses.taken == []
-
-
-async def test_all_handles_of_a_client_share_its_budget(fusebill):
-    fusebill.add_customer(id=1)
-    fusebill.inject(Fault.status(503, operation="get", times=None))
-    retry = RetryPolicy(max_attempts=10, backoff=0.001, budget_ratio=0.0, budget_minimum=2)
-    others = [
-        {"timeouts": Timeouts(read=5.0)},
-        {"retry": retry},
-        {"retry": RetryPolicy(max_attempts=9, backoff=0.001, budget_ratio=1.0, budget_minimum=1000)},
-    ]
-    async with make_client(fusebill, retry=retry) as client:
-        for handle in (client, *(client.with_options(**options) for options in others)):
-            with pytest.raises(FusebillError):
-                await handle.customers.get(1)
-        with pytest.raises(FusebillError):
-            await client.with_options(retry=retry).with_options(timeouts=Timeouts()).customers.get(1)
-    assert fusebill.received("get", 1) == 5 + 2
-
-
-async def test_a_handle_keeps_what_it_was_not_given(fusebill):
-    """One option of a handle leaves the others as they are, and counts for all of its calls."""
-    fusebill.add_customer(id=1)
-    fusebill.inject(Fault.hang_before_effect(operation="get", times=None))
-    async with make_client(fusebill, timeouts=Timeouts(read=0.1, total=20.0)) as client:
-        once = client.with_options(retry=RetryPolicy(max_attempts=1))
-        async with asyncio.timeout(5):
-            with pytest.raises(RequestTimeoutError, match=r"silent for 0\.1 s") as raised:
-                await once.customers.get(1)
-            assert len(raised.value.attempts) == 1
-            with pytest.raises(RequestTimeoutError, match=r"silent for 0\.05 s") as raised:
-                await once.with_options(timeouts=Timeouts(read=0.05)).customers.get(1)
-            assert len(raised.value.attempts) == 1
-    assert fusebill.received("get", 1) == 2
