@@ -73,7 +73,7 @@ def _one_of(*choices: Any) -> Any:
         if not any(value is choice or value == choice for choice in choices):
             named = ", ".join(map(repr, choices))
             raise ConfigurationError(
-                f"{type(settings).__name__}({attribute.name}=) must be one of {named}, not {value!r}"
+                f"{type(settings).__name__}({attribute.name}=) must be one of {named}, not {shown(value)}"
             )
 
     return check
