@@ -61,6 +61,7 @@ class LastSeen:
 
     def __init__(self) -> None:
         self._seen: OrderedDict[int, Seen] = OrderedDict()
+        self._heard: dict[int, str] = {}
 
     def remember(self, answered: Customer | Activation, sent_at: float) -> None:
         """Remember a customer that came in answer to a request sent at the time `sent_at` (seconds)."""
@@ -84,7 +85,21 @@ class LastSeen:
     def newest(self, customer_id: int, now: float) -> str | None:
         """The newest `modifiedTimestamp` that was seen lately: an older read is not used for anything."""
         seen = self.of(customer_id)
-        return seen.modified if seen is not None and seen.is_recent(now) else None
+        modified = seen.modified if seen is not None and seen.is_recent(now) else None
+        heard = self._heard.get(customer_id)
+        return heard if modified is None or is_older(modified, heard) else modified
+
+    def hear(self, customer_id: int, newest: str | None) -> None:
+        """Learn from a customer's lock what others on the store have seen of it.
+
+        Args:
+            customer_id: the customer.
+            newest: the newest `modifiedTimestamp`; None forgets it, when the lock is given back.
+        """
+        if newest is None:
+            self._heard.pop(customer_id, None)
+        else:
+            self._heard[customer_id] = newest
 
 
 def _displaced(new: Seen, known: Seen) -> bool:

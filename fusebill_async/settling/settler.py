@@ -153,6 +153,7 @@ class Settler:
                 await self._wait_for_lock(call, locked)
             try:
                 if customer_id is not None:
+                    self.seen.hear(customer_id, locks.newest(customer_id))
                     seen = self.seen.of(customer_id)
                     if seen is not None:
                         write.has_seen(seen, self.session.effects.now())
@@ -175,7 +176,7 @@ class Settler:
                         await self._leave(write)
                 finally:
                     if locked is not None:
-                        locks.release(locked)
+                        self._give_back(locked)
         except FusebillError as error:
             error.operation = call.operation.name
             write.error = error
@@ -188,6 +189,12 @@ class Settler:
                 self._closing.close(write.intent)
             if write.error is not None and write.noticed is not None and write.noticed.cancelled():
                 logger.warning("%s, whose caller was cancelled, ended with: %s", call.about, write.error)
+
+    def _give_back(self, locked: int) -> None:
+        """Give a lock back, and leave with it what the next holder has to know."""
+        newest = self.seen.newest(locked, self.session.effects.now())
+        self.seen.hear(locked, None)
+        self.store.locks.release(locked, newest)
 
     async def _wait_for_lock(self, call: Call, locked: int) -> None:
         queue = call.options.timeouts.queue
@@ -402,6 +409,7 @@ class Settler:
         customer_id = intent.customer_id
         if customer_id is not None:
             await self.store.locks.acquire(customer_id, None)
+            self.seen.hear(customer_id, self.store.locks.newest(customer_id))
         try:
             if all(other.id != intent.id for other in self._open_intents()):
                 # Its owner, or somebody else who resolves it, has settled it while we waited for the lock.
@@ -414,7 +422,7 @@ class Settler:
                 self._closing.keep(intent)
         finally:
             if customer_id is not None:
-                self.store.locks.release(customer_id)
+                self._give_back(customer_id)
         self._closing.told(intent)
         return Resolution(
             write=listed(intent, "unknown"),
