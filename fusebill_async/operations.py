@@ -98,7 +98,7 @@ class Parameter:
         name: str,
         key: str,
         place: Literal["path", "query", "body"],
-        kind: Literal["id", "bool", "text", "fields", "ids"],
+        kind: Literal["id", "bool", "text", "fields", "ids", "object"],
         required: bool = False,
         choices: tuple[str, ...] = (),
         nullable: bool = False,
@@ -303,27 +303,34 @@ PREVIEW_ACTIVATION = Operation(
     fixed=(("query", "preview", True),), allowed_from=frozenset({Status.DRAFT}), answer="activation",
     page=_PAGES + "activate-customer", summary="Show what activating a customer would invoice; changes nothing.",
 )  # fmt: skip
+_ITEMS = (
+    _in_path(),
+    Parameter(
+        name="subscription_ids", key="specificSubscriptionIds", place="body", kind="ids",
+        about="the draft subscriptions to activate",
+    ),
+    Parameter(
+        name="purchase_ids", key="specificPurchaseIds", place="body", kind="ids",
+        about="the draft purchases to activate",
+    ),
+    Parameter(
+        name="invoice_collect_options", key="invoiceCollectOptions", place="body", kind="object",
+        about="how the invoice is collected, such as paymentMethod and paymentMethodId",
+    ),
+    _DISABLE_AUTO_POST,
+)  # fmt: skip
 ACTIVATE_ITEMS = Operation(
     name="activate_items", resource="customers", method="POST", path="/customers/purchase/{id}",
-    safety=Safety.MONEY,
-    parameters=(
-        _in_path(),
-        Parameter(
-            name="subscription_ids", key="specificSubscriptionIds", place="body", kind="ids",
-            about="the draft subscriptions to activate",
-        ),
-        Parameter(
-            name="purchase_ids", key="specificPurchaseIds", place="body", kind="ids",
-            about="the draft purchases to activate",
-        ),
-        Parameter(
-            name="invoice_collect_options", key="invoiceCollectOptions", place="body", kind="text",
-            about="how the invoice is collected",
-        ),
-        _DISABLE_AUTO_POST,
-    ),
-    allowed_from=frozenset({Status.ACTIVE}), page=_PAGES + "activate-customers-specific-subscriptions-and-purchases",
+    safety=Safety.MONEY, parameters=_ITEMS, allowed_from=frozenset({Status.ACTIVE}),
+    page=_PAGES + "activate-customers-specific-subscriptions-and-purchases",
     summary="Activate chosen subscriptions and purchases of an active customer.",
+)  # fmt: skip
+PREVIEW_ACTIVATE_ITEMS = Operation(
+    name="preview_activate_items", resource="customers", method="POST", path="/customers/purchase/{id}",
+    safety=Safety.READ, parameters=_ITEMS, fixed=(("body", "preview", True),),
+    allowed_from=frozenset({Status.ACTIVE}), answer="activation",
+    page=_PAGES + "activate-customers-specific-subscriptions-and-purchases",
+    summary="Show what activating chosen subscriptions and purchases would invoice.",
 )  # fmt: skip
 CREATE = Operation(
     name="create", resource="customers", method="POST", path="/customers", safety=Safety.CREATE,
@@ -332,12 +339,12 @@ CREATE = Operation(
 )  # fmt: skip
 UPDATE = Operation(
     name="update", resource="customers", method="PUT", path="/customers", safety=Safety.REPLACE,
-    parameters=_CHANGES, goal=FieldsAsNamed(), page=_PAGES + "customers-2",
+    parameters=_CHANGES, allowed_from=_NOT_CANCELLED, goal=FieldsAsNamed(), page=_PAGES + "customers-2",
     summary="Change fields of a customer; everything else goes back as it came.",
 )  # fmt: skip
 REPLACE = Operation(
     name="replace", resource="customers", method="PUT", path="/customers", safety=Safety.REPLACE,
-    parameters=_CHANGES, goal=FieldsAsNamed(), page=_PAGES + "customers-2",
+    parameters=_CHANGES, allowed_from=_NOT_CANCELLED, goal=FieldsAsNamed(), page=_PAGES + "customers-2",
     summary="Send a whole customer, as the API has it.",
 )  # fmt: skip
 
@@ -427,7 +434,8 @@ GEOTAB_UNLATCH = Operation(
 
 OPERATIONS: tuple[Operation, ...] = (
     GET, LIST, OVERVIEW, CREATE, UPDATE, REPLACE,
-    ACTIVATE, PREVIEW_ACTIVATION, ACTIVATE_ITEMS, HOLD, RELEASE_HOLD, PREVIEW_RELEASE_HOLD, CANCEL, UNCANCEL,
+    ACTIVATE, PREVIEW_ACTIVATION, ACTIVATE_ITEMS, PREVIEW_ACTIVATE_ITEMS,
+    HOLD, RELEASE_HOLD, PREVIEW_RELEASE_HOLD, CANCEL, UNCANCEL,
     HUBSPOT_LATCH, HUBSPOT_UNLATCH, SALESFORCE_LATCH,
     NETSUITE_LATCH, NETSUITE_UNLATCH, NETSUITE_ENABLE_SYNC, NETSUITE_DISABLE_SYNC, GEOTAB_LATCH, GEOTAB_UNLATCH,
 )  # fmt: skip

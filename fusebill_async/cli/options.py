@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, TypeAlias, cast
 
 from cyclopts import Parameter as Option
 from cyclopts import Token
 
+from fusebill_async.converting import UnreadableAnswer, decode_json, wire_fields
 from fusebill_async.operations import Parameter
 from fusebill_async.wire.checks import LARGEST_ID
 
@@ -63,6 +64,9 @@ def option_type(parameter: Parameter) -> Any:
                     converter=whole_numbers,
                 ),
             ]
+        case "object":
+            option = Option(name=name, help=f"{text} As JSON.", converter=json_object)
+            return Annotated[dict[str, Any] | None, option]
         case _:
             if parameter.choices:
                 text = f"{text or ''} One of {', '.join(parameter.choices)}.".lstrip()
@@ -93,6 +97,16 @@ def nulls_type(names: tuple[str, ...]) -> Any:
 def whole_numbers(kind: Any, tokens: Sequence[Token]) -> tuple[int, ...]:
     """Several ids."""
     return tuple(whole_number(kind, [token]) for token in tokens)
+
+
+def json_object(_kind: Any, tokens: Sequence[Token]) -> dict[str, Any]:
+    """A JSON object."""
+    text = tokens[0].value.encode()
+    try:
+        wire_fields(text)
+    except UnreadableAnswer as error:
+        raise ValueError(f"it must be a JSON object: {error.reason}") from None
+    return cast("dict[str, Any]", decode_json(text))
 
 
 def option_name(parameter: Parameter) -> str:

@@ -13,6 +13,7 @@ import cattrs
 import msgspec
 
 from fusebill_async.converting.encoding import encode, to_wire
+from fusebill_async.converting.json_text import plain_value
 from fusebill_async.converting.quirks import (
     exact_decimal,
     flag,
@@ -23,7 +24,7 @@ from fusebill_async.converting.quirks import (
     open_enum,
     text_from_number,
 )
-from fusebill_async.converting.reading import FieldReader, is_open_enum, is_view, is_view_tuple
+from fusebill_async.converting.reading import FieldReader, is_open_enum, is_view, is_view_or_decimal, is_view_tuple
 from fusebill_async.models import WireView
 
 
@@ -53,6 +54,7 @@ def configure_converter(converter: cattrs.Converter) -> None:
     converter.register_structure_hook_factory(is_open_enum, open_enum)
     converter.register_structure_hook_factory(is_view, _view_hooks(converter))
     converter.register_structure_hook_factory(is_view_tuple, _tuple_hooks(converter))
+    converter.register_structure_hook_factory(is_view_or_decimal, _either_hooks(converter))
 
     converter.register_unstructure_hook(datetime, iso_in_utc)
     converter.register_unstructure_hook_func(_is_enum, lambda member: member.value)
@@ -89,6 +91,24 @@ def _tuple_hooks(converter: cattrs.Converter) -> Callable[[Any], _Hook]:
 
         def hook(value: Any, _: Any) -> Any:
             return tuple(structure(item, model) for item in items_of(value))
+
+        return hook
+
+    return make
+
+
+def _either_hooks(converter: cattrs.Converter) -> Callable[[Any], _Hook]:
+    """`tax` of an invoice: an object in the vendor's own client, a number elsewhere (FACTS section 6)."""
+
+    def make(kind: Any) -> _Hook:
+        model = next(one for one in get_args(kind) if is_view(one))
+        structure = converter.get_structure_hook(model)
+
+        def hook(value: Any, _: Any) -> Any:
+            plain = plain_value(value) if isinstance(value, msgspec.Raw) else value
+            if isinstance(plain, (msgspec.Raw, dict)):
+                return structure(plain, model)
+            return None if plain is None else exact_decimal(plain, Decimal)
 
         return hook
 

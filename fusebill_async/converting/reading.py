@@ -181,6 +181,12 @@ def is_view(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, WireView)
 
 
+def is_view_or_decimal(kind: Any) -> bool:
+    """Tell whether a type is `SomeModel | Decimal`."""
+    kinds = get_args(kind)
+    return get_origin(kind) is not tuple and Decimal in kinds and any(map(is_view, kinds))
+
+
 def is_view_tuple(kind: Any) -> bool:
     """Tell whether a type is `tuple[SomeModel, ...]`."""
     return get_origin(kind) is tuple and is_view(get_args(kind)[0])

@@ -100,8 +100,9 @@ class Customer(WireView):
     Reading a field raises `InvalidResponseError` if the service sent something that cannot be that field.
 
     Attributes:
-        first_name, middle_name, last_name, company_name, suffix: 50 characters each.
-        primary_email: where invoices go; several addresses are joined with "; "; 255 characters.
+        first_name, middle_name, last_name, suffix: 50 characters each.
+        company_name: 50 characters by the API pages, 255 by the vendor's import pages; the service decides.
+        primary_email: where invoices go; several addresses are joined with "; " or ", "; 255 characters.
         primary_phone: 50 characters.
         secondary_email: no mail is sent to it; 255 characters.
         secondary_phone: 50 characters.

@@ -122,7 +122,8 @@ class InvoicePreview(WireView):
         draft_charges, draft_charge_groups: what is charged.
         subtotal, total: money, with the digits that came.
         draft_taxes: the taxes one by one.
-        tax, total_taxes: their sums.
+        tax: an object by the vendor's own client, or a sum.
+        total_taxes: the sum of the taxes.
         po_number: the customer's purchase order.
         effective_timestamp: in UTC.
         status: of the invoice.
@@ -135,7 +136,7 @@ class InvoicePreview(WireView):
     subtotal: Decimal | None = UNSET
     total: Decimal | None = UNSET
     draft_taxes: tuple[DraftTax, ...] | None = UNSET
-    tax: Decimal | None = UNSET
+    tax: DraftTax | Decimal | None = UNSET
     total_taxes: Decimal | None = UNSET
     po_number: str | None = UNSET
     effective_timestamp: datetime | None = UNSET

@@ -17,21 +17,34 @@ from fusebill_async.settling.write import Write
 from fusebill_async.updating.changes import wire_changes
 from fusebill_async.updating.rules import check_changes, python_name
 from fusebill_async.wire.request import Request
+from fusebill_async.wire.shapes import is_array, is_object
+
+_BESIDES: Mapping[str, str] = {"billing_setting": "billingSetting", "tracked_item_display": "trackedItemDisplay"}
+"""What is set up with a new customer and is no field of it: no later read shows it."""
 
 
 async def create_customer(
     handle: Handle, fields: Mapping[str, Any], *, validate: bool, resend: bool
 ) -> Response[Customer]:
     """Create a customer; see `CustomersWithResponse.create`."""
-    wired = wire_changes(fields)
+    wired = wire_changes({name: value for name, value in fields.items() if name not in _BESIDES})
+    besides = {key: _objects(name, fields[name]) for name, key in _BESIDES.items() if fields.get(name) is not None}
     if "status" in wired:
         raise ValidationError("a new customer is a Draft, and its verbs change that: leave status out", field="status")
     if validate:
         check_changes(wired)
-    call = Call(CREATE, None, Request(CREATE.method, CREATE.path, encode(wired)), handle.options)
+    call = Call(CREATE, None, Request(CREATE.method, CREATE.path, encode(wired | besides)), handle.options)
     response = await handle.settler.write(Write(call, wired, resend=resend))
     _compare(call, wired, response.value)
     return response
+
+
+def _objects(name: str, given: Any) -> Any:
+    """What a new customer is set up with: an object, or a list of some."""
+    items = given if is_array(given) and given else [given]
+    if not all(is_object(item) and item for item in items):
+        raise ValidationError(f"{name} must be a dict by the API's names, or a list of one", field=name)
+    return given
 
 
 def _compare(call: Call, sent: Mapping[str, Any], customer: Customer) -> None:

@@ -6,7 +6,7 @@ The flows of creating, updating and listing are imported when they are first ask
 from __future__ import annotations
 
 import builtins
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from fusebill_async.models import Activation, CancellationOption, Customer, ServiceStartOption
@@ -17,6 +17,7 @@ from fusebill_async.operations import (
     GET,
     HOLD,
     OVERVIEW,
+    PREVIEW_ACTIVATE_ITEMS,
     PREVIEW_ACTIVATION,
     PREVIEW_RELEASE_HOLD,
     RELEASE_HOLD,
@@ -138,7 +139,8 @@ class CustomersWithResponse:
             resend: send it again after it was settled as not applied.
             validate: check lengths, choices and forms before sending; False leaves it to the service.
             fields: by their Python names, all optional; nested objects as dicts. The currency cannot be changed
-                later.
+                later. `billing_setting` and `tracked_item_display`, which no customer shows, are taken too, each as
+                an object by the API's names, or as a list of one, as the API page has it.
 
         Raises:
             ValidationError: a field that cannot be sent, with its limit; or `status`, which is Draft.
@@ -331,7 +333,7 @@ class CustomersWithResponse:
         customer_id: int | Customer,
         subscription_ids: Iterable[int] | None = None,
         purchase_ids: Iterable[int] | None = None,
-        invoice_collect_options: str | None = None,
+        invoice_collect_options: Mapping[str, Any] | None = None,
         temporarily_disable_auto_post: bool | None = None,
     ) -> Response[Customer]:
         """Activate chosen draft subscriptions and purchases of an active customer. This may invoice and charge.
@@ -343,7 +345,8 @@ class CustomersWithResponse:
             customer_id: an id, or a customer read before.
             subscription_ids: the draft subscriptions to activate, 1 to 2**63 - 1 each, at least one.
             purchase_ids: the draft purchases to activate, 1 to 2**63 - 1 each, at least one.
-            invoice_collect_options: how the invoice is collected, in the service's words.
+            invoice_collect_options: how the invoice is collected, by the API's names, such as
+                `{"paymentMethod": "UseExistingPaymentMethod", "paymentMethodId": 149447}`.
             temporarily_disable_auto_post: leave the invoice unposted.
 
         Raises:
@@ -354,6 +357,38 @@ class CustomersWithResponse:
         """
         return await self._handle.write(
             ACTIVATE_ITEMS,
+            customer_id,
+            subscription_ids=subscription_ids,
+            purchase_ids=purchase_ids,
+            invoice_collect_options=invoice_collect_options,
+            temporarily_disable_auto_post=temporarily_disable_auto_post,
+        )
+
+    async def preview_activate_items(
+        self,
+        customer_id: int,
+        subscription_ids: Iterable[int] | None = None,
+        purchase_ids: Iterable[int] | None = None,
+        invoice_collect_options: Mapping[str, Any] | None = None,
+        temporarily_disable_auto_post: bool | None = None,
+    ) -> Response[Activation]:
+        """Show what activating chosen draft subscriptions and purchases would invoice. Changes nothing.
+
+        Args:
+            customer_id: 1 to 2**63 - 1.
+            subscription_ids: as for `activate_items`.
+            purchase_ids: as for `activate_items`.
+            invoice_collect_options: as for `activate_items`.
+            temporarily_disable_auto_post: as for `activate_items`.
+
+        Raises:
+            ConflictError: the customer is not active.
+            PreviewChangedStateError: the answer shows a customer that is not active: the service may have acted.
+
+        API page: https://developer.staxbill.com/reference/activate-customers-specific-subscriptions-and-purchases
+        """
+        return await self._handle.read(
+            PREVIEW_ACTIVATE_ITEMS,
             customer_id,
             subscription_ids=subscription_ids,
             purchase_ids=purchase_ids,
@@ -516,6 +551,7 @@ class Customers:
     activate = value_of(CustomersWithResponse.activate)
     preview_activation = value_of(CustomersWithResponse.preview_activation)
     activate_items = value_of(CustomersWithResponse.activate_items)
+    preview_activate_items = value_of(CustomersWithResponse.preview_activate_items)
     update = value_of(CustomersWithResponse.update)
     plan_update = value_of(CustomersWithResponse.plan_update)
     replace = value_of(CustomersWithResponse.replace)

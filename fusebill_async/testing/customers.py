@@ -10,6 +10,7 @@ from typing import Any, Final
 import attrs
 import msgspec
 
+from fusebill_async.converting import decode_json
 from fusebill_async.models.enums import Status, Title
 from fusebill_async.testing.messages import NotAnObjectError, raw_fields
 from fusebill_async.testing.refusals import SUSPENDING, RefusedError, api_error, refuse
@@ -326,4 +327,4 @@ def text_of(raw: bytes) -> str:
     """Return the text of a JSON value; "" for null, the literal for a number."""
     if raw == NULL:
         return ""
-    return str(msgspec.json.decode(raw)) if raw.startswith(b'"') else raw.decode()
+    return str(decode_json(raw)) if raw.startswith(b'"') else raw.decode()

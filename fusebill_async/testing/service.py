@@ -225,8 +225,8 @@ class Service:
 
     def _verb(self, operation: Operation, customer: StoredCustomer, request: Request) -> Reply:
         self._check(operation, customer, request)
-        if _previews(operation, request):
-            return self._preview(operation, customer, request)
+        if _previews(operation):
+            return self._preview(customer, request)
         if operation.leads_to is not None:
             return self._transition(operation, customer, request)
         if operation.goal is None:
@@ -238,8 +238,9 @@ class Service:
         """Refuse what the page or the customer's state does not allow."""
         if operation is table.UPDATE:
             check_put(customer, request.fields)
+            self._check_status(operation, customer)
             return
-        check_parameters(operation, request, preview=_previews(operation, request))
+        check_parameters(operation, request, preview=_previews(operation))
         self._check_status(operation, customer)
         if operation is table.SALESFORCE_LATCH:
             latched = customer.fields.get("salesforceId", NULL) != NULL
@@ -271,9 +272,7 @@ class Service:
         invoice = posted_invoice(self.invoices.total(), customer.id, self.clock)
         return Reply(200, splice(customer.fields | {self.behaviour.side_effects_key: b"[%b]" % invoice}))
 
-    def _preview(self, operation: Operation, customer: StoredCustomer, request: Request) -> Reply:
-        if operation is table.ACTIVATE_ITEMS:
-            return Reply(200, customer.body)
+    def _preview(self, customer: StoredCustomer, request: Request) -> Reply:
         zero_dollar = request.options.get("showzerodollarcharges", "").lower() == "true" or body_flag(
             request, "showZeroDollarCharges"
         )
@@ -314,8 +313,8 @@ class Service:
         self.ledger.record(Effect(operation.title, customer.id, self.clock.seconds(), request.connection))
 
 
-def _previews(operation: Operation, request: Request) -> bool:
-    return bool(operation.fixed) or (operation is table.ACTIVATE_ITEMS and body_flag(request, "preview"))
+def _previews(operation: Operation) -> bool:
+    return bool(operation.fixed)
 
 
 def _reply_to(error: RefusedError | NotAnObjectError) -> Reply:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,8 @@ from fusebill_async.wire.shapes import is_array, is_object
 MOST_TRACKING_CODES = 5
 
 _CURRENCY = re.compile(r"[A-Z]{3}")
+_SEPARATOR = re.compile("[;,]")
+_INVISIBLE = frozenset({"Cc", "Cf"})
 _ADDRESS = re.compile(r"[^@\s;,]+@[^@\s;,]+")
 
 
@@ -55,7 +58,7 @@ CUSTOMER_RULES: Mapping[str, Rule] = {
     "firstName": _SHORT,
     "middleName": _SHORT,
     "lastName": _SHORT,
-    "companyName": _SHORT,
+    "companyName": _LONG,
     "suffix": _SHORT,
     "primaryEmail": _EMAILS,
     "primaryPhone": _SHORT,
@@ -70,7 +73,9 @@ CUSTOMER_RULES: Mapping[str, Rule] = {
     "portalUserName": _LONG,
     "geotabId": _LONG,
 }
-"""Keys whose values are checked. Other keys go to the service as they are."""
+"""Keys whose values are checked. Other keys go to the service as they are.
+
+The API pages give `companyName` 50 characters and the vendor's import pages 255: 51 to 255 are left to the service."""
 
 NESTED_RULES: Mapping[str, Mapping[str, Rule]] = {
     "customerReference": REFERENCE_RULES,
@@ -133,9 +138,13 @@ def _check(key: str, value: Any, rule: Rule | None) -> None:
 
 
 def _check_addresses(key: str, value: str) -> None:
-    for address in value.split(";"):
-        if not _ADDRESS.fullmatch(address.strip()):
-            _refuse(key, f'must be addresses joined with "; ", and {address.strip()!r} is none')
+    """Check a list of addresses, of which the vendor's pages join some with a comma, and end some with a separator."""
+    *addresses, last = _SEPARATOR.split(value)
+    for address in [*addresses, last] if last.strip(" ") else addresses:
+        text = address.strip(" ")
+        # What cannot be seen makes an address that nobody can find again.
+        if not _ADDRESS.fullmatch(text) or any(unicodedata.category(one) in _INVISIBLE for one in text):
+            _refuse(key, f'must be addresses joined with "; " or ", ", and {text!a} is none')
 
 
 def _check_codes(key: str, value: Any) -> None:

@@ -11,7 +11,7 @@ from fusebill_async.models import UNSET
 from fusebill_async.operations import Operation, Parameter
 from fusebill_async.shown import shown
 from fusebill_async.wire.checks import check_choice, check_flag, check_id, check_text
-from fusebill_async.wire.shapes import is_several
+from fusebill_async.wire.shapes import is_object, is_several
 
 
 class Request:
@@ -97,6 +97,12 @@ def _checked(parameter: Parameter, value: Any) -> Any:
                 # The service takes a list that is left out for all of them, so an empty one may mean anything.
                 raise ValidationError(f"{parameter.name} is empty: give at least one id", field=parameter.name)
             return ids
+        case "object":
+            if not is_object(value) or not value:
+                raise ValidationError(
+                    f"{parameter.name} must be a dict by the API's names, not {shown(value)}", field=parameter.name
+                )
+            return value
         case _ if parameter.choices:
             return check_choice(value, parameter.choices, field=parameter.name)
         case _:

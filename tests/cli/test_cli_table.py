@@ -23,6 +23,10 @@ CALLS = {
     "customers.activate": (["1", "--all-subscriptions", "--no-all-draft-purchases", "--disable-auto-post"], "Active"),
     "customers.preview_activation": (["1"], "Draft"),
     "customers.activate_items": (["2", "--subscription-id", "7", "--subscription-id", "8"], "Active"),
+    "customers.preview_activate_items": (
+        ["2", "--purchase-id", "7", "--invoice-collect-options", '{"paymentMethod": "UseDefaultPaymentMethod"}'],
+        "Active",
+    ),
     "customers.hold": (["2"], "Hold"),
     "customers.release_hold": (["3", "--service-start-option", "NoChargesForMissedPeriods"], "Active"),
     "customers.preview_release_hold": (["3", "--service-start-option", "NoChargesForMissedPeriods"], "Hold"),

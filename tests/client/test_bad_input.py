@@ -48,11 +48,47 @@ async def test_ids(fusebill: FusebillSimulator, client: FusebillClient, bad, ver
 
 
 @pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("primary_email", "a@example.com, b@example.com"),
+        ("primary_email", "a@example.com,b@example.com;c@example.com"),
+        ("primary_email", "a@example.com; "),
+        ("primary_email", "a@example.com,"),
+        ("primary_email", ""),
+        ("secondary_email", "é@example.com"),
+        ("company_name", "\u0645\u06cc\u200c\u062e"),
+        ("title", ""),
+    ],
+)
+async def test_what_the_vendors_pages_allow_is_sent(fusebill, client, field, value):
+    fusebill.add_customer(id=1)
+    assert getattr(await client.customers.update(1, **{field: value}), field) == value
+
+
+@pytest.mark.parametrize("length", [51, 255])
+async def test_a_length_on_which_the_vendors_pages_disagree_is_left_to_the_service(fusebill, client, length):
+    fusebill.add_customer(id=1)
+    assert (await client.customers.plan_update(1, company_name="x" * length)).changes
+    with pytest.raises(BadRequestError, match="companyName can be at most 50 characters"):
+        await client.customers.update(1, company_name="x" * length)
+    assert fusebill.writes("update", 1) == 1
+
+
+@pytest.mark.parametrize(
     ("changes", "field", "told"),
     [
         ({"first_name": "x" * 51}, "first_name", "50 characters at most, and was given 51"),
         ({"primary_email": "a@b.example; " * 20}, "primary_email", "255 characters"),
         ({"primary_email": "nobody"}, "primary_email", "'nobody'"),
+        ({"primary_email": "a@example.com,,b@example.com"}, "primary_email", "''"),
+        ({"primary_email": ";"}, "primary_email", "''"),
+        ({"primary_email": "a@example.com b@example.com"}, "primary_email", "is none"),
+        ({"primary_email": "a@example.com\u200b"}, "primary_email", "u200b"),
+        ({"secondary_email": "\ufeffa@example.com"}, "secondary_email", "ufeff"),
+        ({"primary_email": "a\u00ad@example.com"}, "primary_email", "xad"),
+        ({"primary_email": "a@example.com\n"}, "primary_email", "n'"),
+        ({"primary_email": "a@example.com\r\nb@example.com"}, "primary_email", "is none"),
+        ({"company_name": "x" * 256}, "company_name", "255 characters at most, and was given 256"),
         ({"title": "Sir"}, "title", "Mr, Mrs, Ms, Miss, Dr"),
         ({"reference": "x" * 256}, "reference", "255"),
         ({"currency": "dollar"}, "currency", "ISO code"),

@@ -1,6 +1,7 @@
 """The service's reason stands in the error, in each of the forms that it comes in."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,7 @@ from fusebill_async import AuthenticationError, BadRequestError, ConflictError, 
 from fusebill_async.testing import Fault
 from fusebill_async.wire.refusals import refusal_in
 
+SAMPLES = Path(__file__).parent.parent / "samples"
 MARK = b"\xef\xbb\xbf"
 KEY_TEXT = "Authorization key is not in the correct format."
 STATE_TEXT = "This activity could not be processed since the service status is Active"
@@ -53,6 +55,20 @@ async def test_a_refusal_of_the_service_is_told(fusebill, client, status, body, 
     assert words in str(error)
     assert error.outcome is Outcome.REJECTED
     assert fusebill.effects("hold", 1) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "words"),
+    [
+        ("error_message_404", 404, "No HTTP resource was found that matches the request URI"),
+        ("error_modelstate_400", 400, "PrimaryEmail must be a string with a maximum length of 255"),
+        ("error_400_auth_format", 400, "Authorization key is not in the correct format."),
+    ],
+)
+async def test_the_published_refusals_are_told(fusebill, client, name, status, words):
+    error = await refused(fusebill, client, status, (SAMPLES / f"{name}.json").read_bytes(), "hold")
+    assert words in str(error)
+    assert error.outcome is Outcome.REJECTED
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,8 @@ def value_for(parameter):
             return 77
         case "ids":
             return [5, 6]
+        case "object":
+            return {"paymentMethod": "UseExistingPaymentMethod", "paymentMethodId": 149447}
         case _ if parameter.choices:
             return parameter.choices[-1]
         case _:

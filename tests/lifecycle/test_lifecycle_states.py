@@ -135,7 +135,13 @@ class Lives(RuleBasedStateMachine):
     def update(self, data, text):
         number = self.chosen(data)
         before = {one: self.fusebill.customer(one) for one in self.statuses}
-        customer = self.run(self.client.customers.update(number, customer_reference={"reference1": text}))
+        try:
+            customer = self.run(self.client.customers.update(number, customer_reference={"reference1": text}))
+        except ConflictError:
+            # A cancelled customer cannot be modified.
+            assert self.statuses[number] is Status.CANCELLED
+            self._check_fields(number, before, set())
+            return
         assert customer.customer_reference.reference1 == text
         self._check_fields(number, before, {"customerReference", *BESIDES})
         reference = dict(before[number]["customerReference"], reference1=text)

@@ -9,6 +9,8 @@ from fusebill_async import BadRequestError, Overview, Status, ValidationError
 from fusebill_async.testing import Fault
 from tests.lifecycle.lifecycle_calls import NETSUITE_ID
 
+COLLECT = {"paymentMethod": "UseExistingPaymentMethod", "paymentMethodId": 149447}
+
 
 def received(fusebill):
     request = fusebill.requests[-1]
@@ -49,15 +51,37 @@ def received(fusebill):
         (
             "Active",
             lambda c: c.customers.activate_items(
-                1, iter([5, 6]), {7}, invoice_collect_options="Collect", temporarily_disable_auto_post=False
+                1, iter([5, 6]), {7}, invoice_collect_options=COLLECT, temporarily_disable_auto_post=False
             ),
             "POST",
             "/customers/purchase/1",
             {
                 "specificSubscriptionIds": [5, 6],
                 "specificPurchaseIds": [7],
-                "invoiceCollectOptions": "Collect",
+                "invoiceCollectOptions": COLLECT,
                 "temporarilyDisableAutoPost": False,
+            },
+        ),
+        (
+            "Active",
+            lambda c: c.customers.preview_activate_items(1, purchase_ids=[7], invoice_collect_options=COLLECT),
+            "POST",
+            "/customers/purchase/1",
+            {"preview": True, "specificPurchaseIds": [7], "invoiceCollectOptions": COLLECT},
+        ),
+        (
+            "Active",
+            lambda c: c.customers.create(
+                reference="A-1",
+                billing_setting=[{"invoiceDay": 1}],
+                tracked_item_display={"itemDisplay": "Code"},
+            ),
+            "POST",
+            "/customers",
+            {
+                "reference": "A-1",
+                "billingSetting": [{"invoiceDay": 1}],
+                "trackedItemDisplay": {"itemDisplay": "Code"},
             },
         ),
         ("Active", lambda c: c.customers.create(), "POST", "/customers", {}),
@@ -171,7 +195,14 @@ async def test_a_request_is_what_the_page_says(fusebill, client, status, call, m
         (lambda c: c.customers.preview_release_hold(1, "Never"), "service_start_option"),
         (lambda c: c.customers.activate_items(1, subscription_ids=[]), "subscription_ids"),
         (lambda c: c.customers.activate_items(1, purchase_ids=["5"]), "purchase_ids"),
-        (lambda c: c.customers.create(company_name="x" * 51), "company_name"),
+        (lambda c: c.customers.activate_items(1, invoice_collect_options="UseDefault"), "invoice_collect_options"),
+        (lambda c: c.customers.activate_items(1, invoice_collect_options={}), "invoice_collect_options"),
+        (lambda c: c.customers.activate_items(1, invoice_collect_options=[COLLECT]), "invoice_collect_options"),
+        (lambda c: c.customers.preview_activate_items(1, purchase_ids=[]), "purchase_ids"),
+        (lambda c: c.customers.create(billing_setting="Monthly"), "billing_setting"),
+        (lambda c: c.customers.create(billing_setting=[]), "billing_setting"),
+        (lambda c: c.customers.create(tracked_item_display=[{}]), "tracked_item_display"),
+        (lambda c: c.customers.create(company_name="x" * 256), "company_name"),
         (lambda c: c.customers.create(compny_name="x"), "compny_name"),
         (lambda c: c.customers.create(id=7), "id"),
         (lambda c: c.customers.create(status="Active"), "status"),

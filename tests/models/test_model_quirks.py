@@ -31,6 +31,10 @@ def customer_with(text: str) -> Customer:
         ('"salesforceSynchStatus": "Enabled"', "salesforce_synch_status", SynchStatus.ENABLED),
         ('"netsuiteCustomerType": ""', "netsuite_customer_type", ""),
         ('"parentId": "12"', "parent_id", 12),
+        ('"parentId": 12345.0', "parent_id", 12345),
+        ('"parentId": "12345.0"', "parent_id", 12345),
+        ('"parentId": ""', "parent_id", None),
+        ('"hubSpotId": ""', "hubspot_id", None),
         ('"parentId": 9223372036854775807', "parent_id", 2**63 - 1),
         ('"hubSpotId": 5', "hubspot_id", 5),
         ('"hubSpotCompanyId": 6', "hubspot_company_id", 6),
@@ -107,6 +111,42 @@ def test_tracking_codes():
 def test_an_unknown_status_is_kept():
     assert decode_customer(b'{"id":1,"status":"Frozen"}').status == "Frozen"
     assert decode_customer(b'{"id":1,"status":"Hold"}').status is Status.HOLD
+
+
+@pytest.mark.parametrize("text", ['"1e5"', "1e5", '"1_0"', "12.5", '"twelve"', "{}", "true"])
+def test_what_is_no_whole_number_is_no_id(text):
+    with pytest.raises(InvalidResponseError, match="parent_id"):
+        _ = customer_with(f'"parentId": {text}').parent_id
+
+
+def preview_with(text):
+    body = f'{{"id":7,"status":"Draft","invoicePreview":{{"total":29.3574,"tax":{text}}}}}'
+    return decode_activation(body.encode()).invoice_preview
+
+
+@pytest.mark.parametrize(("text", "tax"), [("3.3770", "3.3770"), ('"3.3770"', "3.3770"), ("0", "0")])
+def test_the_tax_of_an_invoice_may_be_a_number(text, tax):
+    found = preview_with(text).tax
+
+    assert isinstance(found, Decimal)
+    assert str(found) == tax
+
+
+def test_the_tax_of_an_invoice_may_be_an_object():
+    tax = preview_with('{"name":"HST","registrationCode":12,"percent":13.000000,"total":3.3774,"x":1}').tax
+
+    assert (tax.name, tax.registration_code, str(tax.percent), str(tax.total)) == ("HST", "12", "13.000000", "3.3774")
+    assert dict(tax.extra) == {"x": 1}
+    assert preview_with("null").tax is None
+
+
+@pytest.mark.parametrize("text", ['"much"', "true", "[1]"])
+def test_what_is_no_tax_is_unreadable(text):
+    invoice = preview_with(text)
+
+    assert str(invoice.total) == "29.3574"
+    with pytest.raises(InvalidResponseError, match=r"InvoicePreview\.tax"):
+        _ = invoice.tax
 
 
 def test_the_overview(sample):

@@ -120,6 +120,51 @@ async def test_update_page(fusebill: FusebillSimulator, client: FusebillClient):
     assert list(json.loads(put.body)) == list(before)
 
 
+async def test_the_page_of_creating(fusebill: FusebillSimulator, client: FusebillClient):
+    """POST https://secure.fusebill.com/v1/customers, as the page's sample has it."""
+    customer = await client.customers.create(
+        reference="A-100",
+        first_name="Avery",
+        last_name="Dunmore",
+        primary_email="avery@example.com",
+        primary_phone="2065550101",
+        customer_reference={
+            "reference3": "chargeable",
+            "reference1": "referrer",
+            "sales_tracking_codes": [{"type": "Store", "code": "Honolulu"}],
+        },
+        customer_acquisition={"ad_content": "2024-01-31", "campaign": "2024-01-31"},
+    )
+
+    request = fusebill.requests[-1]
+    assert (request.method, request.path) == ("POST", "/v1/customers")
+    assert json.loads(request.body) == json.loads(sample("customer_create_request_tracking_codes"))
+    assert customer.status == "Draft"
+    (code,) = customer.customer_reference.sales_tracking_codes
+    assert (code.type, code.code) == ("Store", "Honolulu")
+
+
+async def test_the_page_of_activating_chosen_items(fusebill: FusebillSimulator, client: FusebillClient):
+    """POST https://secure.fusebill.com/v1/customers/purchase/{id}, as the page's sample has it."""
+    fusebill.add_customer(id=1, status="Active")
+    arguments = {
+        "subscription_ids": [301932, 301931],
+        "purchase_ids": [12345],
+        "temporarily_disable_auto_post": False,
+        "invoice_collect_options": {"paymentMethod": "UseExistingPaymentMethod", "paymentMethodId": 149447},
+    }
+    body = json.loads(sample("activate_items_request_collect_options"))
+
+    preview = await client.customers.preview_activate_items(1, **arguments)
+    assert json.loads(fusebill.requests[-1].body) == {**body, "preview": True}
+    assert preview.invoice_preview is not None
+    assert fusebill.effects("activate_items", 1) == 0
+
+    await client.customers.activate_items(1, **arguments)
+    assert json.loads(fusebill.requests[-1].body) == body
+    assert fusebill.effects("activate_items", 1) == 1
+
+
 async def test_exact_wire_shape_of_each_request(mocked: aioresponses):
     """The same four against aioresponses: the URL letter by letter, and the documented answers as they stand."""
     base = "https://secure.fusebill.com/v1"

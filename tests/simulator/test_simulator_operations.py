@@ -17,6 +17,7 @@ BODIES = {
         "temporarilyDisableAutoPost": False,
     },
     "customers.preview_activation": {"customerId": 1},
+    "customers.preview_activate_items": {"preview": True},
     "customers.release_hold": {"customerId": 1, "serviceStartOption": "ChargeForAllMissedPeriods"},
     "customers.preview_release_hold": {
         "customerId": 1, "serviceStartOption": "ChargeForAllMissedPeriods", "preview": True,
@@ -221,8 +222,9 @@ async def test_a_client_may_wait_for_100_continue(fusebill):
 async def test_activating_chosen_items(fusebill):
     fusebill.add_customer(id=1)
     path = "/v1/customers/purchase/1"
-    assert (await ask(fusebill, "POST", path, {"preview": True})).status == 200
-    assert fusebill.effects("activate_items", 1) == 0
+    preview = await ask(fusebill, "POST", path, {"preview": True})
+    assert "invoicePreview" in preview.json
+    assert fusebill.effects("activate_items", 1) == fusebill.received("activate_items", 1) == 0
     assert (await ask(fusebill, "POST", path)).status == 200
     assert (await ask(fusebill, "POST", path, {"specificSubscriptionIds": [1]})).status == 200
     assert fusebill.effects("activate_items", 1) == 2
