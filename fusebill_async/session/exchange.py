@@ -28,6 +28,7 @@ from fusebill_async.session.observed import (
 )
 from fusebill_async.session.pool import Pool
 from fusebill_async.session.sweeper import DeadlineSweeper
+from fusebill_async.session.tracebacks import forget_frames
 
 _NO_HEADERS: Mapping[str, str] = {}
 
@@ -195,6 +196,7 @@ class Exchange:
             if not self.expired:
                 cause = error.cause if isinstance(error, _DroppedError) else cause_of(error)
                 self.expired, self.lasting, self.reason = cause.timed_out, cause.lasting, cause.reason
+            forget_frames(error)
         finally:
             self.received_at = line.now()
             line.sweeper.forget(self)

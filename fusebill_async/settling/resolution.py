@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import attrs
 
-from fusebill_async.errors import FusebillError
 from fusebill_async.models import Activation, Customer
 from fusebill_async.outcome import Attribution, Outcome
 from fusebill_async.record import Record
@@ -35,9 +34,9 @@ def resolution_of(write: Write) -> Resolution:
     """The resolution of a write that came to its end by itself while it was waited for."""
     assert write.intent is not None
     shown = listed(write.intent, "settled")
-    if write.error is not None:
-        outcome = write.error.outcome if isinstance(write.error, FusebillError) else Outcome.UNKNOWN
-        return Resolution(write=shown, outcome=outcome, attribution=None, customer=None, reason=str(write.error))
+    if write.failed is not None:
+        outcome, reason = write.failed.outcome, write.failed.reason
+        return Resolution(write=shown, outcome=outcome, attribution=None, customer=None, reason=reason)
     if write.response is None:
         reason = "it was dropped before it was sent"
         return Resolution(write=shown, outcome=Outcome.NOT_SENT, attribution=None, customer=None, reason=reason)

@@ -104,8 +104,8 @@ class Settler:
             write.told = True
             if write.intent is not None:
                 self._closing.told(write.intent)
-        if write.error is not None:
-            raise write.error
+        if write.failed is not None:
+            raise write.take_error()
         if write.response is not None:
             return write.response
         raise self._still_unknown(write)
@@ -165,7 +165,7 @@ class Settler:
                 try:
                     ended = await self.session.send(call)
                 except (UnsettledError, FusebillError) as error:
-                    ended = error
+                    ended = error.with_traceback(None)
                 if isinstance(ended, Answer) and self.inquiry.shows_effect(write, ended.value):
                     write.response = self._answered(write, ended)
                 else:
@@ -179,16 +179,19 @@ class Settler:
                         self._give_back(locked)
         except FusebillError as error:
             error.operation = call.operation.name
-            write.error = error
+            # The frames in which it was raised know it, and the write: they would keep each other alive.
+            write.fail(error.with_traceback(None))
         except Exception as error:  # noqa: BLE001 (raised by whoever waits for the write)
-            write.error = error
+            write.fail(error)
         finally:
+            # They know the write, which knows the call.
+            call.prepare = call.check = None
             self._under_way.discard(write)
             write.notice()
             if write.told and write.intent is not None:
                 self._closing.close(write.intent)
-            if write.error is not None and write.noticed is not None and write.noticed.cancelled():
-                logger.warning("%s, whose caller was cancelled, ended with: %s", call.about, write.error)
+            if write.failed is not None and write.noticed is not None and write.noticed.cancelled():
+                logger.warning("%s, whose caller was cancelled, ended with: %s", call.about, write.failed.reason)
 
     def _give_back(self, locked: int) -> None:
         """Give a lock back, and leave with it what the next holder has to know."""
@@ -303,7 +306,7 @@ class Settler:
             try:
                 ended = await self.session.send(call)
             except (UnsettledError, FusebillError) as error:
-                ended = error
+                ended = error.with_traceback(None)
             if isinstance(ended, Answer) and self.inquiry.shows_effect(write, ended.value):
                 return self._answered(write, ended)
 

@@ -6,6 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
 
+import attrs
+
+from fusebill_async.errors import FusebillError
+from fusebill_async.outcome import Outcome
 from fusebill_async.session.admission import Permit
 from fusebill_async.session.call import Call
 from fusebill_async.settling.goals import keys_of
@@ -16,6 +20,19 @@ from fusebill_async.wire.timestamps import is_older
 
 Preparation: TypeAlias = "Callable[[Write, Permit], Awaitable[None]]"
 """Makes the request of a write right before it is sent, and fills in `named` and `before`."""
+
+
+@attrs.frozen
+class Failed:
+    """What is kept of the error that a write ended with.
+
+    Attributes:
+        outcome: that the error tells.
+        reason: the error in words.
+    """
+
+    outcome: Outcome
+    reason: str
 
 
 class Write:
@@ -33,7 +50,8 @@ class Write:
     state: str = "in flight"
     last_reading: Reading | None = None
     response: Response[Any] | None = None
-    error: Exception | None = None
+    failed: Failed | None = None
+    _error: Exception | None = None
     task: asyncio.Task[None] | None = None
     noticed: asyncio.Future[None] | None = None
     """Resolved when the task has ended or has begun to settle: the caller waits for that."""
@@ -74,6 +92,20 @@ class Write:
     def knew_newer(self, wire: bytes) -> bool:
         """Whether a customer as it came is older than what was known before the send: it shows nothing of the write."""
         return self._wire is not None and lags_behind(wire, modified_text(self._wire))
+
+    def fail(self, error: Exception) -> None:
+        """It ended with this error."""
+        self._error = error
+        self.failed = Failed(error.outcome if isinstance(error, FusebillError) else Outcome.UNKNOWN, str(error))
+
+    def take_error(self) -> Exception:
+        """The error that it ended with, for the one who raises it.
+
+        It is not kept here: the traceback that it gets has the write in its frames.
+        """
+        error, self._error = self._error, None
+        assert error is not None
+        return error
 
     def notice(self) -> None:
         """Wake the caller."""
