@@ -80,15 +80,23 @@ async def test_the_time_of_a_lease_counts_from_when_it_was_asked_for(place, cloc
     """An answer that was long on its way tells of a lease that is as old as the question."""
     store = store_at(place, lease=10.0, effects=clocks.effects)
     store.open("account")
-    submit = store._commands.submit if place.startswith("redis:") else store._commits.submit
 
-    async def slowly(*arguments, **options):
-        answer = await submit(*arguments, **options)
+    def take_long(_):
         clocks.monotonic += 9.0
-        return answer
 
-    (store._commands if place.startswith("redis:") else store._commits).submit = slowly
-    await store.locks.acquire(1, 2.0)
+    if place.startswith("redis:"):
+        submit = store._commands.submit
+
+        async def slowly(command):
+            answer = await submit(command)
+            take_long(command)
+            return answer
+
+        store._commands.submit = slowly
+        await store.locks.acquire(1, 2.0)
+    else:
+        # In the same transaction, after the renewal.
+        await asyncio.gather(store.locks.acquire(1, 2.0), store._commits.submit(take_long))
     assert not store.locks.still_held(1)
     store.locks.release(1)
     await store.aclose()

@@ -14,6 +14,7 @@ import time
 import pytest
 
 from fusebill_async import (
+    ClientStateError,
     ConfigurationError,
     FusebillClient,
     Outcome,
@@ -57,8 +58,52 @@ async def test_only_one_holds_it_and_waiters_get_it(stores):
 
     await asyncio.gather(*(use(store, name) for store, name in zip(stores, "ab", strict=True) for _ in range(3)))
     assert len(turns) == 120
-    # Who asks again and again does not keep the other out.
-    assert len(set(turns[:100])) == 2
+    assert set(turns) == {"a", "b"}
+
+
+async def test_within_a_process_first_come_is_first_served(place, make_store):
+    store = make_store(place)
+    store.open("account")
+    served = []
+
+    async def use(number):
+        await store.locks.acquire(1, 10.0)
+        served.append(number)
+        await asyncio.sleep(0.001)
+        store.locks.release(1)
+
+    await asyncio.gather(*(use(number) for number in range(20)))
+    assert served == list(range(20))
+    await store.aclose()
+
+
+async def test_another_customer_is_not_waited_for(stores):
+    one, other = stores
+    await one.locks.acquire(1, 2.0)
+    await other.locks.acquire(2, 2.0)
+    one.locks.release(1)
+    other.locks.release(2)
+
+
+def test_a_store_in_use_in_another_event_loop_is_refused(tmp_path):
+    store = SQLiteStore(tmp_path / "store.sqlite")
+    store.open("account")
+    first = asyncio.new_event_loop()
+
+    async def end():
+        store.locks.release(1)
+        await store.aclose()
+
+    async def elsewhere():
+        with pytest.raises(ClientStateError, match="another event loop"):
+            await store.locks.acquire(2, 1.0)
+
+    try:
+        first.run_until_complete(store.locks.acquire(1, 1.0))
+        asyncio.run(elsewhere())
+        first.run_until_complete(end())
+    finally:
+        first.close()
 
 
 async def test_a_wait_ends_in_time_and_leaves_nothing(stores):
@@ -173,6 +218,36 @@ async def test_while_redis_is_away_nothing_is_sent_unrecorded(silent_port, make_
         # Closing tries for a moment to give back what it may hold there, and then gives up.
         with contextlib.suppress(StoreUnavailableError):
             await client.aclose()
+
+
+async def test_an_error_that_redis_answers_is_no_success(redis_url, make_store):
+    """What stands under our name is not ours: nothing was recorded, so nothing may be sent."""
+    import redis
+
+    async with FusebillSimulator() as fusebill:
+        fusebill.add_customer(id=1, status="Active")
+        store = make_store(redis_url)
+        async with FusebillClient("key", base_url=fusebill.base_url, store=store) as client:
+            with redis.Redis.from_url(redis_url) as server:
+                server.set(store.ledger._keys[0], "not a hash")
+                with pytest.raises(StoreUnavailableError, match="WRONGTYPE") as refused:
+                    await client.customers.hold(1)
+                assert refused.value.outcome is Outcome.NOT_SENT
+                server.delete(store.ledger._keys[0])
+        assert fusebill.received("hold", 1) == 0
+
+
+def test_a_look_at_what_is_open_waits_no_longer_than_the_patience(make_store):
+    """The event loop waits with it."""
+    with socket.socket() as quiet:
+        quiet.bind(("127.0.0.1", 0))
+        quiet.listen()
+        store = make_store(f"redis://127.0.0.1:{quiet.getsockname()[1]}/0", patience=0.2)
+        store.open("account")
+        started = time.monotonic()
+        with pytest.raises(StoreUnavailableError):
+            store.ledger.unresolved()
+        assert time.monotonic() - started < 2.0
 
 
 async def test_redis_comes_back(redis_url, make_store):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sqlite3
 import stat
@@ -15,11 +14,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fusebill_async import ConfigurationError, FusebillClient, ValidationError
+from fusebill_async import (
+    ConfigurationError,
+    FusebillClient,
+    OutcomeUnknownError,
+    SettlingPolicy,
+    UnresolvedWritesWarning,
+    ValidationError,
+)
 from fusebill_async.settling.intent import Before, Intent
-from fusebill_async.stores import SQLiteStore
+from fusebill_async.stores import SQLiteStore, sqlite_file
 from fusebill_async.stores.intent_json import decode_intent, encode_intent
-from fusebill_async.testing import FusebillSimulator
+from fusebill_async.testing import Fault, FusebillSimulator
 
 _NUMBERS = st.integers() | st.decimals(allow_nan=False, allow_infinity=False)
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -83,6 +89,60 @@ async def test_another_store_finds_what_was_opened_in_the_order_of_opening(place
     await strange.aclose()
 
 
+async def test_another_key_is_another_account(place, make_store):
+    """Its open writes are not shown, and never resolved, by a client with a key that another account may have."""
+    off = SettlingPolicy(enabled=False)
+    async with FusebillSimulator() as fusebill:
+        fusebill.add_customer(id=1, status="Active")
+        fusebill.inject(Fault.reset_after_effect(operation="hold", times=None))
+        options = {"base_url": fusebill.base_url, "settling": off}
+        one = FusebillClient("one key", store=make_store(place), **options)
+        with pytest.raises(OutcomeUnknownError):
+            await one.customers.hold(1)
+        with pytest.warns(UnresolvedWritesWarning):
+            await one.aclose()
+        async with FusebillClient("another key", store=make_store(place), **options) as other:
+            assert other.unresolved() == []
+        async with FusebillClient("one key", store=make_store(place), **options) as again:
+            assert [write.customer_id for write in again.unresolved()] == [1]
+
+
+async def test_the_store_is_closed_even_if_closing_the_connections_fails(place, make_store, monkeypatch):
+    store = make_store(place)
+    closed = []
+    close = store.aclose
+
+    async def noted():
+        closed.append(await close())
+
+    store.aclose = noted
+    async with FusebillSimulator() as fusebill:
+        fusebill.add_customer(id=1, status="Active")
+        client = FusebillClient("key", base_url=fusebill.base_url, store=store)
+        await client.customers.hold(1)
+        close_session = client._handle.session.aclose
+
+        async def fail():
+            await close_session()
+            raise OSError("no")
+
+        monkeypatch.setattr(client._handle.session, "aclose", fail)
+        with pytest.raises(OSError, match="no"):
+            await client.aclose()
+    assert closed == [None]
+    # Nothing of it is left that another process would have to wait for.
+    other = make_store(place)
+    other.open(account_of(store))
+    await other.locks.acquire(1, 0.5)
+    assert other.ledger.unresolved() == []
+    other.locks.release(1)
+    await other.aclose()
+
+
+def account_of(store):
+    return store.ledger.account
+
+
 async def test_what_cannot_be_written_is_refused_before_anything_is_sent(place, make_store):
     store = make_store(place)
     store.open("account")
@@ -118,21 +178,6 @@ async def test_nothing_of_a_write_stays_in_the_file_when_its_outcome_is_known(tm
     assert b"a-secret-key" not in path.read_bytes()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [entry.name for entry in tmp_path.iterdir()] == ["store.sqlite"]
-
-
-async def test_a_thousand_writes_cost_a_few_fsyncs(tmp_path):
-    store = SQLiteStore(tmp_path / "store.sqlite")
-    store.open("account")
-    commits = store._commits
-    await asyncio.gather(*(store.ledger.open(intent_of(number)) for number in range(1, 1001)))
-    assert commits.syncs <= 5
-    assert len(store.ledger.unresolved()) == 1000
-    syncs = commits.syncs
-    for number in range(1, 1001):
-        store.ledger.close(intent_of(number))
-    await store.aclose()
-    # What may be done again needs no fsync of its own.
-    assert commits.syncs == syncs
 
 
 # --- files that cannot be used
@@ -174,6 +219,22 @@ def test_a_database_of_somebody_else(tmp_path, statement, told):
     connection.close()
     with pytest.raises(ConfigurationError, match=told):
         use(path)
+
+
+def test_two_processes_that_make_the_file_at_once(tmp_path, monkeypatch):
+    path = tmp_path / "store.sqlite"
+    into_wal_mode = sqlite_file._into_wal_mode
+
+    def another_is_faster(connection, where):
+        monkeypatch.setattr(sqlite_file, "_into_wal_mode", into_wal_mode)
+        into_wal_mode(connection, where)
+        use(where)
+
+    monkeypatch.setattr(sqlite_file, "_into_wal_mode", another_is_faster)
+    use(path)
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT count(*) FROM file").fetchone() == (1,)
+    connection.close()
 
 
 def test_a_file_of_another_version(tmp_path):
