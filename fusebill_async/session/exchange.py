@@ -33,8 +33,11 @@ from fusebill_async.session.tracebacks import forget_frames
 _NO_HEADERS: Mapping[str, str] = {}
 
 
-class _DroppedError(Exception):
-    """Stands in for the two errors on which aiohttp would send a GET or a PUT again by itself."""
+class _DroppedError(aiohttp.ClientConnectionError):
+    """Stands in for the two errors on which aiohttp would send a GET or a PUT again by itself.
+
+    It is what these two are, too, so that middlewares and traces of the user's hear what they would without us.
+    """
 
     def __init__(self, cause: Cause) -> None:
         super().__init__(cause.reason)

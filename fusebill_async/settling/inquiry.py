@@ -213,7 +213,8 @@ class Inquiry:
         while True:
             answer = await self._read(write, give_up)
             if answer is None:
-                return None, "every read showed less than was seen before" if lagging else "every read failed"
+                last = f", the last one with: {write.read_failure}" if write.read_failure else ""
+                return None, "every read showed less than was seen before" if lagging else f"every read failed{last}"
             customer, customer_id = answer.value, write.call.customer_id
             if customer is None or customer_id is None:
                 return answer, ""
@@ -254,6 +255,7 @@ class Inquiry:
             return None
         except (FusebillError, UnreadableAnswer) as error:
             logger.info("a settling read of %s failed: %s", write.call.about, error)
+            write.read_failure = str(error)
             return None
         return answer
 

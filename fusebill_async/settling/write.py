@@ -49,6 +49,8 @@ class Write:
     """The service's time (epoch seconds) before which a create was certainly not sent, in any attempt."""
     state: str = "in flight"
     last_reading: Reading | None = None
+    read_failure: str = ""
+    """Why the last read that failed did so."""
     response: Response[Any] | None = None
     failed: Failed | None = None
     _error: Exception | None = None

@@ -146,6 +146,29 @@ async def test_a_middleware_sends_nothing_a_second_time(fusebill: FusebillSimula
     assert fusebill.received("geotab.unlatch", 1) == fusebill.effects("geotab.unlatch", 1) == 1
 
 
+@pytest.mark.parametrize("name", ["get", "hold"])
+async def test_a_middleware_and_a_trace_hear_of_a_lost_connection_in_words_of_aiohttp(fusebill, name):
+    heard = []
+
+    async def listening(request, handler):
+        try:
+            return await handler(request)
+        except aiohttp.ClientConnectionError as error:
+            heard.append(error)
+            raise
+
+    async def failed(session, context, params):
+        heard.append(params.exception)
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_exception.append(failed)
+    fusebill.inject(Fault.reset_after_effect(operation=name))
+    async with using(fusebill, middlewares=(listening,), trace_configs=[trace]) as client:
+        await (client.customers.get(1) if name == "get" else client.customers.hold(1))
+    assert len(heard) == 2
+    assert all(isinstance(error, aiohttp.ClientConnectionError) for error in heard)
+
+
 async def test_an_answer_that_a_middleware_made_up_counts_as_sent(fusebill: FusebillSimulator):
     """No connection was handed out, but what the middleware did nobody knows: the customer is read."""
 

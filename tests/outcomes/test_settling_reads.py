@@ -189,5 +189,6 @@ async def test_why_reading_has_told_nothing(fusebill, reads, words):
         with pytest.raises(OutcomeUnknownError, match=words) as raised:
             await client.customers.hold(1)
         assert (raised.value.reading is not None) == bool(reads)
+        assert "every read failed, the last one with: 503" in str(raised.value)
         fusebill.clear_faults()
         await client.resolve_all()
