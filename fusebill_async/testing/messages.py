@@ -8,9 +8,9 @@ from http import HTTPStatus
 from urllib.parse import parse_qsl
 
 import attrs
-import msgspec
 
-_RAW_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+from fusebill_async.converting import UnreadableAnswer, wire_fields
+from fusebill_async.testing.lenient_json import strict
 
 JSON = b"application/json; charset=utf-8"
 HTML = b"text/html; charset=utf-8"
@@ -23,9 +23,14 @@ class NotAnObjectError(ValueError):
 def raw_fields(body: bytes) -> dict[str, bytes]:
     """Take a JSON object apart without touching the text of its values: literals must survive."""
     try:
-        return {key: bytes(value) for key, value in _RAW_OBJECT.decode(body).items()}
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        body.decode()
+        try:
+            fields = wire_fields(body)
+        except UnreadableAnswer:
+            fields = wire_fields(strict(body.decode()).encode())
+    except ValueError as error:
         raise NotAnObjectError(str(error)) from error
+    return {key: bytes(value) for key, value in fields.items()}
 
 
 class Headers:

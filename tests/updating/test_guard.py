@@ -259,48 +259,6 @@ async def test_codes_are_erased_by_none_and_by_an_empty_list(
 
 # -- before anything is sent -----------------------------------------------------------------------------------------
 
-_FAULTY = {
-    "long": ({"first_name": "x" * 51}, "first_name"),
-    "long email": ({"primary_email": "a@example.com; " * 20}, "primary_email"),
-    "no address": ({"secondary_email": "a@example.com; nobody"}, "secondary_email"),
-    "commas": ({"primary_email": "a@example.com, b@example.com"}, "primary_email"),
-    "title": ({"title": "Prof"}, "title"),
-    "currency": ({"currency": "usd"}, "currency"),
-    "latch": ({"quickbooks_latch_type": "Latch"}, "quickbooks_latch_type"),
-    "bool id": ({"parent_id": True}, "parent_id"),
-    "big id": ({"parent_id": 2**63}, "parent_id"),
-    "number for a text": ({"primary_phone": 6135550101}, "primary_phone"),
-    "long reference": ({"customer_reference": {"reference1": "x" * 256}}, "customer_reference.reference1"),
-    "six codes": (
-        {"customer_reference": {"sales_tracking_codes": [{"type": "T", "code": "C"}] * 6}},
-        "customer_reference.sales_tracking_codes",
-    ),
-    "a code that is none": (
-        {"customer_reference": {"sales_tracking_codes": ["T"]}},
-        "customer_reference.sales_tracking_codes[0]",
-    ),
-    "codes as a dict": (
-        {"customer_reference": {"sales_tracking_codes": {"type": "T"}}},
-        "customer_reference.sales_tracking_codes",
-    ),
-    "misspelt": ({"compani_name": "x"}, "compani_name"),
-    "misspelt within": ({"customer_reference": {"reference4": "x"}}, "customer_reference.reference4"),
-    "read-only": ({"monthly_recurring_revenue": 1}, "monthly_recurring_revenue"),
-    "read-only within": ({"customer_reference": {"id": 1}}, "customer_reference.id"),
-    "NaN": ({"quickbooks_sync_token": float("nan")}, "quickbooks_sync_token"),
-}
-
-
-@pytest.mark.parametrize(("changes", "field"), _FAULTY.values(), ids=_FAULTY)
-async def test_what_the_page_forbids_is_refused_before_anything_is_sent(
-    fusebill: FusebillSimulator, client: FusebillClient, changes: dict[str, Any], field: str
-) -> None:
-    with pytest.raises(ValidationError) as caught:
-        await client.customers.update(1, **changes)
-
-    assert caught.value.field == field
-    assert not fusebill.requests
-
 
 async def test_the_longest_is_allowed_and_validate_leaves_it_to_the_service(
     fusebill: FusebillSimulator, client: FusebillClient
