@@ -9,9 +9,6 @@ from fusebill_async.operations import Safety
 from fusebill_async.outcome import Phase
 from fusebill_async.settings import RetryPolicy
 
-REFUSALS = frozenset({400, 401, 403, 404, 409, 422})
-"""Statuses with which the service says that it did not act."""
-
 
 class Ruling(Enum):
     """What follows from an attempt."""
@@ -23,14 +20,16 @@ class Ruling(Enum):
     WAIT_FOR_WINDOW = auto()
     """Refused for the quota: wait for the window, and send again."""
     REJECTED = auto()
-    """The service refused it."""
+    """It was refused, in words that are believed."""
     FAILED = auto()
     """It never left, and the next attempt would not either."""
     SETTLE = auto()
     """The service may have acted. Nobody sends it again before a read has shown that it did not."""
 
 
-def rule(safety: Safety, *, phase: Phase, status: int | None, readable: bool, lasting: bool = False) -> Ruling:
+def rule(
+    safety: Safety, *, phase: Phase, status: int | None, readable: bool, lasting: bool = False, believed: bool = True
+) -> Ruling:
     """What follows from an attempt, by the phase that it reached and never by the type of an exception.
 
     Args:
@@ -38,6 +37,7 @@ def rule(safety: Safety, *, phase: Phase, status: int | None, readable: bool, la
         phase: how far the attempt came.
         status: of the answer, None if none came.
         readable: whether the answer holds what the operation answers with, or a refusal, and is surely its own.
+        believed: whether a refusal is the service's own word. That of a read need not be: nothing depends on it.
         lasting: whether what ended it would end the next attempt, too, as a certificate that is not accepted does.
     """
     if phase.nothing_sent:
@@ -45,11 +45,39 @@ def rule(safety: Safety, *, phase: Phase, status: int | None, readable: bool, la
     if phase is Phase.ANSWERED and status is not None:
         if 200 <= status < 300 and readable:
             return Ruling.ACCEPT
-        if status == 429 and readable:
-            return Ruling.WAIT_FOR_WINDOW
-        if status in REFUSALS and readable:
-            return Ruling.REJECTED
+        if is_refusal(status) and readable and (believed or safety is Safety.READ):
+            return Ruling.WAIT_FOR_WINDOW if status == 429 else Ruling.REJECTED
     return Ruling.SEND_AGAIN if safety is Safety.READ else Ruling.SETTLE
+
+
+def is_refusal(status: int) -> bool:
+    """Whether a status says that the request was refused; 408 says that nobody waited for its end."""
+    return 400 <= status < 500 and status != 408
+
+
+class AfterMiss(Enum):
+    """What follows when reads have shown that a write did not happen."""
+
+    NOT_APPLIED = auto()
+    """That is its outcome; only a caller who allows it has it sent again."""
+    SEND_AGAIN = auto()
+    """It may be sent again. Budget and deadline permitting."""
+    REJECTED = auto()
+    """The refusal that was doubted is true after all."""
+
+
+def after_miss(safety: Safety, *, resend: bool, refused_with: int | None = None) -> AfterMiss:
+    """What follows when reads have shown that a write did not happen.
+
+    Args:
+        safety: of the operation.
+        resend: whether the operation, or the caller, allows that it is sent again.
+        refused_with: the status of a refusal that was not believed, None if there was none.
+    """
+    repeatable = safety in {Safety.REPEATABLE, Safety.REPLACE}
+    if refused_with is not None and not (refused_with == 429 and repeatable):
+        return AfterMiss.REJECTED
+    return AfterMiss.SEND_AGAIN if resend else AfterMiss.NOT_APPLIED
 
 
 def backoff(policy: RetryPolicy, attempt: int, chance: float, *, asked: float | None = None) -> float:

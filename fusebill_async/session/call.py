@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
-from fusebill_async.errors import FusebillError
+from fusebill_async.errors import APIError, FusebillError
 from fusebill_async.operations import Operation
 from fusebill_async.outcome import Attempt, Phase
 from fusebill_async.policy.priority import Priority
@@ -141,7 +141,9 @@ class PrepareAnewError(Exception):
 class UnsettledError(Exception):
     """A write was sent, and no usable answer came. Whoever catches it reads the customer. Never leaves the package."""
 
-    def __init__(self, call: Call, reason: str) -> None:
+    def __init__(self, call: Call, reason: str, refusal: APIError | None = None) -> None:
         super().__init__(reason)
         self.call = call
         self.reason = reason
+        self.refusal = refusal
+        """What the answer says, if it is a refusal in words that are not believed."""

@@ -21,10 +21,10 @@ from fusebill_async.errors import (
     RateLimitError,
     RequestTimeoutError,
 )
-from fusebill_async.operations import Operation
+from fusebill_async.operations import Operation, Safety
 from fusebill_async.outcome import Outcome, Phase
 from fusebill_async.policy.clock import ServiceClock
-from fusebill_async.policy.retry import Ruling, backoff, rule
+from fusebill_async.policy.retry import Ruling, backoff, is_refusal, rule
 from fusebill_async.session.admission import Admission, AdmissionClosed, Permit, QueueTimeout, QuotaExhausted
 from fusebill_async.session.call import Answer, Call, PrepareAnewError, UnsettledError
 from fusebill_async.session.effects import Effects
@@ -36,7 +36,14 @@ from fusebill_async.settings import PoolSettings, Timeouts
 from fusebill_async.wire.answer import read_value
 from fusebill_async.wire.quota_headers import read, retry_after
 from fusebill_async.wire.redact import redact_bytes
-from fusebill_async.wire.refusals import BODY_KEPT, UnrelatedAnswer, explain_conflict, names_customer, read_refusal
+from fusebill_async.wire.refusals import (
+    BODY_KEPT,
+    UnrelatedAnswer,
+    explain_conflict,
+    is_believed,
+    names_customer,
+    read_refusal,
+)
 
 logger = logging.getLogger("fusebill_async")
 
@@ -300,10 +307,16 @@ class SessionManager:
         """Do what follows from an attempt that failed: pause and return if it may be sent again, else raise."""
         safety = call.operation.safety
         readable = not exchange.reason
-        ruling = rule(safety, phase=exchange.phase, status=exchange.status, readable=readable, lasting=exchange.lasting)
+        ruling = rule(
+            safety,
+            phase=exchange.phase,
+            status=exchange.status,
+            readable=readable,
+            believed=self._is_believed(call, exchange),
+            lasting=exchange.lasting,
+        )
         if ruling is Ruling.SETTLE:
-            self._tell(call, exchange, len(call.past) + 1, "settled by reading")
-            raise UnsettledError(call, exchange.reason or f"the service answered {exchange.status}")
+            raise self._unsettled(call, exchange)
         call.at_risk = False
         if exchange.overdue:
             self._tell(call, exchange, len(call.past) + 1, "made anew from another read")
@@ -326,6 +339,21 @@ class SessionManager:
         call.spent += pause
         await self.effects.sleep(pause)
 
+    def _is_believed(self, call: Call, exchange: Exchange) -> bool:
+        """Whether a refusal is the service's own word."""
+        if exchange.status is None or not is_refusal(exchange.status):
+            return True
+        gateways = call.operation.safety not in {Safety.MONEY, Safety.CREATE}
+        return is_believed(exchange.status, exchange.headers, exchange.body, gateways=gateways)
+
+    def _unsettled(self, call: Call, exchange: Exchange) -> UnsettledError:
+        status, refusal = exchange.status, None
+        if exchange.phase is Phase.ANSWERED and not exchange.reason and status is not None and is_refusal(status):
+            refusal = self._refusal(call, exchange, "settled by reading")
+        else:
+            self._tell(call, exchange, len(call.past) + 1, "settled by reading")
+        return UnsettledError(call, exchange.reason or f"the service answered {status}", refusal)
+
     def _pause(self, call: Call, exchange: Exchange) -> float | None:
         """Seconds to pause before the next attempt, None if there may be none."""
         policy, timeouts = call.options.retry, call.options.timeouts
@@ -337,13 +365,13 @@ class SessionManager:
             return None
         return pause if call.options.budget.take(self.effects.now()) else None
 
-    def _refusal(self, call: Call, exchange: Exchange) -> APIError:
+    def _refusal(self, call: Call, exchange: Exchange, followed: str = "raised") -> APIError:
         assert exchange.status is not None
         error = read_refusal(exchange.status, exchange.body, self._key)
         hint = explain_conflict(call.operation, call.customer_id, error)
         if hint:
             error.args = (f"{error.message} ({hint})",)
-        error.attempts = self._facts(call, exchange, "raised")["attempts"]
+        error.attempts = self._facts(call, exchange, followed)["attempts"]
         error.operation, error.customer_id = call.operation.name, call.customer_id
         return error
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fusebill_async.errors import (
+    APIError,
     ClientStateError,
     FusebillError,
     NotAppliedError,
@@ -22,12 +23,14 @@ from fusebill_async.errors import (
 )
 from fusebill_async.models import Activation, Customer
 from fusebill_async.operations import BY_TITLE, Operation, Safety
-from fusebill_async.outcome import ConfirmedBy, Outcome
+from fusebill_async.outcome import Attribution, ConfirmedBy, Outcome
+from fusebill_async.policy.retry import AfterMiss, after_miss
 from fusebill_async.session.admission import Permit
 from fusebill_async.session.call import Answer, Call, UnsettledError
 from fusebill_async.session.hooks import Listeners
 from fusebill_async.session.manager import SessionManager
 from fusebill_async.settings import SettlingPolicy, Timeouts
+from fusebill_async.settling.already import may_be_so_already, speaks_for_goal
 from fusebill_async.settling.closing import ClosedWhenTold
 from fusebill_async.settling.inquiry import Inquiry, Settled
 from fusebill_async.settling.intent import Intent, UnresolvedWrite
@@ -277,7 +280,9 @@ class Settler:
         """Find out what became of a write that ended without an answer, or with one that does not show its effect."""
         call = write.call
         while True:
-            refusal = ended if isinstance(ended, FusebillError) else None
+            # Words that are believed end the write, unless it may be so already. Others are settled by reading.
+            told = ended if isinstance(ended, FusebillError) else None
+            doubted = ended.refusal if isinstance(ended, UnsettledError) else None
             if isinstance(ended, Answer):
                 # An answer to another question: what it shows is from before.
                 reason = "the answer does not show the effect"
@@ -286,22 +291,25 @@ class Settler:
                 logger.error("%s: %s", call.about, reason)
             else:
                 reason = ended.reason if isinstance(ended, UnsettledError) else str(ended)
-            if refusal is not None and not (write.doubtful and refusal.outcome is Outcome.REJECTED):
-                raise _told_of_the_write(write, refusal)
-            call.at_risk = write.doubtful = True
+            if told is not None and not may_be_so_already(
+                call.operation, told, write.before, write.named, doubtful=write.doubtful
+            ):
+                raise _told_of_the_write(write, told)
+            call.at_risk = True
+            write.doubtful = write.doubtful or told is None
             await self._open_intent(write)
-            settled = await self.inquiry.settle(write, reason, once=refusal is not None)
+            speaks = told is not None and speaks_for_goal(call.operation, told)
+            settled = await self.inquiry.settle(write, reason, once=told is not None and not speaks)
             if settled.outcome is Outcome.APPLIED:
-                return self._confirmed(write, settled)
-            if refusal is not None and settled.reading is not None:
-                # "Already so" after a lost attempt would have been evidence; the reading shows that it is not so.
+                return self._confirmed(write, settled, refused=told is not None)
+            if told is not None and not speaks and (settled.reading is not None or not write.doubtful):
+                # "Already so" would have been evidence; the reading shows that it is not so.
                 call.at_risk = False
-                raise refusal
-            if settled.outcome is Outcome.UNKNOWN:
+                raise told
+            if settled.outcome is Outcome.UNKNOWN or speaks:
                 raise self._unknown_error(write, settled.reason)
             call.at_risk = False
-            if not self._may_send_again(write):
-                raise self._not_applied_error(write, settled)
+            self._end_after_miss(write, settled, doubted)
             write.state = "in flight"
             try:
                 ended = await self.session.send(call)
@@ -310,12 +318,20 @@ class Settler:
             if isinstance(ended, Answer) and self.inquiry.shows_effect(write, ended.value):
                 return self._answered(write, ended)
 
+    def _end_after_miss(self, write: Write, settled: Settled, doubted: APIError | None) -> None:
+        """Raise what a write ends with that did not happen, unless it may be sent again."""
+        status = None if doubted is None else doubted.status
+        follows = after_miss(write.call.operation.safety, resend=write.resend, refused_with=status)
+        if follows is AfterMiss.REJECTED and doubted is not None:
+            raise doubted
+        if follows is not AfterMiss.SEND_AGAIN or not self._may_send_again(write):
+            raise self._not_applied_error(write, settled)
+
     def _may_send_again(self, write: Write) -> bool:
         call = write.call
         call.tries += 1
         return (
-            write.resend
-            and call.tries < call.options.retry.max_attempts
+            call.tries < call.options.retry.max_attempts
             and call.spent < call.options.timeouts.total
             and call.options.budget.take(self.session.effects.now())
         )
@@ -330,15 +346,17 @@ class Settler:
 
     # --- the ends
 
-    def _confirmed(self, write: Write, settled: Settled) -> Response[Any]:
+    def _confirmed(self, write: Write, settled: Settled, *, refused: bool) -> Response[Any]:
         assert settled.answer is not None
         write.call.at_risk = False
+        attribution = settled.attribution
+        if refused and attribution is Attribution.OURS:
+            # The service has refused to do it: perhaps since a copy of our own had done it, perhaps somebody else.
+            attribution = Attribution.UNPROVEN
         customer = settled.answer.value
         self.seen.remember(customer, settled.answer.sent_at)
         value = Activation(customer=customer) if write.call.operation.answer == "activation" else customer
-        response = response_of(
-            write.call, settled.answer, confirmed_by=ConfirmedBy.READ, attribution=settled.attribution
-        )
+        response = response_of(write.call, settled.answer, confirmed_by=ConfirmedBy.READ, attribution=attribution)
         response.value = value
         return response
 

@@ -131,6 +131,12 @@ def read(headers: Mapping[str, str]) -> QuotaReading:
     )
 
 
+def tells_quota(headers: Mapping[str, str]) -> bool:
+    """Whether an answer has the service's quota headers: nobody else writes them."""
+    reading = read(headers)
+    return bool(reading.minute_limit or reading.day_limit)
+
+
 def read_quota(headers: Mapping[str, str]) -> QuotaSeen:
     """The quota headers of an answer, for people to look at.
 

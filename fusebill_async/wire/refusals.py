@@ -11,7 +11,7 @@ The one place that knows the service's texts. The forms (FACTS of the API, and o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, TypeAlias
 
 import attrs
@@ -28,6 +28,7 @@ from fusebill_async.errors import (
     ServerError,
 )
 from fusebill_async.operations import Operation, names_of
+from fusebill_async.wire.quota_headers import tells_quota
 from fusebill_async.wire.redact import redact, redact_bytes
 from fusebill_async.wire.shapes import is_array, is_object
 
@@ -50,6 +51,9 @@ _BY_STATUS: dict[int, type[APIError]] = {
     422: BadRequestError,
     429: RateLimitError,
 }
+
+_ALWAYS_BELIEVED = frozenset({401, 407})
+"""Who lets nobody in has not acted, whoever it is."""
 
 Speaker: TypeAlias = Literal["service", "gateway", "unknown"]
 
@@ -129,6 +133,25 @@ def _short_text(text: str) -> str:
     """A text in one line; "" for a page, for HTML, and for what is no text."""
     line = " ".join(text.split())
     return line if len(line) <= _LONGEST_TEXT and line.isprintable() and not line.startswith("<") else ""
+
+
+def is_believed(status: int, headers: Mapping[str, str], body: bytes, *, gateways: bool) -> bool:
+    """Whether a refusal is the service's own word that it did not act.
+
+    Filters, proxies and gateways refuse in other words, and may do so after the service has acted.
+
+    Args:
+        status: from 400 to 499.
+        headers: of the answer; a 429 with the service's quota headers is its own, whatever its words.
+        body: of the answer.
+        gateways: believe a gateway's lower-case `message` too.
+    """
+    if status in _ALWAYS_BELIEVED:
+        return True
+    if status == 429 and tells_quota(headers):
+        return True
+    speaker = refusal_in(body).speaker
+    return speaker == "service" or (gateways and speaker == "gateway")
 
 
 def names_customer(customer_id: int, body: bytes) -> bool:

@@ -166,9 +166,10 @@ async def test_creates_side_by_side_take_no_customer_twice(fusebill, client):
     assert all(isinstance(result, NotAppliedError) for result in results if isinstance(result, Exception))
 
 
+@pytest.mark.parametrize("name", ["Other Ltd", FIELDS["company_name"]], ids=["another name", "the same name"])
 @pytest.mark.parametrize(("effect", "made"), [("before", 1), ("none", 0)])
-async def test_an_answer_about_another_customer_is_not_believed(fusebill, client, caplog, effect, made):
-    somebody = fusebill.add_customer(reference="B-2", company_name="Other Ltd")
+async def test_an_answer_about_another_customer_is_not_believed(fusebill, client, caplog, effect, made, name):
+    somebody = fusebill.add_customer(reference="B-2", company_name=name)
     fusebill.inject(Fault.other_id(other=somebody, operation="create", effect=effect))
     if made:
         response = await client.with_response.customers.create(**FIELDS)
@@ -177,7 +178,7 @@ async def test_an_answer_about_another_customer_is_not_believed(fusebill, client
         with pytest.raises(NotAppliedError, match=f"about another customer, {somebody}"):
             await client.customers.create(**FIELDS)
     assert fusebill.effects("create") == made
-    assert f"about another customer, {somebody}" in caplog.text
+    assert f"the answer is about another customer, {somebody}" in caplog.text
 
 
 async def test_the_answer_to_an_earlier_create_is_not_believed(fusebill, client):

@@ -32,8 +32,8 @@ right_rule, right_read = retry.rule, answer.read_value
 def ruled(change):
     """A policy that rules otherwise: `change` takes the right ruling, the phase and the status."""
 
-    def rule(safety, *, phase, status, readable):
-        return change(right_rule(safety, phase=phase, status=status, readable=readable), phase, status)
+    def rule(safety, *, phase, status, **facts):
+        return change(right_rule(safety, phase=phase, status=status, **facts), phase, status)
 
     return rule
 
