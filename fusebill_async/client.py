@@ -239,12 +239,15 @@ class FusebillClient(_Handle):
         timeouts, pool, retry, quota, settling, updates: see their classes.
         store: where open intents, customer locks and a shared quota live; a `MemoryStore` by default.
         hooks: what listens to attempts, settling and quota thresholds.
-        session: an aiohttp session whose connections are used, by reads and writes alike; it is never changed or
-            closed.
+        session: an aiohttp session that all calls go through as it is: its proxy, environment, cookies, headers,
+            traces, middlewares and limits hold. `timeouts=` takes the place of its timeout, and no middleware may send
+            a request twice. It is never changed or closed, and belongs to the client's event loop.
         on_cancel: "finish" or "abort", see `with_options`.
 
     Raises:
-        ConfigurationError: a key, a base URL or settings that cannot work.
+        ConfigurationError: a key, a base URL or settings that cannot work; a session that was made with what no call
+            could honour (`auth=`, an `Authorization` header, `auto_decompress=False`, a function as
+            `raise_for_status=`).
     """
 
     def __init__(

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from fusebill_async import FusebillClient, PoolSettings
+from fusebill_async import FusebillClient, PoolSettings, QuotaPolicy
 from fusebill_async.testing import Fault, FusebillSimulator
 
 KEY = "MDpub3QtYS1yZWFsLWtleQ"
@@ -45,6 +45,15 @@ async def test_no_more_calls_at_once_than_connections(fusebill: FusebillSimulato
             assert fusebill.held_open == connections
         await asyncio.gather(*calls)
     assert len({request.connection for request in fusebill.requests}) == connections
+
+
+async def test_which_are_usually_a_hundred(fusebill: FusebillSimulator):
+    async with FusebillClient(KEY, base_url=fusebill.base_url, quota=QuotaPolicy.off()) as client:
+        with fusebill.hold_open("get"):
+            calls = [asyncio.ensure_future(client.customers.get(1)) for _ in range(101)]
+            await asyncio.sleep(5)
+            assert fusebill.held_open == 100
+        await asyncio.gather(*calls)
 
 
 async def test_it_takes_no_cookies(fusebill: FusebillSimulator):

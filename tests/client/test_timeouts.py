@@ -175,3 +175,48 @@ async def test_a_short_limit_is_kept_beside_a_long_one(fusebill):
             with taking(0.1, late=0.03), pytest.raises(RequestTimeoutError):
                 await hasty.customers.get(2)
         await patient
+
+
+# --- what holds for a client that was told nothing
+
+
+async def test_usually_a_connection_may_take_10_s(fusebill):
+    fusebill.inject(Fault.stall_connect(backlog=True))
+    async with make(fusebill) as client:
+        with taking(10.0, late=1.0), pytest.raises(RequestTimeoutError):
+            await client.customers.get(1)
+
+
+async def test_usually_the_service_may_be_silent_for_60_s(fusebill):
+    fusebill.inject(Fault.hang_before_effect(operation="get"))
+    async with make(fusebill) as client:
+        with taking(60.0, late=0.5), pytest.raises(RequestTimeoutError, match="silent for 60 s"):
+            await client.customers.get(1)
+
+
+async def test_usually_a_call_may_take_150_s(fusebill):
+    fusebill.inject(Fault.slow_body(seconds=30.0, chunk=1, operation="get"))
+    async with make(fusebill) as client:
+        with taking(150.0, late=0.5), pytest.raises(RequestTimeoutError, match="deadline of the call"):
+            await client.customers.get(1)
+
+
+async def test_usually_a_call_waits_30_s_for_its_turn(fusebill):
+    async with make(fusebill, pool=PoolSettings(connections=1)) as client:
+        with fusebill.hold_open("get"):
+            first = asyncio.ensure_future(client.customers.get(1))
+            await asyncio.sleep(1)
+            with taking(30.0), pytest.raises(RequestTimeoutError, match="no connection of the pool"):
+                await client.customers.get(2)
+        await first
+
+
+async def test_queue_may_be_without_end(fusebill):
+    timeouts = Timeouts(read=3600.0, total=7200.0, queue=None)
+    async with make(fusebill, timeouts=timeouts, pool=PoolSettings(connections=1)) as client:
+        fusebill.inject(Fault.delay(1800.0, operation="get", customer_id=1))
+        first = asyncio.ensure_future(client.customers.get(1))
+        await asyncio.sleep(0)
+        with taking(1800.0, late=1.0):
+            assert (await client.customers.get(2)).id == 2
+        await first

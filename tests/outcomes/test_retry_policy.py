@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 
-from fusebill_async import FusebillError, Phase, RequestTimeoutError, RetryPolicy, Timeouts
+from fusebill_async import FusebillClient, FusebillError, Phase, QuotaPolicy, RequestTimeoutError, RetryPolicy, Timeouts
 from fusebill_async.operations import Safety
 from fusebill_async.policy.retry import RetryBudget, Ruling, backoff, rule
 from fusebill_async.session.effects import Effects
 from fusebill_async.testing import Fault
-from tests.outcomes.outcome_cases import make_client
+from tests.outcomes.outcome_cases import KEY, make_client
 
 WRITES = [safety for safety in Safety if safety is not Safety.READ]
 EVERYTHING = [None, *range(100, 600)]
@@ -184,3 +184,41 @@ async def test_it_is_not_asked_again_if_that_is_after_the_deadline(fusebill, ret
     options = {"timeouts": Timeouts(total=100.0), "effects": pauses.effects}
     assert await attempts_of_a_read(fusebill, fault, **options) == 1
     assert pauses.taken == []
+
+
+async def test_usually_there_are_three_attempts_half_a_second_and_a_second_apart_at_most(fusebill):
+    pauses = Pauses()
+    fault = Fault.status(503, operation="get", times=None)
+    assert await attempts_of_a_read(fusebill, fault, retry=RetryPolicy(), effects=pauses.effects) == 3
+    assert pauses.taken == [0.5, 1.0]
+
+
+async def test_usually_a_pause_is_8_s_at_most(fusebill):
+    pauses = Pauses()
+    fault = Fault.status(503, operation="get", times=None)
+    options = {"retry": RetryPolicy(max_attempts=8), "timeouts": Timeouts(total=1000.0), "effects": pauses.effects}
+    assert await attempts_of_a_read(fusebill, fault, **options) == 8
+    assert pauses.taken == [0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
+
+
+@pytest.mark.fusebill_simulated
+@pytest.mark.parametrize(("calls", "again"), [(20, 10), (200, 20)])
+async def test_usually_a_tenth_of_the_calls_of_a_minute_may_be_sent_again_and_ten_at_least(fusebill, calls, again):
+    fusebill.add_customer(id=1)
+    fusebill.inject(Fault.status(503, operation="get", times=None))
+    async with FusebillClient(KEY, base_url=fusebill.base_url, quota=QuotaPolicy.off()) as client:
+
+        async def outage():
+            before = fusebill.received("get", 1)
+            read = client.with_options(retry=RetryPolicy(max_attempts=1))
+            ended = await asyncio.gather(*(read.customers.get(1) for _ in range(calls - 20)), return_exceptions=True)
+            ended += await asyncio.gather(*(client.customers.get(1) for _ in range(20)), return_exceptions=True)
+            assert all(isinstance(error, FusebillError) for error in ended)
+            return fusebill.received("get", 1) - before - calls
+
+        assert await outage() == again
+        await asyncio.sleep(40)
+        # Within the minute the calls of before count, and so do their further attempts.
+        assert await outage() == (0 if calls == 20 else again)
+        await asyncio.sleep(70)
+        assert await outage() == again
