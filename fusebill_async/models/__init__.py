@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fusebill_async.models.activation import Activation
+from fusebill_async.models.answers import Activation, Overview
 from fusebill_async.models.changes import named_changes, named_fields
 from fusebill_async.models.customer import Customer, CustomerAcquisition, CustomerReference, SalesTrackingCode
 from fusebill_async.models.enums import (
@@ -17,9 +17,7 @@ from fusebill_async.models.enums import (
 )
 from fusebill_async.models.invoice import DraftCharge, DraftChargeGroup, DraftDiscount, DraftTax, InvoicePreview
 from fusebill_async.models.naming import wire_key, wire_keys
-from fusebill_async.models.overview import Overview
-from fusebill_async.models.unset import UNSET, Unset
-from fusebill_async.models.view import Extra, Reader, WireView
+from fusebill_async.models.view import UNSET, Extra, Reader, Unset, WireView
 
 __all__ = [
     "UNSET",

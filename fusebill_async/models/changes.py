@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from fusebill_async.models.naming import wire_keys
-from fusebill_async.models.unset import UNSET
-from fusebill_async.models.view import WireView, filled, revive
+from fusebill_async.models.view import UNSET, WireView, filled, revive
 
 
 def named_fields(view: WireView) -> frozenset[str]:

@@ -17,8 +17,7 @@ from fusebill_async.models.enums import (
     SynchStatus,
     Title,
 )
-from fusebill_async.models.unset import UNSET
-from fusebill_async.models.view import WireView
+from fusebill_async.models.view import UNSET, WireView
 
 
 @attrs.define(kw_only=True, eq=False, repr=False, getstate_setstate=False)

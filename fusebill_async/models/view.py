@@ -9,14 +9,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from copy import copy
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, TypeGuard, TypeVar, cast
+from enum import Enum
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, TypeAlias, TypeGuard, TypeVar, cast
 
 from fusebill_async.errors import InvalidResponseError, ValidationError
 from fusebill_async.models.naming import wire_keys
-from fusebill_async.models.unset import UNSET
 from fusebill_async.shown import shown
 
 AnyView = TypeVar("AnyView", bound="WireView")
+
+
+class Unset(Enum):
+    """The type of `UNSET`. An enum, because its member stays the same object when it is pickled or copied."""
+
+    UNSET = "unset"
+
+    def __repr__(self) -> str:
+        return "UNSET"
+
+    def __bool__(self) -> bool:
+        return False
+
+
+UNSET: Final[Any] = Unset.UNSET
+"""The default of every field. `Any` to type checkers, so that a field shows the type that it reads as."""
 
 
 class Reader(Protocol):

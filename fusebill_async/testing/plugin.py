@@ -85,7 +85,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_pycollect_makeitem() -> Generator[None, Any, Any]:
     """Give every test with the mark an event loop of its own, before pytest-asyncio looks at it."""
     made = yield
-    items: list[Any] = made if isinstance(made, list) else [made]
+    items = cast("list[Any]", made) if isinstance(made, list) else [made]  # type: ignore[redundant-cast]
     for item in items:
         if isinstance(item, pytest.Function) and _mark_of(item) is not None:
             if not inspect.iscoroutinefunction(item.obj):

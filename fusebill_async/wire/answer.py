@@ -77,7 +77,7 @@ def _any_kind(operation: Operation, body: bytes, content_type: str) -> Any:
         charset = _CHARSET.search(content_type)
         try:
             return without_mark(body).decode(charset[1] if charset else "utf-8")
-        except (LookupError, UnicodeDecodeError):
+        except (LookupError, UnicodeError):
             return body
     is_json = kind.endswith("json")
     if kind and not is_json:

@@ -50,12 +50,18 @@ def ids_of(customers):
 
 
 @pytest.mark.parametrize("prefetch", [True, False])
-@pytest.mark.parametrize("sizes", [[10, 10, 5], [10, 10], [3], [10, 3, 10, 2], []], ids=str)
-@pytest.mark.parametrize("told", ["nothing", "count", "next", "count and next"])
+@pytest.mark.parametrize(
+    ("sizes", "told"),
+    [
+        (sizes, told)
+        for sizes in ([10, 10, 5], [10, 10], [3], [10, 3, 10, 2], [])
+        for told in ("nothing", "count", "next", "count and next")
+        # Without a header nothing tells that a short page is not the last one.
+        if told != "nothing" or sizes != [10, 3, 10, 2]
+    ],
+    ids=str,
+)
 async def test_every_customer_is_given_whatever_the_headers_leave_out(sizes, told, prefetch):
-    if told == "nothing" and sizes[:2] == [10, 3]:
-        pytest.skip("nothing tells that a short page is not the last one")
-
     def page_of(number):
         first = 1 + sum(sizes[:number])
         return range(first, first + sum(sizes[number : number + 1]))
