@@ -73,12 +73,14 @@ class Quota:
         self._minute = FixedWindow(policy.per_minute, MINUTE, clock)
         self._day = FixedWindow(policy.per_day, DAY, clock)
         self._share = policy.share
+        self._thresholds = sorted(policy.thresholds)
         self._silent = False
         self._held = 0  # taken and not answered
         self._under_way = 0  # of these: sent
         self._slowest = 0.0  # the slowest answers lately, in seconds
         self._tokens: float | None = None
         self._tokens_at = 0.0
+        self._probing = False  # whether the last look said that one call may go to see, and no more
         self._probe_again = -inf
         self._paused_until = self._refused_at = -inf
         self._refusals = 0  # refusals in a row, each of a call that was sent after the one before
@@ -102,11 +104,12 @@ class Quota:
         """
         if self.delay(now, requests, priority) > 0:
             return False
-        if self._paced:
-            if self._shared:
-                self._granted = max(0, self._granted - requests)
-            else:
-                self._note_going(now, requests, priority)
+        if self._paced and self._shared:
+            self._granted = max(0, self._granted - requests)
+        elif self._probing:
+            self._probe_again = now + min(_PROBE, self._minute.length / 4)
+        elif self._tokens is not None:
+            self._tokens -= requests
         self._held += requests
         return True
 
@@ -123,19 +126,16 @@ class Quota:
 
     def _delay(self, now: float, requests: int, priority: Priority) -> float:
         window = self._exhausted(requests, priority)
+        self._probing = window is not None or self._refusals > 0
         if window is not None and now < window.ends:
             return window.ends - now
-        if window is not None or self._in_doubt:
+        if self._probing:
             return max(0.0, self._probe_again - now)
+        if self._tokens is not None and self._tokens >= requests and now < self._minute.ends:
+            return 0.0
         rate, burst = self._pace(now)
         missing = min(requests, burst) - self._drip(now, rate, burst)
         return 0.0 if missing <= 1e-9 else missing / rate
-
-    def _note_going(self, now: float, requests: int, priority: Priority) -> None:
-        if self._in_doubt or self._exhausted(requests, priority) is not None:
-            self._probe_again = now + min(_PROBE, self._minute.length / 4)
-        else:
-            self._tokens = (self._tokens or 0.0) - requests
 
     def give_back(self, requests: int) -> None:
         """What was taken was never sent."""
@@ -151,11 +151,6 @@ class Quota:
     @property
     def _paced(self) -> bool:
         return self._policy.enabled and not self._silent
-
-    @property
-    def _in_doubt(self) -> bool:
-        """Whether the last that was heard of the limiter is a refusal."""
-        return self._refusals > 0
 
     def _need(self, requests: int) -> int:
         """What asks for more than a whole window goes when the window is untouched."""
@@ -265,7 +260,7 @@ class Quota:
         window.own += 1
         window.unreported += 1
         window.tell(limit, remaining)
-        for part in sorted(self._policy.thresholds):
+        for part in self._thresholds:
             if part not in window.passed and limit - remaining >= part * limit - 1e-9:
                 window.passed.add(part)
                 self.crossed.append((name, part))
@@ -354,8 +349,7 @@ class Quota:
             self._granted = 0
         want, probe = 0, False
         if waiting and now >= self._paused_until and self._delay(now, requests, priority) <= 0:
-            want = self._need(requests)
-            probe = self._in_doubt or self._exhausted(requests, priority) is not None
+            want, probe = self._need(requests), self._probing
             if not probe:
                 # A few more than wait, so that not every call must ask.
                 spare = max(1, int(self._policy.burst * self._share * self._minute.limit / 8))
@@ -405,7 +399,7 @@ class Quota:
 def _facts(window: FixedWindow, now: float) -> WindowFacts:
     return WindowFacts(
         reset=window.reset or 0.0,
-        limit=window.limit,
+        limit=window.limit if window.told else 0,
         used=window.used,
         own=window.unreported,
         age=0.0 if window.began is None else max(0.0, now - window.began),
@@ -416,7 +410,7 @@ def _hear(window: FixedWindow, told: WindowFacts, heard: WindowFacts, now: float
     """Take in what the shared budget knows of a window, to which it was told something."""
     if window.reset is None or window.reset == told.reset:
         window.unreported = max(0, window.unreported - told.own)
-    if window.place(heard.reset or None, -inf, now - heard.age):
+    if heard.limit and window.place(heard.reset or None, -inf, now - heard.age):
         window.tell(heard.limit, heard.limit - heard.used)
         window.own_elsewhere = max(0, heard.own - (window.own - window.unreported))
 

@@ -16,7 +16,7 @@ from fusebill_async.policy.clock import ServiceClock
 _DRIFT = 2e-4
 """How fast two honest clocks may part, in seconds for each second."""
 
-_CLOSE = 0.5
+_CLOSE = 1.0
 """Two resets this near to each other, in seconds, name the same window: some are computed anew for each answer."""
 
 
@@ -72,6 +72,7 @@ class FixedWindow:
         length: seconds from one reset to the next, as last seen.
         reset: the limiter's time at which it ends; None if answers do not say.
         began: the local time at which the first answer told of it; None before any answer.
+        ends: the local time by which it is over; long past before anything is known of it.
         used: the most that is known, or feared, to be used of it, by whomever.
         own: how many of these calls are ours.
         own_elsewhere: how many more are those of the processes that we share a budget with.
@@ -86,24 +87,13 @@ class FixedWindow:
     length: float = attrs.field(default=attrs.Factory(lambda self: self.longest, takes_self=True))
     reset: float | None = None
     began: float | None = None
+    ends: float = -inf
     used: int = 0
     own: int = 0
     own_elsewhere: int = 0
     unreported: int = 0
     told: bool = False
     passed: set[float] = attrs.field(factory=set)
-
-    @property
-    def ends(self) -> float:
-        """The local time by which it is over. Long past before anything is known of it."""
-        if self.began is None:
-            return -inf
-        latest = self.began + self.length
-        reset = None if self.reset is None else self.clock.local(self.reset)
-        # A `Date` by which the window was over before the first answer came is from another clock.
-        if reset is None or (reset <= self.began and not self.clock.sure):
-            return latest
-        return min(reset, latest)
 
     def place(self, reset: float | None, sent: float, received: float) -> bool:
         """Find the window that counted a call, and begin it if it is a new one.
@@ -116,30 +106,24 @@ class FixedWindow:
         Returns:
             False if that window is over, so that the answer says nothing of the present one.
         """
-        if self.began is None or self._is_later(reset, sent):
+        known = self.reset
+        apart = None if reset is None or known is None else reset - known
+        if apart is not None and -_CLOSE <= apart <= _CLOSE:
+            self.clock.not_reached(known or 0.0, sent)
+            self._find_end(self.began or 0.0)
+        elif self.began is None or (apart is not None and apart > 0) or sent >= self.ends:
+            # After its end a call counts in a later window, even if the limiter's clock was set back meanwhile.
             self._turn(reset, received)
-        elif reset is not None and self.reset is not None and reset < self.reset - self._near:
+        elif apart is not None:
             if sent >= self.began:
                 # Sent after the present window was known, yet counted in an earlier one: servers whose clocks
                 # differ. It is taken for counted here too.
                 self.count(sent, received)
             return False
-        elif reset is not None:
-            self.reset = reset if self.reset is None else self.reset
-            self.clock.not_reached(reset, sent)
+        elif known is None and reset is not None:
+            self.reset = reset
+            self._find_end(self.began)
         return True
-
-    @property
-    def _near(self) -> float:
-        return max(_CLOSE, self.length / 20) if self.clock.sure else _CLOSE
-
-    def _is_later(self, reset: float | None, sent: float) -> bool:
-        known = self.reset
-        if reset is not None and known is not None and reset > known + self._near:
-            return True
-        # After its end a call counts in a later window, even if the limiter's clock was set back meanwhile.
-        same = reset is not None and known is not None and abs(reset - known) <= self._near
-        return sent >= self.ends and not same
 
     def _turn(self, reset: float | None, received: float) -> None:
         apart = 0.0 if reset is None or self.reset is None else reset - self.reset
@@ -152,6 +136,15 @@ class FixedWindow:
         self.reset, self.began = reset, received
         self.used = self.own = self.own_elsewhere = self.unreported = 0
         self.passed.clear()
+        self._find_end(received)
+
+    def _find_end(self, began: float) -> None:
+        latest = began + self.length
+        reset = None if self.reset is None else self.clock.local(self.reset)
+        if reset is None or (reset <= began and not self.clock.sure):
+            # A `Date` by which the window was over before its first answer came is from another clock.
+            reset = latest
+        self.ends = min(reset, latest)
 
     def count(self, sent: float, received: float) -> None:
         """A call of ours is taken for counted, and no answer says in which window, or how many are used."""

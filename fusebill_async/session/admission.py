@@ -300,6 +300,7 @@ class Admission:
     def _admit(self) -> None:
         """Let in whoever may go now, and see to it that somebody looks again when the next may."""
         if not self._somebody_waits():
+            self._deadlines.clear()
             self._look_again_at(inf)
             return
         wake = self._let_in(self._now())
@@ -351,12 +352,9 @@ class Admission:
         if self._timer is not None and (wake == inf or wake < self._wakes_at - _TICK):
             self._timer.cancel()
             self._timer = None
-        if wake == inf:
-            self._wakes_at = inf
-            if not self._somebody_waits():
-                self._deadlines.clear()
-        elif self._timer is None:
+        if self._timer is None:
             self._wakes_at = wake
+        if self._timer is None and wake < inf:
             self._timer = asyncio.get_running_loop().create_task(self._look_again(wake))
 
     async def _look_again(self, wake: float) -> None:

@@ -30,16 +30,16 @@ local state = text and cjson.decode(text) or {
 }
 
 local function merge(window, told, length)
-  local slack = math.max(0.5, length / 20)
+  if told.reset == 0 and window.reset ~= 0 then return end -- it has had no answer yet
   local over = now - window.seen > length and told.age < length
-  local same = math.abs(told.reset - window.reset) <= slack
-  if told.reset == 0 and window.reset ~= 0 then return end
-  if told.reset > window.reset + slack or (over and (not same or told.reset == 0)) then
+  local apart = told.reset - window.reset
+  if apart > 1 or (over and (apart < -1 or told.reset == 0)) then
     window.reset, window.seen, window.used, window.own = told.reset, now - told.age, 0, 0
-  elseif not same then
+  elseif apart < -1 then
     return
   end
-  window.limit, window.own = told.limit, window.own + told.own
+  if told.limit > 0 then window.limit = told.limit end
+  window.own = window.own + told.own
   window.used = math.max(window.used, told.used, window.own)
 end
 merge(state.minute, a.minute, a.length)
@@ -55,14 +55,16 @@ for name, process in pairs(state.processes) do
   end
 end
 
-local function left(window, reserve)
-  local mine = math.max(1, a.share * window.limit) - window.own
-  return math.floor(math.min(window.limit - window.used, mine) - elsewhere - a.held - reserve)
+local function left(window, assumed, reserve)
+  local limit = window.limit > 0 and window.limit or assumed
+  local mine = math.max(1, a.share * limit) - window.own
+  return math.floor(math.min(limit - window.used, mine) - elsewhere - a.held - reserve)
 end
-if a.pause > 0 then state.pause = math.max(state.pause, now + a.pause) end
+if a.pause > 0 then state.pause, state.probe = math.max(state.pause, now + a.pause), 0 end
 local granted = 0
 if state.pause <= now then
-  granted = math.max(0, math.min(a.want, left(state.minute, 0), left(state.day, a.day_reserve)))
+  granted = math.min(a.want, left(state.minute, a.per_minute, 0), left(state.day, a.per_day, a.day_reserve))
+  granted = math.max(0, granted)
   if granted == 0 and a.probe and now >= state.probe then
     granted, state.probe = a.want, now + math.min(10, a.length / 4)
   end
@@ -93,8 +95,12 @@ class RedisQuota:
 
     def __init__(self, client: Any, account: str, policy: QuotaPolicy, *, patience: float = 0.5) -> None:
         self._key = "fusebill_async:quota:2:" + sha256(account.encode()).hexdigest()[:32]
-        self._name = secrets.token_hex(8)
-        self._share = policy.share
+        self._mine = {
+            "name": secrets.token_hex(8),
+            "share": policy.share,
+            "per_minute": policy.per_minute,
+            "per_day": policy.per_day,
+        }
         self._patience = patience
         self._script = cast("_Script", client.register_script(_SCRIPT))
 
@@ -105,7 +111,7 @@ class RedisQuota:
             TimeoutError: Redis did not answer in time.
             Exception: what redis-py raises when Redis is away.
         """
-        told = json.dumps({**attrs.asdict(report), "name": self._name, "share": self._share})
+        told = json.dumps({**attrs.asdict(report), **self._mine})
         async with asyncio.timeout(self._patience):
             answer = await self._script(keys=[self._key], args=[told])
         heard: dict[str, Any] = json.loads(answer)

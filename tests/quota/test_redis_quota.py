@@ -95,14 +95,14 @@ class Worker:
         await self.door.aclose()
 
 
-def window(reset=0.0, limit=1000, used=0, own=0, age=0.0):
+def window(reset=T, limit=1000, used=0, own=0, age=0.0):
     return WindowFacts(reset=reset, limit=limit, used=used, own=own, age=age)
 
 
 def report(want=0, held=0, minute=None, day=None, **more):
     facts = {"probe": False, "length": 60.0, "day_reserve": 0, "pause": 0.0, **more}
     return QuotaReport(
-        want=want, held=held, minute=minute or window(), day=day or window(limit=180_000), **facts
+        want=want, held=held, minute=minute or window(), day=day or window(limit=180_000, reset=T), **facts
     )  # fmt: skip
 
 
@@ -113,15 +113,15 @@ def process(redis):
 
 
 async def test_processes_share_one_budget_and_the_key_stays_out_of_it(redis):
-    service = load_simulation().Service(limit=60, length=1.0)
+    service = load_simulation().Service(limit=60, length=1.5)
     workers = [Worker(redis, service, QuotaPolicy(per_minute=60)) for _ in range(3)]
-    await asyncio.gather(*(worker.run(4.5) for worker in workers))
+    await asyncio.gather(*(worker.run(6.2) for worker in workers))
     assert all(window.refused == 0 for window in service.windows.values())
     assert all(worker.statuses for worker in workers)
     # Until the first whole window has been seen to turn, nobody knows where in it we are, and calls are held back.
-    full = [window for _, window in sorted(service.windows.items())][2:-1]
+    full = [window.ours for _, window in sorted(service.windows.items())][2:-1]
     assert full
-    assert all(window.ours >= 30 for window in full)
+    assert min(full) >= 30, full
     stored = {key: await redis.get(key) for key in await redis.keys()}
     assert len(stored) == 1
     assert KEY not in str(stored)
@@ -209,7 +209,7 @@ async def test_a_process_that_is_late_does_not_bring_an_old_window_back(process)
 
 async def test_a_process_that_joins_is_told_the_limit_and_does_not_undo_it(process):
     await process().exchange(report(minute=window(reset=T + 60, limit=50, used=20)))
-    heard = await process().exchange(report(want=100, minute=window(limit=1000)))
+    heard = await process().exchange(report(want=100, minute=window(reset=0.0, limit=0)))
     assert (heard.minute.limit, heard.minute.used, heard.granted) == (50, 20, 30)
 
 
@@ -219,7 +219,7 @@ async def test_what_a_dead_process_held_is_free_after_a_window(redis, process):
     assert (await alive.exchange(report())).elsewhere == 500
     [key] = await redis.keys()
     state = json.loads(await redis.get(key))
-    state["processes"][dead._name]["at"] -= 61
+    state["processes"][dead._mine["name"]]["at"] -= 61
     await redis.set(key, json.dumps(state))
     assert (await alive.exchange(report())).elsewhere == 0
 
