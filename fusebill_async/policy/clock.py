@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 _DRIFT = 2e-4
 """How fast two honest clocks may part, in seconds for each second. Slewing by NTP reaches 5e-4, and
 rarely."""
@@ -25,23 +23,14 @@ class ServiceClock:
         self._high = 0.0
         self._at = 0.0
 
-    @property
-    def known(self) -> bool:
-        """Whether an answer with a `Date` has been seen."""
-        return self._known
-
-    def observe(self, date: datetime, sent: float, received: float) -> None:
+    def observe(self, date: float, sent: float, received: float) -> None:
         """Learn from one answer.
 
         Args:
-            date: its `Date`, aware.
+            date: its `Date`, in seconds since 1970.
             sent: local time at which its request was sent, in seconds.
             received: local time at which it came, in seconds.
         """
-        self.observe_epoch(date.timestamp(), sent, received)
-
-    def observe_epoch(self, date: float, sent: float, received: float) -> None:
-        """Learn from one answer, whose `Date` is given in seconds since 1970."""
         low = date - received
         high = date + 1.0 - sent
         if not self._known or low > self._high or high < self._low:

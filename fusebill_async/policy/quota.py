@@ -28,9 +28,6 @@ _PROBE = 10.0
 _SLOWEST = 0.1
 """The largest part of a window that is left for slow answers to come in."""
 
-_GRANTED_FOR = 1.0
-"""Seconds at most for which a grant of the shared budget may be used."""
-
 
 @attrs.frozen(kw_only=True)
 class QuotaView:
@@ -74,7 +71,8 @@ class Quota:
         self._day = FixedWindow(policy.per_day, DAY, clock)
         self._share = policy.share
         self._thresholds = sorted(policy.thresholds)
-        self._silent = False
+        self.silent = False
+        """Whether the service tells no quota, so that calls are not paced."""
         self._held = 0  # taken and not answered
         self._under_way = 0  # of these: sent
         self._slowest = 0.0  # the slowest answers lately, in seconds
@@ -86,7 +84,6 @@ class Quota:
         self._refusals = 0  # refusals in a row, each of a call that was sent after the one before
         self._shared = False
         self._granted = 0
-        self._granted_until = -inf
         self._elsewhere = 0
         self._processes = 1
         self.crossed: list[tuple[str, float]] = []
@@ -122,7 +119,7 @@ class Quota:
         if not self._shared:
             return self._delay(now, requests, priority)
         # A call that needs more than the budget grants at once goes with what is granted.
-        return 0.0 if now < self._granted_until and self._granted >= self._need(requests) else inf
+        return 0.0 if self._granted >= self._need(requests) else inf
 
     def _delay(self, now: float, requests: int, priority: Priority) -> float:
         window = self._exhausted(requests, priority)
@@ -150,7 +147,7 @@ class Quota:
 
     @property
     def _paced(self) -> bool:
-        return self._policy.enabled and not self._silent
+        return self._policy.enabled and not self.silent
 
     def _need(self, requests: int) -> int:
         """What asks for more than a whole window goes when the window is untouched."""
@@ -232,11 +229,11 @@ class Quota:
             if self._learn(name, window, told, sent, received)
         ]
         if limit or day_limit:
-            self._silent = False
+            self.silent = False
         elif 200 <= status < 300 and not (self._minute.told or self._day.told or self._limits_named):
             # The service tells its quota in every good answer. What does not is a stand-in, and the limits that
             # were assumed are not its own.
-            self._silent = True
+            self.silent = True
         if status == 429:
             self._pause(max((window.ends for window in used_up), default=-inf), retry_after, sent, received, chance)
         elif sent > self._refused_at:
@@ -257,9 +254,7 @@ class Quota:
             return False
         if not window.place(reset, sent, received):
             return False
-        window.own += 1
-        window.unreported += 1
-        window.tell(limit, remaining)
+        window.count_told(limit, limit - remaining)
         for part in self._thresholds:
             if part not in window.passed and limit - remaining >= part * limit - 1e-9:
                 window.passed.add(part)
@@ -298,11 +293,6 @@ class Quota:
         window = self._day if day else self._minute
         return window.reset if now < window.ends else None
 
-    @property
-    def silent(self) -> bool:
-        """Whether the service tells no quota, so that calls are not paced."""
-        return self._silent
-
     def view(self, now: float, waiting: dict[Priority, int]) -> QuotaView:
         """What a user sees."""
         return QuotaView(
@@ -328,12 +318,11 @@ class Quota:
         """The shared budget is away: keep to this part of the account's quota."""
         self._shared, self._share = False, share
         self._granted = self._elsewhere = 0
-        self._minute.own_elsewhere = self._day.own_elsewhere = 0
         self._processes = 1
 
     @property
-    def reportable(self) -> bool:
-        """Whether something is held that the shared budget should hear of."""
+    def holds(self) -> bool:
+        """Whether anything is held that the shared budget should hear of."""
         return self._held + self._granted > 0
 
     def report(self, now: float, waiting: int, requests: int, priority: Priority) -> QuotaReport:
@@ -345,20 +334,17 @@ class Quota:
             requests: how many the call that is next needs; 0 if nobody waits.
             priority: of that call.
         """
-        if now >= self._granted_until:
-            self._granted = 0
+        self._granted = 0  # what was not used by now goes back
         want, probe = 0, False
         if waiting and now >= self._paused_until and self._delay(now, requests, priority) <= 0:
             want, probe = self._need(requests), self._probing
             if not probe:
-                # A few more than wait, so that not every call must ask.
-                spare = max(1, int(self._policy.burst * self._share * self._minute.limit / 8))
-                want = max(want, min(waiting + spare, floor(self._tokens or 0.0)))
+                want = max(want, min(waiting, floor(self._tokens or 0.0)))
         minute, day = self._minute, self._day
         return QuotaReport(
             want=want,
             probe=probe,
-            held=self._held + self._granted,
+            held=self._held,
             minute=_facts(minute, now),
             day=_facts(day, now),
             length=minute.length,
@@ -366,11 +352,10 @@ class Quota:
             pause=max(0.0, self._paused_until - now),
         )
 
-    def ask_again(self, now: float, wanted: int, requests: int, priority: Priority) -> float:
+    @property
+    def step(self) -> float:
         """Seconds after which to ask the shared budget again when it has granted nothing."""
-        step = min(0.25, max(0.02, self._minute.length / 40))
-        paced = inf if wanted or not requests else self._delay(now, requests, priority)
-        return min(step, max(paced, 0.002))
+        return min(0.25, max(0.02, self._minute.length / 40))
 
     def grant(self, grant: QuotaGrant, report: QuotaReport, asked: float, now: float) -> None:
         """Take in what the shared budget said.
@@ -378,7 +363,7 @@ class Quota:
         Args:
             grant: its answer.
             report: what it was asked.
-            asked: local time at which it was asked, from which the grant lasts.
+            asked: local time at which it was asked.
             now: local time.
         """
         self.use_shared()
@@ -391,9 +376,7 @@ class Quota:
             self._probe_again = now + min(_PROBE, self._minute.length / 4)
         elif self._tokens is not None:
             self._tokens -= grant.granted
-        self._granted += grant.granted
-        if grant.granted:
-            self._granted_until = asked + min(_GRANTED_FOR, self._minute.length / 4)
+        self._granted = grant.granted
 
 
 def _facts(window: FixedWindow, now: float) -> WindowFacts:
@@ -411,8 +394,7 @@ def _hear(window: FixedWindow, told: WindowFacts, heard: WindowFacts, now: float
     if window.reset is None or window.reset == told.reset:
         window.unreported = max(0, window.unreported - told.own)
     if heard.limit and window.place(heard.reset or None, -inf, now - heard.age):
-        window.tell(heard.limit, heard.limit - heard.used)
-        window.own_elsewhere = max(0, heard.own - (window.own - window.unreported))
+        window.tell(heard.limit, heard.used)
 
 
 def _shown(window: FixedWindow, now: float) -> Window | None:

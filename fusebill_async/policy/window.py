@@ -75,8 +75,7 @@ class FixedWindow:
         ends: the local time by which it is over; long past before anything is known of it.
         used: the most that is known, or feared, to be used of it, by whomever.
         own: how many of these calls are ours.
-        own_elsewhere: how many more are those of the processes that we share a budget with.
-        unreported: how many of `own` these do not know of.
+        unreported: how many of `own` the processes that we share a budget with do not know of.
         told: whether an answer has told the limit.
         passed: the thresholds of this window that were told to the user.
     """
@@ -90,7 +89,6 @@ class FixedWindow:
     ends: float = -inf
     used: int = 0
     own: int = 0
-    own_elsewhere: int = 0
     unreported: int = 0
     told: bool = False
     passed: set[float] = attrs.field(factory=set)
@@ -134,7 +132,7 @@ class FixedWindow:
                 self.length = min(apart, self.longest)
             self.clock.passed(reset - self.length, received)
         self.reset, self.began = reset, received
-        self.used = self.own = self.own_elsewhere = self.unreported = 0
+        self.used = self.own = self.unreported = 0
         self.passed.clear()
         self._find_end(received)
 
@@ -150,19 +148,26 @@ class FixedWindow:
         """A call of ours is taken for counted, and no answer says in which window, or how many are used."""
         if self.began is None or (self.reset is None and sent >= self.ends):
             self._turn(None, received)
-        self.own += 1
-        self.unreported += 1
         self.used += 1
+        self._count_ours()
 
     def left(self, share: float) -> float:
         """What is left of it, or of our share if that is less."""
-        own = self.own + self.own_elsewhere
-        return min(self.limit - self.used, max(1.0, share * self.limit) - own)
+        return min(self.limit - self.used, max(1.0, share * self.limit) - self.own)
 
-    def tell(self, limit: int, remaining: int) -> None:
-        """An answer says how much of it is left."""
+    def tell(self, limit: int, used: int) -> None:
+        """Somebody says how much of it is used."""
         self.limit, self.told = limit, True
-        self.used = max(self.used, limit - remaining)
+        self.used = max(self.used, used)
+
+    def count_told(self, limit: int, used: int) -> None:
+        """A call of ours is counted in it, and its answer says how much is used."""
+        self.tell(limit, used)
+        self._count_ours()
+
+    def _count_ours(self) -> None:
+        self.own += 1
+        self.unreported += 1
 
 
 def plausible(reset: float | None, date: float | None, longest: float) -> float | None:

@@ -222,7 +222,7 @@ class Admission:
         """A request was answered; see `Slot.answered`."""
         reading = read(headers)
         if reading.date is not None:
-            self._clock.observe_epoch(reading.date, sent_at, received_at)
+            self._clock.observe(reading.date, sent_at, received_at)
         quota = self._quota
         was_silent = quota.silent
         quota.answered(

@@ -91,7 +91,7 @@ class QuotaSharing:
                 self._asking = False
             if self._waiting()[1]:
                 self._wakes_at = self._not_before
-            elif held or self._quota.reportable or self._away:
+            elif held or self._quota.holds or self._away:
                 self._wakes_at = self._effects.now() + _REPORT
             else:
                 self._task = None
@@ -100,8 +100,7 @@ class QuotaSharing:
     async def _exchange(self) -> int:
         """Report once; gives how many calls were reported as held."""
         asked = self._effects.now()
-        waiting = self._waiting()
-        report = self._quota.report(asked, *waiting)
+        report = self._quota.report(asked, *self._waiting())
         try:
             grant = await self._shared.exchange(report)
         except Exception as error:  # noqa: BLE001 (whatever keeps it away, calls go on in our part)
@@ -111,7 +110,7 @@ class QuotaSharing:
         now = self._effects.now()
         self._find()
         self._quota.grant(grant, report, asked, now)
-        self._not_before = now if grant.granted else now + self._quota.ask_again(now, report.want, *waiting[1:])
+        self._not_before = now if grant.granted else now + self._quota.step
         return report.held
 
     def _lose(self, error: Exception) -> None:

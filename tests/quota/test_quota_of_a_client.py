@@ -68,11 +68,13 @@ def test_a_client_shares_the_account_with_another_program():
     quota = SimulatorQuota(per_minute=600)
 
     async def main():
-        async with FusebillSimulator(customers=1, quota=quota) as fusebill:
-            async with make_client(fusebill, timeouts=Timeouts(queue=None)) as client:
-                others = asyncio.create_task(take(fusebill, 3.0))
-                await read_for(client, 400)
-                others.cancel()
+        async with (
+            FusebillSimulator(customers=1, quota=quota) as fusebill,
+            make_client(fusebill, timeouts=Timeouts(queue=None)) as client,
+        ):
+            others = asyncio.create_task(take(fusebill, 3.0))
+            await read_for(client, 400)
+            others.cancel()
 
     async def take(fusebill, rate):
         while True:
@@ -104,14 +106,14 @@ def test_thresholds_are_told_to_hooks():
 
 def test_an_exhausted_day_is_told_at_once_with_its_end():
     async def main():
-        async with FusebillSimulator(customers=1, quota=SimulatorQuota(per_minute=600, per_day=50)) as fusebill:
-            async with make_client(fusebill) as client:
-                started = asyncio.get_running_loop().time()
-                with pytest.raises(QuotaExhaustedError) as caught:
-                    await read(client, 60)
-                assert fusebill.quota.refusals == 0
-                assert fusebill.received("get", 1) >= 48
-                assert asyncio.get_running_loop().time() - started < 20
+        quota = SimulatorQuota(per_minute=600, per_day=50)
+        async with FusebillSimulator(customers=1, quota=quota) as fusebill, make_client(fusebill) as client:
+            started = asyncio.get_running_loop().time()
+            with pytest.raises(QuotaExhaustedError) as caught:
+                await read(client, 60)
+            assert quota.refusals == 0
+            assert fusebill.received("get", 1) >= 48
+            assert asyncio.get_running_loop().time() - started < 20
         assert (caught.value.opens_at.hour, caught.value.opens_at.minute) == (0, 0)
 
     run_simulated(main)

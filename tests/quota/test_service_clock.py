@@ -12,7 +12,7 @@ START = datetime(2026, 11, 21, 12, 0, tzinfo=UTC).timestamp()
 def observe(clock, local, takes=0.0, ahead=0.0):
     """An answer that took `takes` seconds and was dated in their middle, by a clock that shows START at local 0."""
     date = START + local + takes / 2 + ahead
-    clock.observe(datetime.fromtimestamp(int(date), UTC), local, local + takes)
+    clock.observe(int(date), local, local + takes)
 
 
 def test_nothing_is_known_before_the_first_answer():
