@@ -19,6 +19,10 @@ _DRIFT = 2e-4
 _CLOSE = 1.0
 """Two resets this near to each other, in seconds, name the same window: some are computed anew for each answer."""
 
+_APART = 300.0
+"""Seconds by which `Date` and the limiter's clock may differ. A reset further off means something else, or is given
+in another time zone."""
+
 
 class LimiterClock:
     """Tells when the limiter's clock shows a time.
@@ -178,6 +182,6 @@ def plausible(reset: float | None, date: float | None, longest: float) -> float 
         date: the same.
         longest: seconds that the window may last.
     """
-    if date is None or (reset is not None and -3_600.0 <= reset - date <= longest + 3_600.0):
+    if date is None or (reset is not None and -_APART <= reset - date <= longest + _APART):
         return reset
     return (date // longest + 1.0) * longest

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
@@ -164,7 +164,9 @@ class Admission:
     # -- getting in ------------------------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def slot(self, priority: Priority, *, requests: int = 1, until: float | None = None) -> AsyncIterator[Slot]:
+    async def slot(
+        self, priority: Priority, *, requests: int = 1, until: float | None = None
+    ) -> AsyncGenerator[Slot, None]:
         """A slot for as long as the block lasts; see `enter`."""
         slot = await self.enter(priority, requests=requests, until=until)
         try:

@@ -38,6 +38,32 @@ def test_a_date_from_another_clock_costs_no_refusal_once_the_turns_are_known(sim
     assert sum(window.ours for window in result.full[2:]) >= 0.95 * 240 * len(result.full[2:])
 
 
+RESET = "X-Rate-Limit-Reset-Minute"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda headers, _: headers.pop("Date"), id="no Date"),
+        pytest.param(lambda headers, _: headers.pop(RESET), id="no reset"),
+        pytest.param(lambda headers, now: headers.update({RESET: f"{(now // 60 - 299) * 60}"}), id="local time"),
+        pytest.param(lambda headers, now: headers.update({RESET: f"{(now // 3600 + 1) * 3600}"}), id="the hour's"),
+        pytest.param(lambda headers, now: headers.update({RESET: f"{now // 60 * 60}"}), id="the window's beginning"),
+        pytest.param(lambda headers, now: headers.update({RESET: f"{(now // 60 + 1) * 60 + now % 0.9}"}), id="shaking"),
+    ],
+)
+def test_odd_headers_cost_no_refusal(simulation, change):
+    class Odd(simulation.Service):
+        def count(self, now):
+            status, headers = super().count(now)
+            change(headers, now)
+            return status, headers
+
+    result = simulation.simulate("odd", Odd(limit=300), 1500, (0, 0))
+    assert (result.done, result.refused) == (1500, 0)
+    assert result.utilisation >= 0.9
+
+
 def test_share_leaves_the_rest_to_others(simulation):
     service = simulation.Service()
     result = simulation.simulate("half", service, CALLS, (0, 0), policy=QuotaPolicy(share=0.5))
