@@ -47,6 +47,8 @@ class Call:
     check: Callable[[], FusebillError | None] | None = None
     """Asked when a connection is handed out, the last instant before the first byte. An error that it gives refuses:
     nothing is sent, and the call ends with that error."""
+    throttled: bool = False
+    """It was refused for the quota, and must be read for before it is sent again."""
     send_by: float | None = None
     """When the read that it rests on will be too old, by the session's clock in seconds."""
 

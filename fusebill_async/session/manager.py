@@ -329,6 +329,9 @@ class SessionManager:
         if ruling is Ruling.REJECTED:
             raise self._refusal(call, exchange)
         if ruling is Ruling.WAIT_FOR_WINDOW:
+            if call.operation.safety in {Safety.MONEY, Safety.CREATE} and call.operation.goal is not None:
+                # It is read for before it is sent again.
+                call.throttled, call.requests_per_attempt = True, 2
             self._tell(call, exchange, len(call.past) + 1, "waited for the quota window")
             return
         call.tries += 1

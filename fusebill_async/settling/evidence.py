@@ -55,6 +55,18 @@ def attribute(
     return Attribution.OURS if since else Attribution.UNPROVEN
 
 
+def stands(operation: Operation, named: Mapping[str, Any], before: Before | None, after: Reading) -> bool:
+    """Whether a customer shows what it showed before the send; somebody may have been at work meanwhile."""
+    if after.status is None:
+        # No such customer: nothing can have happened to it, unless it was there before.
+        return before is None
+    if before is None:
+        return operation.allowed_from is None or after.status in operation.allowed_from
+    if before.status != after.status:
+        return False
+    return operation.safety is not Safety.REPLACE or _fields_stand(named, before.fields, after.fields)
+
+
 def untouched(
     operation: Operation,
     named: Mapping[str, Any],
@@ -63,18 +75,13 @@ def untouched(
     sent: SendTime | None,
 ) -> bool:
     """Whether a customer that misses the goal stands as it did before the send, as far as that can be proven."""
+    if not stands(operation, named, before, after):
+        return False
     if after.status is None:
-        # No such customer: nothing can have happened to it, unless it was there before.
-        return before is None
+        return True
     if before is not None:
-        if before.status != after.status:
-            return False
-        if operation.safety is Safety.REPLACE and not _fields_stand(named, before.fields, after.fields):
-            return False
         # A timestamp that has moved is somebody's work, and no clock can tell whose.
         return unmodified(before, after, sent)
-    if operation.allowed_from is not None and after.status not in operation.allowed_from:
-        return False
     modified = modified_at(after.customer)
     return modified is not None and sent is not None and modified < sent.earliest - CLOCKS_APART
 

@@ -14,11 +14,11 @@ from fusebill_async.operations import GET, LIST, FoundByReference, Safety, Statu
 from fusebill_async.outcome import Attribution, Outcome
 from fusebill_async.policy.priority import Priority
 from fusebill_async.policy.retry import RetryBudget
-from fusebill_async.session.call import Answer, Call, CallOptions
+from fusebill_async.session.call import Answer, Call, CallOptions, PrepareAnewError
 from fusebill_async.session.hooks import Hooks, Listeners
 from fusebill_async.session.manager import SessionManager
 from fusebill_async.settings import RetryPolicy, SettlingPolicy, Timeouts
-from fusebill_async.settling.evidence import SendTime, attribute, is_evidence, untouched
+from fusebill_async.settling.evidence import SendTime, attribute, is_evidence, stands, untouched
 from fusebill_async.settling.goals import Verdict, judge
 from fusebill_async.settling.intent import Reading
 from fusebill_async.settling.outage import ProbeGate
@@ -52,6 +52,14 @@ class Settled:
         self.reason = reason
         self.answer = answer
         self.attribution = attribution
+
+
+class FoundAppliedError(Exception):
+    """A write that was about to be sent again has happened already. Never leaves the package."""
+
+    def __init__(self, settled: Settled) -> None:
+        super().__init__(settled.reason)
+        self.settled = settled
 
 
 class Inquiry:
@@ -130,6 +138,31 @@ class Inquiry:
                 return Settled(outcome=Outcome.NOT_APPLIED, reading=write.last_reading, reason=reason)
             share = quiet * policy.quiet_growth ** (len(misses) - 1) / (policy.misses - 1)
             await effects.sleep(max(0.0, misses[-1] + share - effects.now()))
+
+    def look_again(self, write: Write) -> Call | None:
+        """The read to make before a write that was refused for the quota is sent again; None if no read can tell."""
+        readable = write.call.operation.goal is not None and _can_be_read(write)
+        return self._read_call(write, write.call.options) if readable else None
+
+    def found_again(self, write: Write, answer: Answer) -> Settled | None:
+        """What that read shows, None if all stands as before.
+
+        Raises:
+            PrepareAnewError: it is older than what was seen.
+        """
+        call = write.call
+        if call.customer_id is None:
+            answer.value = [decode_customer(text) for text in answer.value]
+            return self._decide(write, answer, "it was refused for the quota")
+        self._seen.remember(answer.value, answer.sent_at)
+        newest = self._seen.newest(call.customer_id, self._session.effects.now())
+        if not is_evidence(Reading.of(answer.value), write.before, newest):
+            write.lagging += 1
+            raise PrepareAnewError("every read was older than what was seen of the customer", write.lagging)
+        settled = self._decide(write, answer, "it was refused for the quota")
+        if settled is None or settled.outcome is Outcome.APPLIED:
+            return settled
+        return None if stands(call.operation, write.named, write.before, Reading.of(answer.value)) else settled
 
     def _decide(self, write: Write, answer: Answer, reason: str) -> Settled | None:
         """What one read shows; None if it misses the goal and the customer stands as it did before."""
@@ -239,7 +272,7 @@ class Inquiry:
 
     async def _read_once(self, write: Write) -> Answer | None:
         """Read the customer, or search for it; a `NotFoundError` is an answer too, with the value None."""
-        read = self._read_call(write)
+        read = self._read_call(write, self.read_options)
         try:
             answer = await self._session.send(read)
             if read.operation is LIST:
@@ -259,13 +292,13 @@ class Inquiry:
             return None
         return answer
 
-    def _read_call(self, write: Write) -> Call:
+    def _read_call(self, write: Write, options: CallOptions) -> Call:
         if write.call.customer_id is not None:
             request = build_request(GET, write.call.customer_id)
-            return Call(GET, write.call.customer_id, request, self.read_options)
+            return Call(GET, write.call.customer_id, request, options)
         reference = searchable_reference(write.named)
         assert reference is not None
-        return Call(LIST, None, search_request(reference), self.read_options)
+        return Call(LIST, None, search_request(reference), options)
 
     def _send_time(self, write: Write) -> SendTime | None:
         """When the first attempt was sent, by the service's clock: an effect may be that of any attempt."""

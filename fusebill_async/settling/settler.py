@@ -18,6 +18,7 @@ from fusebill_async.errors import (
     NotAppliedError,
     NotUnresolvedError,
     OutcomeUnknownError,
+    RateLimitError,
     RequestTimeoutError,
     UnresolvedWritesWarning,
 )
@@ -32,7 +33,7 @@ from fusebill_async.session.manager import SessionManager
 from fusebill_async.settings import SettlingPolicy, Timeouts
 from fusebill_async.settling.already import may_be_so_already, speaks_for_goal
 from fusebill_async.settling.closing import ClosedWhenTold
-from fusebill_async.settling.inquiry import Inquiry, Settled
+from fusebill_async.settling.inquiry import FoundAppliedError, Inquiry, Settled
 from fusebill_async.settling.intent import Intent, UnresolvedWrite
 from fusebill_async.settling.resolution import Resolution, resolution_of
 from fusebill_async.settling.response import Response, response_of
@@ -48,6 +49,9 @@ logger = logging.getLogger("fusebill_async")
 
 Ended: TypeAlias = Answer | UnsettledError | FusebillError
 """How the sending of a write ended."""
+
+_READ_FOR_AGAIN = frozenset({Safety.MONEY, Safety.CREATE})
+"""What is read for before it is sent again, even if it was only refused for the quota."""
 
 _CLOCK_MARGIN = 300.0
 """Seconds that the local clock may be off, as long as the service has not told its time."""
@@ -162,7 +166,7 @@ class Settler:
                         write.has_seen(seen, self.session.effects.now())
                 if locked is not None and self.store.locks.shared:
                     call.check = self._lease_check(call, locked)
-                if write.prepare is not None or self._recorded:
+                if write.prepare is not None or self._recorded or call.operation.safety in _READ_FOR_AGAIN:
                     call.prepare = self._preparation(write)
                 ended: Ended
                 try:
@@ -173,6 +177,8 @@ class Settler:
                     write.response = self._answered(write, ended)
                 else:
                     write.response = await self._until_settled(write, ended)
+            except FoundAppliedError as found:
+                write.response = self._confirmed(write, found.settled, refused=True)
             finally:
                 try:
                     if call.at_risk or write.recorded:
@@ -220,12 +226,43 @@ class Settler:
 
     def _preparation(self, write: Write) -> Any:
         async def prepare(_call: Call, permit: Permit) -> None:
+            if write.call.throttled:
+                await self._look_again(write, permit)
             if write.prepare is not None:
                 await write.prepare(write, permit)
             if self._recorded:
                 await self._open_intent(write)
 
         return prepare
+
+    async def _look_again(self, write: Write, permit: Permit) -> None:
+        """Read for a write that was refused for the quota: it is sent again only if all stands as before.
+
+        Raises:
+            FoundAppliedError: it has happened already.
+            RateLimitError: the customer shows something else than before.
+        """
+        call = write.call
+        read = self.inquiry.look_again(write)
+        if read is None:
+            return
+        read.spent, read.past, read.tries = call.spent, call.past, call.tries
+        try:
+            answer = await self.session.read_within(read, permit)
+        finally:
+            call.spent, call.past, call.tries = read.spent, read.past, read.tries
+        settled = self.inquiry.found_again(write, answer)
+        call.throttled = False
+        if settled is None:
+            return
+        if settled.outcome is Outcome.APPLIED:
+            raise FoundAppliedError(settled)
+        raise RateLimitError(
+            f"429: {call.about} was refused for the quota, and not sent again: {settled.reason}",
+            status=429,
+            outcome=Outcome.NOT_APPLIED if write.doubtful else Outcome.REJECTED,
+            **call.facts,
+        )
 
     def _lease_check(self, call: Call, locked: int) -> Callable[[], FusebillError | None]:
         """Looks at the lease when a connection is handed out: while one is made, a process may stand still."""

@@ -45,6 +45,8 @@ class Write:
     """The intent stands in the ledger; listing a write that is under way names it without recording it."""
     doubtful: bool = False
     """An earlier attempt of this write was unknown."""
+    lagging: int = 0
+    """Reads in a row, made before it is sent again, that lagged behind."""
     created_after: float | None = None
     """The service's time (epoch seconds) before which a create was certainly not sent, in any attempt."""
     state: str = "in flight"
