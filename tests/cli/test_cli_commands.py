@@ -177,7 +177,7 @@ async def test_update_shows_the_difference(cli, fusebill):
         (["company_name.x=1"], "no fields of its own"),
         (["customer_reference.sales_tracking_codes=x"], "JSON list"),
         (["status=Hold"], "--allow-status-change"),
-        (["company_name=" + "x" * 51], "50 characters"),
+        (["first_name=" + "x" * 51], "50 characters"),
         (["id=3"], "set by the service"),
     ],
 )

@@ -21,7 +21,7 @@ from fusebill_async.settling import evidence, inquiry
 from fusebill_async.settling.inquiry import Inquiry
 from fusebill_async.settling.settler import Settler
 from fusebill_async.testing import Fault
-from fusebill_async.wire import answer
+from fusebill_async.wire import answer, refusals
 from tests.campaign import sockets as campaign
 from tests.outcomes.outcome_cases import KEY, VERBS, Seen, make_client, observe
 
@@ -208,7 +208,7 @@ async def test_the_key_is_seen_without_redaction(fusebill, monkeypatch):
         return raised.value.body.decode()
 
     assert KEY not in await body_of_the_error()
-    monkeypatch.setattr(answer, "redact_bytes", lambda body, key: body)
+    monkeypatch.setattr(refusals, "redact_bytes", lambda body, key: body)
     assert KEY in await body_of_the_error()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import attrs
@@ -11,7 +12,14 @@ import msgspec
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from fusebill_async import ConcurrentModificationError, FusebillClient, RetryPolicy, SettlingPolicy, UpdatePolicy
+from fusebill_async import (
+    ConcurrentModificationError,
+    ConflictError,
+    FusebillClient,
+    RetryPolicy,
+    SettlingPolicy,
+    UpdatePolicy,
+)
 from fusebill_async.converting import wire_fields
 from fusebill_async.models import Customer
 from fusebill_async.testing import Fault, FusebillSimulator
@@ -125,12 +133,23 @@ class Customers(RuleBasedStateMachine):
         if kind is not None:
             self.fusebill.inject(getattr(Fault, kind)(operation="update"))
 
+    @precondition(lambda self: self.model.get("status") != "Cancelled")
     @rule(changes=NAMED, check=HOW, loss=LOSS)
     def update(self, changes: dict[tuple[str, ...], Any], check: Any, loss: str | None) -> None:
         self.lose(loss)
         self.run(self.client.customers.update(1, **arguments(changes), check=check))
         self.name(changes)
 
+    @precondition(lambda self: self.model.get("status") == "Cancelled")
+    @rule(text=WORDS)
+    def update_who_is_cancelled(self, text: str) -> None:
+        """A cancelled customer cannot be modified; to name what it has already is no change."""
+        self.lose(None)
+        with suppress(ConflictError):
+            self.run(self.client.customers.update(1, company_name=text))
+            assert self.model["companyName"] == text
+
+    @precondition(lambda self: self.model.get("status") != "Cancelled")
     @rule(changes=NAMED, loss=LOSS)
     def edit(self, changes: dict[tuple[str, ...], Any], loss: str | None) -> None:
         self.lose(loss)
@@ -147,7 +166,7 @@ class Customers(RuleBasedStateMachine):
     def read(self) -> None:
         self.copies = [*self.copies[-3:], self.run(self.client.customers.get(1))]
 
-    @precondition(lambda self: self.copies)
+    @precondition(lambda self: self.copies and self.model.get("status") != "Cancelled")
     @rule(changes=NAMED, data=st.data(), check=HOW)
     def update_a_copy(self, changes: dict[tuple[str, ...], Any], data: Any, check: Any) -> None:
         """The copy may be outdated: then its changes are merged, or it is told."""
@@ -161,7 +180,7 @@ class Customers(RuleBasedStateMachine):
             return
         assert set(error.conflicts) <= {".".join(name) for name in changes}
 
-    @precondition(lambda self: self.copies)
+    @precondition(lambda self: self.copies and self.model.get("status") != "Cancelled")
     @rule(company_name=WORDS, data=st.data())
     def replace_a_copy(self, company_name: str, data: Any) -> None:
         copy = attrs.evolve(data.draw(st.sampled_from(self.copies)), company_name=company_name)
