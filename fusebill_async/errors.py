@@ -26,7 +26,8 @@
     ├── ValidationError                  an argument that cannot be sent; also ValueError
     └── ConfigurationError               key, base URL or settings; also ValueError
 
-Errors carry facts, so that nobody has to parse a message. They pickle, and none of them holds the API key.
+Errors carry facts, so that nobody has to parse a message. They pickle with them, each can be made anew from its `args`
+alone (as some task queues do, which loses the facts), and none of them holds the API key.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ class APIError(FusebillError):
     """The service answered, and refused.
 
     Attributes:
-        status: the HTTP status.
+        status: the HTTP status; 0 in an error that was rebuilt from its message alone.
         error_id: the service's `ErrorId`, None where the answer had none.
         errors: (key, value) pairs as the service gave them.
         body: the answer's body, as it came, cut at 64 KiB.
@@ -98,7 +99,7 @@ class APIError(FusebillError):
         self,
         message: str,
         *,
-        status: int,
+        status: int = 0,
         error_id: int | None = None,
         errors: Iterable[tuple[str, str]] = (),
         body: bytes = b"",
@@ -219,7 +220,7 @@ class NotAppliedError(FusebillError):
 
     usual_outcome = Outcome.NOT_APPLIED
 
-    def __init__(self, message: str, *, quiet_period: float, reading: Any = None, **facts: Any) -> None:
+    def __init__(self, message: str, *, quiet_period: float = 0.0, reading: Any = None, **facts: Any) -> None:
         super().__init__(message, **facts)
         self.quiet_period = quiet_period
         self.reading = reading
@@ -232,7 +233,7 @@ class WouldEraseError(FusebillError):
         fields: their names, such as "middle_name" and "customer_reference.reference2".
     """
 
-    def __init__(self, message: str, *, fields: Iterable[str], **facts: Any) -> None:
+    def __init__(self, message: str, *, fields: Iterable[str] = (), **facts: Any) -> None:
         super().__init__(message, **facts)
         self.fields = tuple(fields)
 
@@ -244,9 +245,11 @@ class ConcurrentModificationError(FusebillError):
         conflicts: field name to (value when read, value now, value wanted).
     """
 
-    def __init__(self, message: str, *, conflicts: Mapping[str, tuple[Any, Any, Any]], **facts: Any) -> None:
+    def __init__(
+        self, message: str, *, conflicts: Mapping[str, tuple[Any, Any, Any]] | None = None, **facts: Any
+    ) -> None:
         super().__init__(message, **facts)
-        self.conflicts = dict(conflicts)
+        self.conflicts = dict(conflicts or {})
 
 
 class FieldsNotTakenError(FusebillError):
@@ -260,10 +263,10 @@ class FieldsNotTakenError(FusebillError):
     usual_outcome = Outcome.APPLIED
 
     def __init__(
-        self, message: str, *, fields: Mapping[str, tuple[Any, Any]], customer: Any = None, **facts: Any
+        self, message: str, *, fields: Mapping[str, tuple[Any, Any]] | None = None, customer: Any = None, **facts: Any
     ) -> None:
         super().__init__(message, **facts)
-        self.fields = dict(fields)
+        self.fields = dict(fields or {})
         self.customer = customer
 
 
@@ -304,7 +307,7 @@ class ValidationError(FusebillError, ValueError):
         field: the argument's name, such as "customer_id" or "customer_reference.reference1".
     """
 
-    def __init__(self, message: str, *, field: str, **facts: Any) -> None:
+    def __init__(self, message: str, *, field: str = "", **facts: Any) -> None:
         super().__init__(message, **facts)
         self.field = field
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
 import attrs
+from multidict import CIMultiDict
 
 from fusebill_async.outcome import Attempt, Attribution, ConfirmedBy, QuotaSeen
 from fusebill_async.record import Record
@@ -15,40 +16,25 @@ from fusebill_async.wire.quota_headers import read_quota
 T = TypeVar("T")
 
 
-@attrs.define(eq=False, repr=False)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class Response(Record, Generic[T]):
-    """The outcome of a call that was applied.
+    """The outcome of a call that was applied. It can be pickled, if its value can be.
 
     Attributes:
         value: what the call returns without `with_response`.
         status: the HTTP status of the answer that it rests on.
         headers: the headers of that answer.
+        attempts: one record for each attempt, oldest first.
         confirmed_by: "response", or "read" if the answer to the write was lost and a read showed its effect.
         attribution: "ours", "already" (it was so before) or "unproven" (it is so; whose work it is cannot be told).
     """
 
     value: T
-    _call: Call = attrs.field(repr=False, eq=False)
-    _answer: Answer = attrs.field(repr=False, eq=False)
+    status: int
+    headers: Mapping[str, str] = attrs.field(repr=False)
+    attempts: tuple[Attempt, ...]
     confirmed_by: ConfirmedBy = ConfirmedBy.RESPONSE
     attribution: Attribution = Attribution.OURS
-
-    @property
-    def status(self) -> int:
-        """See above."""
-        return self._answer.status
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """See above."""
-        return self._answer.headers
-
-    @property
-    def attempts(self) -> tuple[Attempt, ...]:
-        """One record for each attempt, oldest first."""
-        past = tuple(self._call.past)
-        # The answer of a settling read is not that of an attempt.
-        return past if self.confirmed_by is ConfirmedBy.READ else (*past, self._answer.attempt())
 
     @property
     def quota(self) -> QuotaSeen:
@@ -64,4 +50,14 @@ def response_of(
     attribution: Attribution = Attribution.OURS,
 ) -> Response[Any]:
     """The response that a good answer is."""
-    return Response(answer.value, call, answer, confirmed_by, attribution)
+    past = tuple(call.past)
+    return Response(
+        value=answer.value,
+        status=answer.status,
+        # aiohttp gives a view of them, which cannot be pickled.
+        headers=CIMultiDict(answer.headers),
+        # The answer of a settling read is not that of an attempt.
+        attempts=past if confirmed_by is ConfirmedBy.READ else (*past, answer.attempt()),
+        confirmed_by=confirmed_by,
+        attribution=attribution,
+    )
