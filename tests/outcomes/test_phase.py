@@ -114,7 +114,9 @@ async def test_a_byte_at_the_server_is_never_told_as_not_sent(fusebill, verb):
         Fault.reset_on_accept(), Fault.close_on_accept(), Fault.stall_connect(seconds=0.01), Fault.tls_trouble(),
         Fault.reset_in_headers(), Fault.close_in_headers(),
     ]  # fmt: skip
-    async with make_client(fusebill, retry=RetryPolicy(max_attempts=1)) as client:
+    # How long reading takes is not what is tested.
+    hasty = SettlingPolicy(first_read=0.001, quiet_period=0.01, retry_delay=0.005, wait=20.0)
+    async with make_client(fusebill, retry=RetryPolicy(max_attempts=1), settling=hasty) as client:
         for number in range(1, 61):
             fusebill.add_customer(id=number, status=verb.status)
             fusebill.clear_faults()
