@@ -14,6 +14,7 @@ from fusebill_async.policy.quota import Quota
 from fusebill_async.policy.retry import Ruling
 from fusebill_async.session import manager
 from fusebill_async.session.exchange import Exchange
+from fusebill_async.session.observed import watch
 from fusebill_async.settings import SettlingPolicy
 from fusebill_async.stores.memory import MemoryLocks
 from fusebill_async.wire import answer
@@ -34,7 +35,8 @@ class Mutant:
 
 async def _unwatched(self: Any, request: Any, handler: Any) -> Any:
     self._observing = True
-    request.observer = self
+    request.headers["Authorization"] = self._line.pool.authorization
+    watch(request, self.handed_out)
     return await handler(request)
 
 

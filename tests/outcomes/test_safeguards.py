@@ -16,10 +16,10 @@ from fusebill_async.policy import retry
 from fusebill_async.policy.retry import Ruling
 from fusebill_async.session import manager
 from fusebill_async.session.exchange import Exchange
+from fusebill_async.session.observed import watch
 from fusebill_async.settings import SettlingPolicy
-from fusebill_async.settling import evidence, inquiry
+from fusebill_async.settling import evidence, inquiry, settler
 from fusebill_async.settling.inquiry import Inquiry
-from fusebill_async.settling.settler import Settler
 from fusebill_async.testing import Fault
 from fusebill_async.wire import answer, refusals
 from tests.campaign import sockets as campaign
@@ -41,7 +41,8 @@ def ruled(change):
 def replay_on(broken):
     async def unwatched(self, request, handler):
         self._observing = True
-        request.observer = self
+        request.headers["Authorization"] = self._line.pool.authorization
+        watch(request, self.handed_out)
         return await handler(request)
 
     broken.setattr(Exchange, "__call__", unwatched)
@@ -70,13 +71,12 @@ def phase_ignored(broken):
 
 
 def consent_not_asked(broken):
-    right = Settler._may_send_again
+    right = settler.after_miss
 
-    def careless(self, write):
-        write.resend = True
-        return right(self, write)
+    def careless(safety, *, resend, **facts):
+        return right(safety, resend=True, **facts)
 
-    broken.setattr(Settler, "_may_send_again", careless)
+    broken.setattr(settler, "after_miss", careless)
 
 
 def one_miss_is_enough(broken):
