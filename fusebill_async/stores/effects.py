@@ -13,6 +13,15 @@ import attrs
 from fusebill_async.stores.processes import Process
 
 
+# Each is looked up anew with every call, since a simulated run puts others in their place.
+def _monotonic() -> float:
+    return time.monotonic()
+
+
+def _wall() -> float:
+    return time.time()
+
+
 def _new_name() -> str:
     return uuid.uuid4().hex
 
@@ -27,14 +36,14 @@ class StoreEffects:
         sleep: waits for so many seconds.
         random: draws a number from 0 up to 1.
         new_name: gives a name that nobody else has.
-        threads: write to a SQLite file in a thread. Without, the event loop waits for the disk: in virtual time a
-            simulation decides alone what happens when.
+        threads: write to a SQLite file in a thread. Without, and where there are no threads, as in a simulated run,
+            the event loop waits for the disk.
         this_process: says who this process is.
         is_gone: says whether a process has certainly ended.
     """
 
-    monotonic: Callable[[], float] = time.monotonic
-    wall: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = _monotonic
+    wall: Callable[[], float] = _wall
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     random: Callable[[], float] = random.random
     new_name: Callable[[], str] = _new_name

@@ -107,6 +107,7 @@ class GroupCommit:
         self._file = file
         self._timer = timer
         self._effects = effects
+        self._in_loop = not effects.threads
         self._gathered: list[_Job] = []
         self._gathered_in: asyncio.AbstractEventLoop | None = None
         self._jobs: deque[_Job] = deque()
@@ -150,7 +151,7 @@ class GroupCommit:
     async def aclose(self) -> None:
         """Write what is queued, end the thread and close the file."""
         self._hand_over()
-        if not self._effects.threads:
+        if self._in_loop:
             await self._finish_here()
             return
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -179,13 +180,21 @@ class GroupCommit:
             self._jobs.extend(self._gathered)
             self._gathered.clear()
             self._gathered_in = None
-            if not self._effects.threads:
-                self._take_turn()
-            elif self._thread is not None:
+            if self._thread is not None:
                 self._wake.notify()
-            elif self._jobs:
-                self._thread = threading.Thread(target=self._run, name="fusebill-store", daemon=True)
-                self._thread.start()
+            elif self._jobs and not self._in_loop:
+                self._start_thread()
+            if self._in_loop:
+                self._take_turn()
+
+    def _start_thread(self) -> None:
+        thread = threading.Thread(target=self._run, name="fusebill-store", daemon=True)
+        try:
+            thread.start()
+        except NotImplementedError:
+            self._in_loop = True
+        else:
+            self._thread = thread
 
     # --- in a thread
 
@@ -302,14 +311,18 @@ class GroupCommit:
                 job.after()
 
     def _failed(self, batch: list[_Job], error: Exception) -> float:
-        _deliver(batch, error)
-        again = [job for job in batch if job.future is None and job.work != self._timer.run]
         with self._wake:
-            if self._stopping and self._tries >= _LAST_TRIES:
-                logger.error("%d changes could not be written to the store: %s", len(again), error)
-                return 0.0
-            # Before everything that came later, so that the order stays.
-            self._jobs.extendleft(reversed(again))
+            # Whoever waits behind them would wait for as long as the file cannot be written to.
+            jobs = [*batch, *self._jobs]
+            again = [job for job in jobs if job.future is None and job.work != self._timer.run]
+            self._jobs.clear()
+            given_up = self._stopping and self._tries >= _LAST_TRIES
+            if not given_up:
+                self._jobs.extend(again)
+        _deliver(jobs, error)
+        if given_up:
+            logger.error("%d changes could not be written to the store: %s", len(again), error)
+            return 0.0
         level = logging.WARNING if self._tries == 1 else logging.DEBUG
         logger.log(level, "the store cannot be written to (%s); %d changes wait", error, len(again))
         return _PAUSE

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from fusebill_async.session.effects import monotonic
 from fusebill_async.settings import QuotaPolicy
 from fusebill_async.settling.intent import Intent
 
@@ -93,7 +93,7 @@ class MemoryLocks:
         now: a clock in seconds that never goes back.
     """
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, now: Callable[[], float] = monotonic) -> None:
         self._now = now
         self._newest: dict[int, tuple[float, str]] = {}
         """Until when, and what; what was noted last stands last."""

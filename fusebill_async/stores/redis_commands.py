@@ -197,15 +197,18 @@ class RedisCommands:
             raise _away(error) from None
 
     async def _failed(self, batch: list[_Job], error: StoreUnavailableError, tries: int) -> None:
-        for job in batch:
+        # Whoever waits behind them would wait for as long as Redis is away.
+        jobs = [*batch, *self._jobs]
+        self._jobs.clear()
+        for job in jobs:
             if job.future is not None:
                 # One each: whoever gets it may write into it which call it was.
                 job.finish(StoreUnavailableError(error.message))
-        again = [job for job in batch if job.future is None]
+        again = [job for job in jobs if job.future is None]
         if self._closing and tries >= _LAST_TRIES:
             logger.error("%d changes could not be written to Redis: %s", len(again), error)
             return
-        self._jobs.extendleft(reversed(again))
+        self._jobs.extend(again)
         if again:
             logger.log(logging.WARNING if tries == 1 else logging.DEBUG, "%s; %d changes wait", error, len(again))
             await self._effects.sleep(_PAUSE)

@@ -15,7 +15,7 @@ from fusebill_async.stores.memory import NEWEST_KEPT, MemoryLocks
 from fusebill_async.stores.redis_commands import RedisCommands
 
 # KEYS: the lease, whose turn is next, the newest timestamp. ARGV: owner, milliseconds, "1" if it has waited long.
-_TAKE = """
+TAKE = """
 local holder, first = redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2])
 local reserved = first and first ~= ARGV[1]
 if (not holder and not reserved) or holder == ARGV[1] then
@@ -28,7 +28,7 @@ return {0, ''}
 """
 
 # KEYS: as above. ARGV: owner, the newest timestamp that it has seen or "", milliseconds to keep that.
-_GIVE_BACK = """
+GIVE_BACK = """
 if redis.call('GET', KEYS[1]) == ARGV[1] then
   redis.call('DEL', KEYS[1])
   if ARGV[2] ~= '' then redis.call('SET', KEYS[3], ARGV[2], 'PX', ARGV[3]) end
@@ -37,7 +37,7 @@ if redis.call('GET', KEYS[2]) == ARGV[1] then redis.call('DEL', KEYS[2]) end
 return 1
 """
 
-_RENEW = """
+RENEW = """
 local kept = {}
 for i, key in ipairs(KEYS) do
   kept[i] = 0
@@ -106,7 +106,7 @@ class RedisLocks:
             asked = Moment.now(effects)
             impatient = "1" if asked.monotonic - started > IMPATIENT_AFTER else "0"
             arguments = (self._owner, str(self._milliseconds), impatient)
-            taken, newest = await self._commands.submit(partial(_run, script=_TAKE, keys=keys, arguments=arguments))
+            taken, newest = await self._commands.submit(partial(_run, script=TAKE, keys=keys, arguments=arguments))
             if taken:
                 self._held[customer_id] = _Lease(asked, newest.decode() or None)
                 if self._renewing is None:
@@ -123,7 +123,7 @@ class RedisLocks:
         """Give it back, with the newest `modifiedTimestamp` seen. Nothing is waited for."""
         self._held.pop(customer_id, None)
         arguments = (self._owner, newest or "", str(int(NEWEST_KEPT * 1000)))
-        self._commands.post(partial(_run, script=_GIVE_BACK, keys=self._keys(customer_id), arguments=arguments))
+        self._commands.post(partial(_run, script=GIVE_BACK, keys=self._keys(customer_id), arguments=arguments))
         self._here.release(customer_id)
 
     def still_held(self, customer_id: int) -> bool:
@@ -163,7 +163,7 @@ class RedisLocks:
         keys = tuple(self._keys(customer_id)[0] for customer_id in held)
         arguments = (self._owner, str(self._milliseconds))
         try:
-            kept = await self._commands.submit(partial(_run, script=_RENEW, keys=keys, arguments=arguments))
+            kept = await self._commands.submit(partial(_run, script=RENEW, keys=keys, arguments=arguments))
         except StoreUnavailableError:
             return  # `still_held` tells when that goes on for too long
         for lease, still in zip(held.values(), kept, strict=True):

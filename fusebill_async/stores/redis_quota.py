@@ -18,7 +18,7 @@ import attrs
 from fusebill_async.policy.shared import QuotaGrant, QuotaReport, WindowFacts
 from fusebill_async.settings import QuotaPolicy
 
-_SCRIPT = """
+SCRIPT = """
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) + tonumber(clock[2]) / 1e6
 local a = cjson.decode(ARGV[1])
@@ -102,7 +102,7 @@ class RedisQuota:
             "per_day": policy.per_day,
         }
         self._patience = patience
-        self._script = cast("_Script", client.register_script(_SCRIPT))
+        self._script = cast("_Script", client.register_script(SCRIPT))
 
     async def exchange(self, report: QuotaReport) -> QuotaGrant:
         """Tell what is held and known, and take what is granted.

@@ -25,7 +25,7 @@ _SCHEMES = ("redis://", "rediss://", "unix://")
 
 
 # KEYS: the open intents, the count of this writer. ARGV: the intent's name, its record, seconds to keep the count.
-_RECORD = """
+RECORD = """
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 local count = redis.call('INCR', KEYS[2])
 redis.call('EXPIRE', KEYS[2], ARGV[3])
@@ -121,7 +121,7 @@ def _opened_at(intent: Intent) -> float:
 
 
 def _record(pipeline: Any, *, keys: tuple[str, ...], arguments: tuple[Any, ...]) -> None:
-    pipeline.eval(_RECORD, len(keys), *keys, *arguments)
+    pipeline.eval(RECORD, len(keys), *keys, *arguments)
 
 
 def _restore(pipeline: Any, *, key: str, records: dict[str, bytes]) -> None:

@@ -128,6 +128,15 @@ async def test_whoever_waits_is_told_and_what_nobody_waits_for_is_done_later_in_
     assert done == [0, 1, 2, 3, 4, 5]
 
 
+async def test_whoever_waits_behind_a_thousand_others_is_told_too(store, locked):
+    for _ in range(1500):
+        store._commits.post(lambda connection: None)
+    async with asyncio.timeout(5):
+        with pytest.raises(StoreUnavailableError):
+            await store.ledger.open(intent_of())
+    locked.execute("ROLLBACK")
+
+
 async def test_what_is_closed_while_the_file_is_locked_is_closed_for_others_too(store, locked, tmp_path):
     locked.execute("ROLLBACK")
     await store.ledger.open(intent_of())
