@@ -133,6 +133,7 @@ class SessionManager:
             permit = self.admission.enter_now(options.priority, call.requests_per_attempt)
             if permit is None:
                 permit = await self._admit(call)
+            exchange, answer, anew = None, None, None
             try:
                 if call.prepare is not None:
                     await call.prepare(call, permit)
@@ -141,14 +142,14 @@ class SessionManager:
                 await exchange.perform(self._timeout(call, exchange))
                 answer = self._answer(call, permit, exchange)
             except PrepareAnewError as error:
-                exchange, anew = None, error
+                anew = error
             finally:
                 permit.leave()
-            if exchange is None:
-                await self._pause_before_preparing(call, anew)
-            elif answer is not None:
+            if answer is not None:
                 return answer
-            else:
+            if anew is not None:
+                await self._pause_before_preparing(call, anew)
+            elif exchange is not None:
                 await self._follow(call, exchange)
 
     async def read_within(self, call: Call, permit: Permit) -> Answer:

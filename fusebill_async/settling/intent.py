@@ -64,7 +64,7 @@ class Before:
 
     status: str | None
     modified: str | None
-    fields: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+    fields: Mapping[str, Any] = attrs.field(factory=dict[str, Any], repr=False)
     recent: bool = False
 
     @classmethod

@@ -19,7 +19,8 @@ from fusebill_async.converting import decode_json, wire_fields
 from fusebill_async.models import CustomerAcquisition, CustomerReference, wire_key
 from fusebill_async.testing import FusebillSimulator
 from fusebill_async.updating.changes import wire_changes
-from fusebill_async.updating.merging import differences, frozen, merge
+from fusebill_async.updating.guarding import changed_by_others
+from fusebill_async.updating.merging import differences, expected, frozen, merge
 from tests.updating.update_wires import CHANGES, LITERALS, WRITABLE, as_arguments, customers, join, literal_pairs
 
 KEY = "MDpub3QtYS1yZWFsLWtleQ"
@@ -113,6 +114,34 @@ def test_a_value_that_is_there_already_keeps_its_text() -> None:
     }
 
     assert merge(wire, same) == wire
+
+
+@pytest.mark.parametrize(
+    ("wire", "value", "expected"),
+    [
+        (b'{"flag":true}', 1, b'{"flag":1}'),
+        (b'{"flag":1}', True, b'{"flag":true}'),
+        (b'{"flag":false}', 0, b'{"flag":0}'),
+        (b'{"flag":null}', False, b'{"flag":false}'),
+    ],
+)
+def test_true_is_not_one(wire: bytes, value: Any, expected: bytes) -> None:
+    assert merge(wire, {"flag": value}) == expected
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "id", "uri", "modifiedTimestamp", "createdTimestamp", "monthlyRecurringRevenue", "netMonthlyRecurringRevenue",
+        "customerAccountStatus", "canChangeCurrency", "isParent", "requiresProjectedInvoiceGeneration",
+        "requiresFinancialCalendarGeneration",
+    ],
+)  # fmt: skip
+def test_what_the_service_works_out_itself_is_nobodys_change(key: str) -> None:
+    """It may change while an update is under way, and the PUT cannot undo it."""
+    before, after = (msgspec.json.encode({key: value, "companyName": "Grok"}) for value in (1, 2))
+    assert changed_by_others(before, after, {}) == ()
+    assert expected(before, {key: 3, "companyName": "New"}) == {"companyName": "New"}
 
 
 def test_a_change_goes_under_every_spelling_that_is_there() -> None:
