@@ -36,14 +36,14 @@ async def measure() -> float:
     )
     policy = QuotaPolicy(per_minute=LIMIT, per_day=LIMIT, burst=1.0)
     admission = Admission(places=1, policy=policy, effects=Effects(), clock=ServiceClock())
-    started = time.perf_counter()
+    started = time.process_time()
     for number in range(CALLS):
         headers["X-Rate-Limit-Remaining-Minute"] = headers["X-Rate-Limit-Remaining-Day"] = str(LIMIT - number - 1)
         async with admission.slot(Priority.INTERACTIVE) as slot:
             sent_at = time.monotonic()
             slot.sent()
             slot.answered(200, headers, sent_at, sent_at + 0.01)
-    return (time.perf_counter() - started) / CALLS * 1e6
+    return (time.process_time() - started) / CALLS * 1e6
 
 
 if __name__ == "__main__":

@@ -119,7 +119,7 @@ class Quota:
         if not self._shared:
             return self._delay(now, requests, priority)
         # A call that needs more than the budget grants at once goes with what is granted.
-        return 0.0 if self._granted >= self._need(requests) else inf
+        return 0.0 if self._granted >= self._need(requests, self._minute) else inf
 
     def _delay(self, now: float, requests: int, priority: Priority) -> float:
         window = self._exhausted(requests, priority)
@@ -149,19 +149,17 @@ class Quota:
     def _paced(self) -> bool:
         return self._policy.enabled and not self.silent
 
-    def _need(self, requests: int) -> int:
+    def _need(self, requests: int, window: FixedWindow) -> int:
         """What asks for more than a whole window goes when the window is untouched."""
-        return min(requests, max(1, int(self._share * self._minute.limit)))
+        return 1 if requests == 1 else min(requests, max(1, int(self._share * window.limit)))
 
     def _exhausted(self, requests: int, priority: Priority) -> FixedWindow | None:
         """The window that has too little left, the day first."""
-        if self._left(self._day, self._reserve(priority)) < min(requests, max(1, int(self._share * self._day.limit))):
-            return self._day
-        return self._minute if self._left(self._minute) < self._need(requests) else None
-
-    def _left(self, window: FixedWindow, reserve: float = 0.0) -> float:
+        day, minute = self._day, self._minute
         held = self._held + self._granted + self._elsewhere
-        return window.left(self._share) - held - reserve
+        if day.left(self._share) - held - self._reserve(priority) < self._need(requests, day):
+            return day
+        return minute if minute.left(self._share) - held < self._need(requests, minute) else None
 
     def _reserve(self, priority: Priority) -> float:
         return 0.0 if priority is Priority.SETTLING else self._policy.day_reserve * self._share * self._day.limit
@@ -176,7 +174,8 @@ class Quota:
             # Nobody knows yet what is left of the window that runs now: few go, and their answers tell.
             return safe / self._processes, max(1.0, burst / 5)
         lead = min(self._slowest, window.length * _SLOWEST)
-        rate = max(1.0, self._left(window)) / max(window.ends - lead - now, window.length / 50)
+        left = window.left(self._share) - self._held - self._granted - self._elsewhere
+        rate = max(1.0, left) / max(window.ends - lead - now, window.length / 50)
         if window.reset is None:
             rate = min(rate, safe)
         return rate / self._processes, burst
@@ -256,7 +255,9 @@ class Quota:
             return False
         window.count_told(limit, limit - remaining)
         for part in self._thresholds:
-            if part not in window.passed and limit - remaining >= part * limit - 1e-9:
+            if limit - remaining < part * limit - 1e-9:
+                break
+            if part not in window.passed:
                 window.passed.add(part)
                 self.crossed.append((name, part))
         return remaining <= 0
@@ -337,7 +338,7 @@ class Quota:
         self._granted = 0  # what was not used by now goes back
         want, probe = 0, False
         if waiting and now >= self._paused_until and self._delay(now, requests, priority) <= 0:
-            want, probe = self._need(requests), self._probing
+            want, probe = self._need(requests, self._minute), self._probing
             if not probe:
                 want = max(want, min(waiting, floor(self._tokens or 0.0)))
         minute, day = self._minute, self._day

@@ -48,10 +48,13 @@ class LimiterClock:
             lag = min(lag, self._lag + _DRIFT * max(0.0, received - self._at))
         self._lag, self._at = lag, received
 
-    def not_reached(self, epoch: float, sent: float) -> None:
-        """A call that was sent at `sent` proves that the clock had not reached `epoch` by then."""
+    def not_reached(self, epoch: float, sent: float) -> bool:
+        """A call that was sent at `sent` proves that the clock had not reached `epoch` by then; True if that is new."""
+        if self._lag is not None and self._lag >= sent - epoch:
+            return False
         if self._lag is not None:
-            self._lag = max(self._lag, sent - epoch)
+            self._lag = sent - epoch
+        return True
 
     def forget(self) -> None:
         """It was set back."""
@@ -111,8 +114,8 @@ class FixedWindow:
         known = self.reset
         apart = None if reset is None or known is None else reset - known
         if apart is not None and -_CLOSE <= apart <= _CLOSE:
-            self.clock.not_reached(known or 0.0, sent)
-            self._find_end(self.began or 0.0)
+            if self.clock.not_reached(known or 0.0, sent):
+                self._find_end(self.began or 0.0)
         elif self.began is None or (apart is not None and apart > 0) or sent >= self.ends:
             # After its end a call counts in a later window, even if the limiter's clock was set back meanwhile.
             self._turn(reset, received)

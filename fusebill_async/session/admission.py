@@ -113,7 +113,7 @@ class Slot:
 
 @attrs.define(eq=False)
 class _Waiter:
-    door: asyncio.Future[Slot]
+    slot: asyncio.Future[Slot]
     priority: Priority
     requests: int
 
@@ -201,10 +201,10 @@ class Admission:
             heapq.heappush(self._deadlines, (until, next(self._numbers), waiter))
         self._admit()
         try:
-            return await waiter.door
+            return await waiter.slot
         except asyncio.CancelledError:
-            if waiter.door.done() and not waiter.door.cancelled() and waiter.door.exception() is None:
-                waiter.door.result().leave()
+            if waiter.slot.done() and not waiter.slot.cancelled() and waiter.slot.exception() is None:
+                waiter.slot.result().leave()
             self._queues[priority].pop(waiter, None)
             self._admit()
             raise
@@ -283,13 +283,14 @@ class Admission:
         queue = self._queues[priority]
         while queue:
             waiter = queue.popitem()[0]
-            if not waiter.door.done():
-                waiter.door.set_exception(error())
+            if not waiter.slot.done():
+                waiter.slot.set_exception(error())
 
     # -- admitting -------------------------------------------------------------------------------------------
 
     def _somebody_waits(self) -> bool:
-        return any(self._queues.values())
+        settling, interactive, bulk = self._queues.values()
+        return bool(settling or interactive or bulk)
 
     def _who_waits(self) -> tuple[int, int, Priority]:
         """How many requests could go if there were quota, how many the next call sends, and its priority."""
@@ -302,13 +303,14 @@ class Admission:
     def _admit(self) -> None:
         """Let in whoever may go now, and see to it that somebody looks again when the next may."""
         if not self._somebody_waits():
-            self._deadlines.clear()
-            self._look_again_at(inf)
+            if self._timer is not None or self._deadlines:
+                self._deadlines.clear()
+                self._look_again_at(inf)
             return
         wake = self._let_in(self._now())
         if self._sharing is not None and self._somebody_waits() and self._places > 0:
             self._sharing.wake()
-        while self._deadlines and self._deadlines[0][2].door.done():
+        while self._deadlines and self._deadlines[0][2].slot.done():
             heapq.heappop(self._deadlines)
         if self._somebody_waits() and self._deadlines:
             wake = min(wake, self._deadlines[0][0])
@@ -325,7 +327,7 @@ class Admission:
             del self._queues[waiter.priority][waiter]
             self._note_passed_over(waiter.priority)
             self._places -= 1
-            waiter.door.set_result(Slot(self, self._quota, waiter.requests))
+            waiter.slot.set_result(Slot(self, self._quota, waiter.requests))
         return inf
 
     def _next(self, now: float) -> _Waiter | None:
@@ -335,7 +337,7 @@ class Admission:
             if priority is Priority.INTERACTIVE and queue and self._quota.out_of_day(now, priority):
                 opens_at = moment(self._quota.opens_at(now, day=True))
                 self._turn_away(priority, partial(QuotaExhausted, opens_at))
-            while queue and (waiter := next(iter(queue))).door.done():
+            while queue and (waiter := next(iter(queue))).slot.done():
                 del queue[waiter]  # cancelled, and its task has not run yet
             if not queue or self._quota.out_of_day(now, priority):
                 continue
@@ -366,9 +368,9 @@ class Admission:
         self._let_in(now)
         while self._deadlines and self._deadlines[0][0] <= now + _TICK:
             waiter = heapq.heappop(self._deadlines)[2]
-            if not waiter.door.done():
+            if not waiter.slot.done():
                 del self._queues[waiter.priority][waiter]
-                waiter.door.set_exception(self._timeout(now, waiter.priority))
+                waiter.slot.set_exception(self._timeout(now, waiter.priority))
         self._admit()
 
     def _timeout(self, now: float, priority: Priority) -> QueueTimeout:
@@ -379,3 +381,4 @@ class Admission:
 
 
 Permit = Slot
+"""The name that the callers of `enter` have for it."""

@@ -22,13 +22,13 @@ TOMORROW = datetime(2026, 11, 22, tzinfo=UTC)
 
 
 class Account:
-    """A door and the headers of an account, on a virtual clock that shows 12:00:10 at the start."""
+    """An admission and the headers of an account, on a virtual clock that shows 12:00:10 at the start."""
 
     def __init__(self, places=100, limit=10, day_limit=1000, policy=None, skew=0, **options):
         self.loop = asyncio.get_running_loop()
         self.shift = NOON + 10 - self.loop.time()
         effects = Effects(now=self.loop.time, sleep=asyncio.sleep, random=lambda: 0.0)
-        self.door = Admission(
+        self.admission = Admission(
             places=places,
             policy=policy or QuotaPolicy(per_minute=limit, per_day=day_limit, burst=1.0),
             effects=effects,
@@ -56,7 +56,7 @@ class Account:
         return {name: value for name, value in headers.items() if value is not None}
 
     async def call(self, status=200, headers=None, priority=BULK, takes=0.0, remaining=None):
-        slot = await self.door.enter(priority)
+        slot = await self.admission.enter(priority)
         sent = self.loop.time()
         slot.sent()
         await asyncio.sleep(takes)
@@ -69,7 +69,7 @@ class Account:
         """Dates seen at many fractions of a second: the turn of the minute is known to 0.1 s."""
         for number in range(12):
             now = self.loop.time() + number * 0.0917
-            self.door._clock.observe(int(now + self.shift), now, now)
+            self.admission._clock.observe(int(now + self.shift), now, now)
         await asyncio.sleep(1.1)
         await self.call(remaining=self.limit - 1)
 
@@ -92,11 +92,11 @@ async def settle():
 @virtually
 async def test_first_come_first_served_and_the_more_urgent_first():
     account = Account(places=1, limit=1000)
-    first = await account.door.enter(BULK)
+    first = await account.admission.enter(BULK)
     order = []
 
     async def go(name, priority):
-        slot = await account.door.enter(priority)
+        slot = await account.admission.enter(priority)
         order.append(name)
         slot.leave()
 
@@ -112,11 +112,11 @@ async def test_first_come_first_served_and_the_more_urgent_first():
 @virtually
 async def test_nobody_starves():
     account = Account(places=1, limit=100_000)
-    held = await account.door.enter(INTERACTIVE)
+    held = await account.admission.enter(INTERACTIVE)
     order = []
 
     async def go(priority):
-        slot = await account.door.enter(priority)
+        slot = await account.admission.enter(priority)
         order.append(priority)
         await asyncio.sleep(0.001)
         slot.leave()
@@ -132,49 +132,49 @@ async def test_nobody_starves():
 @virtually
 async def test_a_call_that_waits_for_a_place_holds_no_quota():
     account = Account(places=1, limit=1000)
-    first = await account.door.enter(BULK)
-    waiting = asyncio.create_task(account.door.enter(BULK))
+    first = await account.admission.enter(BULK)
+    waiting = asyncio.create_task(account.admission.enter(BULK))
     await settle()
-    assert account.door.quota.used_minute == 1
-    assert account.door.quota.waiting == {SETTLING: 0, INTERACTIVE: 0, BULK: 1}
+    assert account.admission.quota.used_minute == 1
+    assert account.admission.quota.waiting == {SETTLING: 0, INTERACTIVE: 0, BULK: 1}
     first.leave()
     (await waiting).leave()
-    assert account.door.quota.used_minute == 0
+    assert account.admission.quota.used_minute == 0
 
 
 @virtually
 async def test_a_slot_is_given_back_at_the_end_of_its_block():
     account = Account(places=1, limit=1000)
     with suppress(ZeroDivisionError):
-        async with account.door.slot(BULK, requests=2) as slot:
+        async with account.admission.slot(BULK, requests=2) as slot:
             slot.sent()
             raise ZeroDivisionError
-    assert account.door.quota.used_minute == 1
-    assert account.door.enter_now(BULK) is not None
+    assert account.admission.quota.used_minute == 1
+    assert account.admission.enter_now(BULK) is not None
 
 
 @pytest.mark.parametrize("ending", ["stop", "close", "the day"])
 @virtually
 async def test_a_waiter_that_is_cancelled_is_counted_out_once(ending):
     account = Account(places=1, limit=1000)
-    held = await account.door.enter(BULK)
+    held = await account.admission.enter(BULK)
     held.sent()
     sent = account.loop.time()
-    waiting = asyncio.create_task(account.door.enter(INTERACTIVE))
+    waiting = asyncio.create_task(account.admission.enter(INTERACTIVE))
     await settle()
     waiting.cancel()  # its task has not run yet
     if ending == "the day":
         # Nothing but what is kept for settling.
         held.answered(200, account.headers(900, day_remaining=5), sent, account.loop.time())
     else:
-        getattr(account.door, ending)()
+        getattr(account.admission, ending)()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    assert account.door.quota.waiting == dict.fromkeys(Priority, 0)
+    assert account.admission.quota.waiting == dict.fromkeys(Priority, 0)
     if ending != "close":
-        settling = asyncio.create_task(account.door.enter(SETTLING))
+        settling = asyncio.create_task(account.admission.enter(SETTLING))
         await settle()
-        assert account.door.quota.waiting[SETTLING] == 1
+        assert account.admission.quota.waiting[SETTLING] == 1
         held.leave()
         (await asyncio.wait_for(settling, 1)).leave()
 
@@ -183,37 +183,37 @@ async def test_a_waiter_that_is_cancelled_is_counted_out_once(ending):
 async def test_when_the_first_in_line_goes_away_the_next_is_looked_at():
     account = Account(limit=60, policy=QuotaPolicy(per_minute=60, burst=0.2))
     await account.know_the_clock()
-    while account.door.enter_now(BULK) is not None:
+    while account.admission.enter_now(BULK) is not None:
         pass
-    head = asyncio.create_task(account.door.enter(BULK, requests=10))
+    head = asyncio.create_task(account.admission.enter(BULK, requests=10))
     await settle()
-    behind = asyncio.create_task(account.door.enter(BULK))
+    behind = asyncio.create_task(account.admission.enter(BULK))
     await asyncio.sleep(3)
     assert not behind.done()
     head.cancel()
     await asyncio.sleep(0.2)
     assert behind.done()
-    account.door.close()
+    account.admission.close()
     await asyncio.gather(head, behind, return_exceptions=True)
 
 
 @virtually
 async def test_closing_lets_nobody_in_but_those_who_settle():
     account = Account(limit=1000)
-    account.door.stop()
-    assert account.door.enter_now(BULK) is None
+    account.admission.stop()
+    assert account.admission.enter_now(BULK) is None
     with pytest.raises(AdmissionClosed):
-        await account.door.enter(INTERACTIVE)
-    (await account.door.enter(SETTLING)).leave()
+        await account.admission.enter(INTERACTIVE)
+    (await account.admission.enter(SETTLING)).leave()
 
 
 @pytest.mark.parametrize("when", ["waiting", "let in", "both in one step"])
 @virtually
 async def test_cancelling_leaves_nothing_behind(when):
     account = Account(places=1, limit=1000)
-    first = await account.door.enter(BULK)
-    waiting = asyncio.create_task(account.door.enter(BULK, until=account.loop.time() + 5))
-    behind = asyncio.create_task(account.door.enter(BULK))
+    first = await account.admission.enter(BULK)
+    waiting = asyncio.create_task(account.admission.enter(BULK, until=account.loop.time() + 5))
+    behind = asyncio.create_task(account.admission.enter(BULK))
     await settle()
     if when == "waiting":
         waiting.cancel()
@@ -229,22 +229,22 @@ async def test_cancelling_leaves_nothing_behind(when):
         await waiting
     slot = await asyncio.wait_for(behind, 1)
     slot.leave()
-    view = account.door.quota
+    view = account.admission.quota
     assert (view.used_minute, view.waiting[BULK]) == (0, 0)
-    assert account.door.enter_now(BULK) is not None
+    assert account.admission.enter_now(BULK) is not None
 
 
 @virtually
 async def test_leaving_twice_and_leaving_with_a_call_under_way():
     account = Account(places=1, limit=1000)
-    slot = await account.door.enter(BULK, requests=3)
+    slot = await account.admission.enter(BULK, requests=3)
     slot.sent()
     slot.leave()
     slot.leave()
-    assert account.door.quota.used_minute == 1  # the one that was sent; the other two went back
-    assert account.door.quota.under_way == 0
-    assert account.door.enter_now(BULK) is not None
-    assert account.door.enter_now(BULK) is None
+    assert account.admission.quota.used_minute == 1  # the one that was sent; the other two went back
+    assert account.admission.quota.under_way == 0
+    assert account.admission.enter_now(BULK) is not None
+    assert account.admission.enter_now(BULK) is None
 
 
 @virtually
@@ -253,14 +253,14 @@ async def test_queue_timeout_says_what_it_waited_for():
     await account.know_the_clock()
     await account.call(remaining=0)
     with pytest.raises(QueueTimeout) as caught:
-        await account.door.enter(BULK, until=account.loop.time() + 3)
+        await account.admission.enter(BULK, until=account.loop.time() + 3)
     assert caught.value.waited_for == "quota"
     assert caught.value.opens_at == datetime(2026, 11, 21, 12, 1, tzinfo=UTC)
     await asyncio.sleep(60)
-    slot = await account.door.enter(BULK)
+    slot = await account.admission.enter(BULK)
     started = account.loop.time()
     with pytest.raises(QueueTimeout) as caught:
-        await account.door.enter(BULK, until=started + 3)
+        await account.admission.enter(BULK, until=started + 3)
     assert (caught.value.waited_for, caught.value.opens_at) == ("pool", None)
     assert account.loop.time() - started == pytest.approx(3, abs=0.01)
     slot.leave()
@@ -270,22 +270,22 @@ async def test_queue_timeout_says_what_it_waited_for():
 async def test_an_exhausted_day():
     account = Account(limit=1000, day_limit=1000)
     await account.know_the_clock()
-    parked = [asyncio.create_task(account.door.enter(BULK)) for _ in range(2)]
+    parked = [asyncio.create_task(account.admission.enter(BULK)) for _ in range(2)]
     for task in parked:
         (await task).leave()
     await account.call(headers=account.headers(500, day_remaining=10))  # a hundredth is the reserve
     with pytest.raises(QuotaExhausted) as caught:
-        await account.door.enter(INTERACTIVE)
+        await account.admission.enter(INTERACTIVE)
     assert caught.value.opens_at == TOMORROW
     bulk = asyncio.create_task(account.call())
     for _ in range(10):
-        slot = await account.door.enter(SETTLING)
+        slot = await account.admission.enter(SETTLING)
         slot.sent()
         slot.leave()
     await asyncio.sleep(3600)
     assert not bulk.done()
     with pytest.raises(QueueTimeout) as timeout:
-        await account.door.enter(SETTLING, until=account.loop.time() + 1)
+        await account.admission.enter(SETTLING, until=account.loop.time() + 1)
     assert timeout.value.opens_at == TOMORROW
     await bulk
     assert account.time == pytest.approx(TOMORROW.timestamp(), abs=15)
@@ -296,8 +296,8 @@ async def test_a_day_of_which_all_is_under_way_is_not_exhausted():
     policy = QuotaPolicy(per_minute=1000, per_day=1000, burst=1.0, day_reserve=0.0)
     account = Account(limit=1000, policy=policy)
     await account.call(headers=account.headers(500, day_remaining=1))
-    held = await account.door.enter(INTERACTIVE)
-    waiting = asyncio.create_task(account.door.enter(INTERACTIVE))
+    held = await account.admission.enter(INTERACTIVE)
+    waiting = asyncio.create_task(account.admission.enter(INTERACTIVE))
     await settle()
     assert not waiting.done()
     held.leave()  # it was never sent
@@ -311,7 +311,7 @@ async def test_a_part_of_the_day_is_kept_for_settling():
     await account.call(headers=account.headers(900, day_remaining=102))
     let_in = {BULK: 0, SETTLING: 0}
     for priority in let_in:
-        while account.door.enter_now(priority) is not None:
+        while account.admission.enter_now(priority) is not None:
             let_in[priority] += 1
         await asyncio.sleep(40)
     assert let_in == {BULK: 2, SETTLING: 100}
@@ -320,10 +320,10 @@ async def test_a_part_of_the_day_is_kept_for_settling():
 @virtually
 async def test_interactive_calls_in_line_are_told_when_the_day_ends():
     account = Account(places=1, limit=1000)
-    held = await account.door.enter(BULK)
+    held = await account.admission.enter(BULK)
     held.sent()
     sent = account.loop.time()
-    waiting = asyncio.create_task(account.door.enter(INTERACTIVE))
+    waiting = asyncio.create_task(account.admission.enter(INTERACTIVE))
     await settle()
     held.answered(200, account.headers(900, day_remaining=0), sent, account.loop.time())
     held.leave()
@@ -355,8 +355,8 @@ async def test_a_refusal_pauses_everybody(changes, seconds):
     account = Account(limit=1000)
     await account.call(429, account.headers(0, **changes))
     # Two clocks may part by 2e-4 in the meantime.
-    assert account.door.quota.paused_for == pytest.approx(seconds, abs=1.01, rel=3e-4)
-    assert account.door.enter_now(SETTLING) is None
+    assert account.admission.quota.paused_for == pytest.approx(seconds, abs=1.01, rel=3e-4)
+    assert account.admission.enter_now(SETTLING) is None
 
 
 @virtually
@@ -365,24 +365,24 @@ async def test_pauses_grow_while_refusals_go_on_coming():
     pauses = []
     for _ in range(9):
         await account.call(429, {})
-        pauses.append(account.door.quota.paused_for)
+        pauses.append(account.admission.quota.paused_for)
     assert pauses == pytest.approx([1, 2, 4, 8, 16, 32, 60, 60, 60])
     await account.call()
     await account.call(429, {})
-    assert account.door.quota.paused_for == pytest.approx(1.0)
+    assert account.admission.quota.paused_for == pytest.approx(1.0)
 
 
 @virtually
 async def test_calls_refused_together_are_one_refusal():
     account = Account(limit=1000)
-    slots = [account.door.enter_now(BULK) for _ in range(10)]
+    slots = [account.admission.enter_now(BULK) for _ in range(10)]
     sent = account.loop.time()
     for slot in slots:
         slot.sent()
     for slot in slots:
         slot.answered(429, {}, sent, account.loop.time())
         slot.leave()
-    assert account.door.quota.paused_for == pytest.approx(1.0)
+    assert account.admission.quota.paused_for == pytest.approx(1.0)
 
 
 @virtually
@@ -390,10 +390,10 @@ async def test_after_a_refusal_one_call_goes_and_the_rest_wait_for_its_answer():
     account = Account(limit=1000)
     await account.call(429, account.headers(500))
     await asyncio.sleep(5)
-    first = account.door.enter_now(BULK)
+    first = account.admission.enter_now(BULK)
     first.sent()
-    assert account.door.enter_now(SETTLING) is None
-    rest = [asyncio.create_task(account.door.enter(BULK)) for _ in range(3)]
+    assert account.admission.enter_now(SETTLING) is None
+    rest = [asyncio.create_task(account.admission.enter(BULK)) for _ in range(3)]
     await settle()
     assert not any(task.done() for task in rest)
     first.answered(200, account.headers(499), account.loop.time(), account.loop.time())
@@ -406,11 +406,11 @@ async def test_the_call_that_goes_to_see_may_be_lost():
     account = Account(limit=1000)
     await account.call(429, account.headers(500))
     await asyncio.sleep(5)
-    account.door.enter_now(BULK).leave()  # cancelled before it was sent: the next may go at once
-    lost = account.door.enter_now(BULK)
+    account.admission.enter_now(BULK).leave()  # cancelled before it was sent: the next may go at once
+    lost = account.admission.enter_now(BULK)
     lost.sent()
     started = account.loop.time()
-    (await account.door.enter(BULK)).leave()
+    (await account.admission.enter(BULK)).leave()
     assert account.loop.time() - started <= 15
 
 
@@ -422,8 +422,8 @@ async def test_a_refusal_of_a_window_that_is_over_pauses_for_a_second():
     await asyncio.sleep(60)
     await account.call()
     await account.call(429, late)
-    assert account.door.quota.paused_for == pytest.approx(1.0)
-    assert account.door.quota.minute.remaining > 900
+    assert account.admission.quota.paused_for == pytest.approx(1.0)
+    assert account.admission.quota.minute.remaining > 900
 
 
 @virtually
@@ -452,7 +452,7 @@ async def test_waiters_are_spread_behind_a_pause():
     account = Account(limit=600, policy=QuotaPolicy(per_minute=600, burst=0.05))
     await account.know_the_clock()
     await account.call(429, account.headers(0))
-    opened = account.loop.time() + account.door.quota.paused_for
+    opened = account.loop.time() + account.admission.quota.paused_for
     times = []
 
     async def go():
@@ -470,7 +470,7 @@ async def test_waiters_are_spread_behind_a_pause():
 async def test_off_still_waits_out_a_refusal():
     account = Account(policy=QuotaPolicy.off())
     for _ in range(5000):
-        account.door.enter_now(BULK).leave()
+        account.admission.enter_now(BULK).leave()
     await account.call(429, account.headers(0, Retry_After="4"))
     started = account.loop.time()
     await account.call()
@@ -489,7 +489,7 @@ async def test_thresholds_once_a_window():
         slot.answered(200, account.headers(remaining, **more), now, account.loop.time())
         slot.leave()
 
-    slots = [account.door.enter_now(BULK) for _ in range(9)]
+    slots = [account.admission.enter_now(BULK) for _ in range(9)]
     for remaining in (50, 21, 20, 19, 4, 3):
         answer(remaining)
     assert heard == [("minute", 0.8), ("minute", 0.95)]
@@ -517,7 +517,7 @@ async def test_calls_under_way_over_a_turn_count_until_their_answers_tell(counte
     account = Account(limit=10)
     await account.know_the_clock()
     await asyncio.sleep(30)
-    before = [account.door.enter_now(BULK) for _ in range(5)]
+    before = [account.admission.enter_now(BULK) for _ in range(5)]
     sent = account.loop.time()
     for slot in before:
         slot.sent()
@@ -525,7 +525,7 @@ async def test_calls_under_way_over_a_turn_count_until_their_answers_tell(counte
     await account.call(remaining=9)  # the first of the new window
     await asyncio.sleep(30)
     after = 0
-    while (slot := account.door.enter_now(BULK)) is not None:
+    while (slot := account.admission.enter_now(BULK)) is not None:
         slot.sent()
         after += 1
     assert after == 4
@@ -533,7 +533,7 @@ async def test_calls_under_way_over_a_turn_count_until_their_answers_tell(counte
     for number, slot in enumerate(before):
         slot.answered(200, account.headers(8 - number, at=at), sent, account.loop.time())
     await asyncio.sleep(20)
-    while (slot := account.door.enter_now(BULK)) is not None:
+    while (slot := account.admission.enter_now(BULK)) is not None:
         slot.sent()
         after += 1
     assert after == (9 if counted_in == "old" else 4)
@@ -549,7 +549,7 @@ async def test_with_nothing_left_one_call_goes_at_the_reset_and_the_rest_wait_fo
     sent = []
 
     async def go():
-        slot = await account.door.enter(BULK)
+        slot = await account.admission.enter(BULK)
         slot.sent()
         sent.append((account.time, slot))
 
@@ -571,18 +571,18 @@ async def test_a_limiter_whose_clock_is_set_back_is_believed_after_a_window():
     account.shift -= 7200
     await asyncio.sleep(61)
     await account.call(remaining=99)
-    assert account.door.quota.minute.remaining == 99
+    assert account.admission.quota.minute.remaining == 99
 
 
 @virtually
 async def test_an_answer_that_overtook_another_does_not_give_calls_back():
     account = Account(limit=100)
-    slots = [account.door.enter_now(BULK) for _ in range(2)]
+    slots = [account.admission.enter_now(BULK) for _ in range(2)]
     now = account.loop.time()
     for slot, remaining in zip(slots, (40, 60), strict=True):
         slot.sent()
         slot.answered(200, account.headers(remaining), now, now)
-    assert account.door.quota.minute.remaining == 40
+    assert account.admission.quota.minute.remaining == 40
 
 
 @virtually
@@ -590,7 +590,7 @@ async def test_what_others_use_is_ours_no_more():
     account = Account(limit=100)
     await account.call(remaining=3)  # somebody else has used 96
     let_in = 0
-    while account.door.enter_now(BULK) is not None:
+    while account.admission.enter_now(BULK) is not None:
         let_in += 1
     assert let_in <= 3
 
@@ -599,7 +599,7 @@ async def test_what_others_use_is_ours_no_more():
 async def test_before_the_first_answer_few_go():
     account = Account(policy=QuotaPolicy())
     let_in = 0
-    while account.door.enter_now(BULK) is not None:
+    while account.admission.enter_now(BULK) is not None:
         let_in += 1
     assert let_in == 10
 
@@ -623,22 +623,35 @@ async def test_a_service_without_headers_is_paced_by_the_defaults():
 @virtually
 async def test_a_call_larger_than_the_limit_goes_all_the_same():
     account = Account(limit=2)
-    slot = await asyncio.wait_for(account.door.enter(BULK, requests=5), 200)
+    slot = await asyncio.wait_for(account.admission.enter(BULK, requests=5), 200)
     slot.leave()
-    assert account.door.quota.used_minute == 0
+    assert account.admission.quota.used_minute == 0
 
 
 @virtually
 async def test_closing_wakes_everybody():
     account = Account(places=1)
-    await account.door.enter(BULK)
-    waiting = [asyncio.create_task(account.door.enter(priority)) for priority in Priority]
+    await account.admission.enter(BULK)
+    waiting = [asyncio.create_task(account.admission.enter(priority)) for priority in Priority]
     await settle()
-    account.door.close()
+    account.admission.close()
     results = await asyncio.gather(*waiting, return_exceptions=True)
     assert [type(result) for result in results] == [AdmissionClosed] * 3
     with pytest.raises(AdmissionClosed):
-        await account.door.enter(BULK)
+        await account.admission.enter(BULK)
+    assert len(asyncio.all_tasks()) == 1
+
+
+@virtually
+async def test_calls_that_waited_leave_nothing_behind():
+    account = Account(places=1, limit=100_000)
+    held = await account.admission.enter(BULK)
+    for _ in range(100):
+        waiting = asyncio.create_task(account.admission.enter(BULK, until=account.loop.time() + 3600))
+        await settle()
+        held.leave()
+        held = await waiting
+    assert len(account.admission._deadlines) <= 1
     assert len(asyncio.all_tasks()) == 1
 
 
@@ -660,7 +673,7 @@ async def test_a_service_that_tells_no_quota_is_paced_until_it_answers_well():
     assert account.loop.time() - started > 2
     await account.call(200, {})
     for _ in range(99):
-        assert account.door.enter_now(BULK) is not None
+        assert account.admission.enter_now(BULK) is not None
 
 
 class Away:
@@ -673,10 +686,10 @@ class Away:
 @virtually
 async def test_each_process_keeps_to_its_part_while_the_shared_budget_is_away():
     account = Account(places=100_000, policy=QuotaPolicy(per_minute=1000, workers=4), shared=Away())
-    waiting = [asyncio.create_task(account.door.enter(BULK)) for _ in range(1000)]
+    waiting = [asyncio.create_task(account.admission.enter(BULK)) for _ in range(1000)]
     await asyncio.sleep(59)
     assert 100 < sum(task.done() for task in waiting) <= 250
-    await account.door.aclose()
+    await account.admission.aclose()
     await asyncio.gather(*waiting, return_exceptions=True)
     assert len(asyncio.all_tasks()) == 1
 

@@ -71,7 +71,7 @@ class Worker:
 
     def __init__(self, redis, service, policy):
         shared = RedisQuota(redis, KEY, policy)
-        self.door = Admission(places=20, policy=policy, effects=Effects(), clock=ServiceClock(), shared=shared)
+        self.admission = Admission(places=20, policy=policy, effects=Effects(), clock=ServiceClock(), shared=shared)
         self.service = service
         self.statuses = []
 
@@ -81,7 +81,7 @@ class Worker:
         async def caller():
             with suppress(QueueTimeout):
                 while True:
-                    async with self.door.slot(Priority.BULK, until=end) as slot:
+                    async with self.admission.slot(Priority.BULK, until=end) as slot:
                         sent = time.monotonic()
                         slot.sent()
                         await asyncio.sleep(0.01)
@@ -92,7 +92,7 @@ class Worker:
         async with asyncio.TaskGroup() as group:
             for _ in range(10):
                 group.create_task(caller())
-        await self.door.aclose()
+        await self.admission.aclose()
 
 
 def window(reset=T, limit=1000, used=0, own=0, age=0.0):
@@ -132,35 +132,35 @@ async def test_calls_go_on_while_the_budget_is_away_and_it_is_found_again(redis,
     caplog.set_level(logging.WARNING, "fusebill_async.quota")
     policy = QuotaPolicy(per_minute=1000, workers=4)
     shared = RedisQuota(redis, KEY, policy)
-    door = Admission(places=20, policy=policy, effects=Effects(), clock=ServiceClock(), shared=shared)
-    (await door.enter(Priority.BULK)).leave()
-    assert door.quota.shared
+    admission = Admission(places=20, policy=policy, effects=Effects(), clock=ServiceClock(), shared=shared)
+    (await admission.enter(Priority.BULK)).leave()
+    assert admission.quota.shared
     redis_server.stop()
     for _ in range(12):  # those that were granted before are among them
-        (await door.enter(Priority.BULK, until=time.monotonic() + 3)).leave()
-    assert not door.quota.shared
+        (await admission.enter(Priority.BULK, until=time.monotonic() + 3)).leave()
+    assert not admission.quota.shared
     assert len(caplog.records) == 1
     assert caplog.records[0].message.startswith("The shared quota is away")
     assert caplog.records[0].message.endswith("this process keeps to 1/4 of it")
     redis_server.start()
     end = time.monotonic() + 10
-    while not door.quota.shared and time.monotonic() < end:  # noqa: ASYNC110 - nobody tells of it
+    while not admission.quota.shared and time.monotonic() < end:  # noqa: ASYNC110 - nobody tells of it
         await asyncio.sleep(0.05)
-    assert door.quota.shared
+    assert admission.quota.shared
     assert [record.message for record in caplog.records][1:] == ["The shared quota is back"]
-    await door.aclose()
+    await admission.aclose()
 
 
 async def test_a_refusal_of_one_process_pauses_the_other(redis):
     policy = QuotaPolicy(per_minute=1000)
-    one, other = Worker(redis, None, policy).door, Worker(redis, None, policy).door
+    one, other = Worker(redis, None, policy).admission, Worker(redis, None, policy).admission
     now = time.monotonic()
     async with one.slot(Priority.BULK) as slot:
         slot.sent()
         slot.answered(429, {"Retry-After": "30"}, now, now)
-    for door in (one, other):
+    for admission in (one, other):
         with pytest.raises(QueueTimeout):
-            await door.enter(Priority.BULK, until=time.monotonic() + 0.3)
+            await admission.enter(Priority.BULK, until=time.monotonic() + 0.3)
     assert 25 < other.quota.paused_for <= 32  # up to a second is left to chance
     await one.aclose()
     await other.aclose()
@@ -168,9 +168,9 @@ async def test_a_refusal_of_one_process_pauses_the_other(redis):
 
 async def test_what_was_granted_and_not_used_goes_back_when_a_process_closes(redis, process):
     worker = Worker(redis, None, QuotaPolicy(per_minute=1000))
-    (await worker.door.enter(Priority.BULK)).leave()
+    (await worker.admission.enter(Priority.BULK)).leave()
     assert (await process().exchange(report())).elsewhere > 0
-    await worker.door.aclose()
+    await worker.admission.aclose()
     assert (await process().exchange(report())).elsewhere == 0
 
 
