@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from fusebill_async.policy.clock import ServiceClock
 from fusebill_async.policy.priority import Priority
+from fusebill_async.policy.shared import QuotaGrant
 from fusebill_async.session.admission import Admission, AdmissionClosed, QueueTimeout, QuotaExhausted
 from fusebill_async.session.effects import Effects
 from fusebill_async.settings import QuotaPolicy
@@ -447,22 +448,26 @@ async def test_two_servers_whose_clocks_are_apart_are_not_flooded_with_calls_tha
     assert calls - 30 < 60  # all 30 went together at first; then at most one a pause
 
 
+@pytest.mark.parametrize("told", [{}, {"Retry_After": "3"}], ids=["till the turn", "within a window"])
 @virtually
-async def test_waiters_are_spread_behind_a_pause():
+async def test_waiters_are_spread_behind_a_pause(told):
     account = Account(limit=600, policy=QuotaPolicy(per_minute=600, burst=0.05))
     await account.know_the_clock()
-    await account.call(429, account.headers(0))
+    await asyncio.sleep(20)
+    for slot in [account.admission.enter_now(BULK) for _ in range(25)]:
+        slot.leave()  # a burst of 30 might go at once
+    await account.call(429, account.headers(300 if told else 0, **told))
     opened = account.loop.time() + account.admission.quota.paused_for
     times = []
 
     async def go():
-        await account.call(remaining=599 - len(times))
+        await account.call(remaining=290 - len(times) if told else 599 - len(times))
         times.append(account.loop.time())
 
     await asyncio.gather(*(go() for _ in range(50)))
     assert times[0] >= opened
-    # 600 a minute are 10 a second.
-    assert sum(time < opened + 1 for time in times) <= 15
+    # About 10 a second are left.
+    assert sum(time < opened + 1 for time in times) <= 20
     assert times[-1] == pytest.approx(opened + 5, abs=1.5)
 
 
@@ -681,6 +686,28 @@ class Away:
 
     async def exchange(self, report):
         raise ConnectionError
+
+
+class Generous:
+    """A shared budget that grants what it is asked for, and tells of three other processes."""
+
+    async def exchange(self, report):
+        return QuotaGrant(
+            granted=report.want, elsewhere=0, processes=4, minute=report.minute, day=report.day, pause=0.0
+        )  # fmt: skip
+
+
+@virtually
+async def test_processes_that_share_a_budget_share_its_pace():
+    policy = QuotaPolicy(per_minute=600, burst=0.05)
+    account = Account(places=1000, limit=600, policy=policy, shared=Generous())
+    await account.call(remaining=599)
+    tasks = [asyncio.create_task(account.call(remaining=599)) for _ in range(600)]
+    await asyncio.sleep(20)
+    # 600 a minute, of which 50 s are left, are 12 a second, and a quarter of that is ours.
+    assert 50 <= sum(task.done() for task in tasks) <= 100
+    await account.admission.aclose()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @virtually
