@@ -153,8 +153,7 @@ class Settler:
         call = write.call
         customer_id = call.customer_id
         locks = self.store.locks
-        # Two creates with one reference at once could take each other's customer for their own.
-        locked = reference_lock(write.named) if call.operation.safety is Safety.CREATE else customer_id
+        locked = _lock_of(write)
         try:
             if locked is not None and not locks.acquire_now(locked):
                 await self._wait_for_lock(call, locked)
@@ -464,9 +463,10 @@ class Settler:
         return write
 
     async def _resolve(self, write: Write, intent: Intent) -> Resolution:
-        customer_id = intent.customer_id
+        customer_id, locked = intent.customer_id, _lock_of(write)
+        if locked is not None:
+            await self.store.locks.acquire(locked, None)
         if customer_id is not None:
-            await self.store.locks.acquire(customer_id, None)
             self.seen.hear(customer_id, self.store.locks.newest(customer_id))
         try:
             if all(other.id != intent.id for other in self._open_intents()):
@@ -479,8 +479,8 @@ class Settler:
                 self._unknown.pop(intent.id, None)
                 self._closing.keep(intent)
         finally:
-            if customer_id is not None:
-                self._give_back(customer_id)
+            if locked is not None:
+                self._give_back(locked)
         self._closing.told(intent)
         return Resolution(
             write=listed(intent, "unknown"),
@@ -520,6 +520,14 @@ class Settler:
 
 def _not_unresolved(intent_id: object) -> NotUnresolvedError:
     return NotUnresolvedError(f"no unresolved write has the id {shown(intent_id)}: client.unresolved() lists them")
+
+
+def _lock_of(write: Write) -> int | None:
+    """The lock that a write holds, and whoever settles it for another process, so that no two act at once."""
+    if write.call.operation.safety is Safety.CREATE:
+        # Two creates with one reference at once could take each other's customer for their own.
+        return reference_lock(write.named)
+    return write.call.customer_id
 
 
 def _told_of_the_write(write: Write, error: FusebillError) -> FusebillError:

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from fusebill_async.stores.effects import StoreEffects
+from fusebill_async.stores.effects import Process, StoreEffects
 from fusebill_async.stores.lease import Moment, surely_held
 from fusebill_async.stores.memory import NEWEST_KEPT
-from fusebill_async.stores.processes import Process
 
 if TYPE_CHECKING:
     import sqlite3

@@ -12,9 +12,8 @@ import pytest
 
 from fusebill_async import FusebillClient, Outcome, RequestTimeoutError
 from fusebill_async.stores import RedisStore, SQLiteStore
-from fusebill_async.stores.effects import StoreEffects
+from fusebill_async.stores.effects import Process, StoreEffects
 from fusebill_async.stores.lease import Moment, surely_held
-from fusebill_async.stores.processes import Process
 from fusebill_async.testing import FusebillSimulator
 
 

@@ -9,12 +9,14 @@ import pytest
 
 from fusebill_async import (
     FusebillClient,
+    NotUnresolvedError,
     Outcome,
     OutcomeUnknownError,
     QuotaPolicy,
     RequestTimeoutError,
     SettlingPolicy,
     StoreUnavailableError,
+    Timeouts,
 )
 from fusebill_async.stores import RedisStore, SQLiteStore
 from fusebill_async.testing import Fault, FusebillSimulator, run_simulated
@@ -235,3 +237,31 @@ def test_what_is_posted_while_redis_is_away_is_done_in_its_order_when_it_is_back
         await store.aclose()
 
     run_simulated(main, seed=7)
+
+
+# --- who resolves
+
+
+@pytest.mark.parametrize("operation", ["hold", "create"])
+def test_a_write_that_its_process_still_waits_for_is_not_settled_over_its_head(stores, operation):
+    async def main():
+        async with FusebillSimulator() as fusebill:
+            fusebill.add_customer(id=1, status="Active")
+            fusebill.inject(Fault.delay(100.0, operation=operation, times=1))
+            patient = Timeouts(read=200.0, total=200.0)
+            async with (
+                client_of(fusebill, stores(), timeouts=patient) as one,
+                client_of(fusebill, stores()) as other,
+            ):
+                call = one.customers.hold(1) if operation == "hold" else one.customers.create(reference="R-1")
+                under_way = asyncio.create_task(call)
+                await until(lambda: fusebill.received(operation))
+                [write] = other.unresolved()
+                # It waits for the lock, and finds that the write's own process has settled it.
+                with pytest.raises(NotUnresolvedError):
+                    await other.resolve(write)
+                assert under_way.done()
+                await under_way
+            assert fusebill.effects(operation) == 1
+
+    run_simulated(main, seed=8)
