@@ -1,8 +1,4 @@
-"""`FusebillClient`: settings in, resources out, open and close.
-
-A resource is imported when it is first asked for: most programs use one or two of them. What a call needs once it was
-sent is imported with the client, so that settling never waits for a file.
-"""
+"""`FusebillClient`: settings in, resources out, open and close."""
 
 from __future__ import annotations
 
@@ -19,7 +15,12 @@ from fusebill_async.policy.clock import ServiceClock
 from fusebill_async.policy.quota import QuotaView
 from fusebill_async.policy.retry import RetryBudget
 from fusebill_async.resources.customers import Customers, CustomersWithResponse
+from fusebill_async.resources.geotab import Geotab, GeotabWithResponse
 from fusebill_async.resources.handle import Handle
+from fusebill_async.resources.hubspot import Hubspot, HubspotWithResponse
+from fusebill_async.resources.netsuite import Netsuite, NetsuiteWithResponse
+from fusebill_async.resources.requests import send_request
+from fusebill_async.resources.salesforce import Salesforce, SalesforceWithResponse
 from fusebill_async.session.admission import Admission
 from fusebill_async.session.call import CallOptions, OnCancel
 from fusebill_async.session.effects import Effects
@@ -35,6 +36,7 @@ from fusebill_async.settings import (
     UpdatePolicy,
 )
 from fusebill_async.settling.intent import UnresolvedWrite
+from fusebill_async.settling.protocols import Store
 from fusebill_async.settling.resolution import Resolution
 from fusebill_async.settling.response import Response
 from fusebill_async.settling.settler import Settler
@@ -44,13 +46,8 @@ from fusebill_async.wire.checks import check_base_url, check_key
 from fusebill_async.wire.redact import HiddenText
 
 if TYPE_CHECKING:
+    # The layers below know it; here it is a name in a signature.
     import aiohttp
-
-    from fusebill_async.resources.geotab import Geotab, GeotabWithResponse
-    from fusebill_async.resources.hubspot import Hubspot, HubspotWithResponse
-    from fusebill_async.resources.netsuite import Netsuite, NetsuiteWithResponse
-    from fusebill_async.resources.salesforce import Salesforce, SalesforceWithResponse
-    from fusebill_async.settling.protocols import Store
 
 S = TypeVar("S")
 
@@ -68,37 +65,27 @@ class WithResponse:
     @cached_property
     def hubspot(self) -> HubspotWithResponse:
         """The verbs of `client.hubspot`, each giving a `Response`."""
-        from fusebill_async.resources.hubspot import HubspotWithResponse
-
         return HubspotWithResponse(self._handle)
 
     @cached_property
     def salesforce(self) -> SalesforceWithResponse:
         """The verbs of `client.salesforce`, each giving a `Response`."""
-        from fusebill_async.resources.salesforce import SalesforceWithResponse
-
         return SalesforceWithResponse(self._handle)
 
     @cached_property
     def netsuite(self) -> NetsuiteWithResponse:
         """The verbs of `client.netsuite`, each giving a `Response`."""
-        from fusebill_async.resources.netsuite import NetsuiteWithResponse
-
         return NetsuiteWithResponse(self._handle)
 
     @cached_property
     def geotab(self) -> GeotabWithResponse:
         """The verbs of `client.geotab`, each giving a `Response`."""
-        from fusebill_async.resources.geotab import GeotabWithResponse
-
         return GeotabWithResponse(self._handle)
 
     async def request(
         self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Any = None
     ) -> Response[Any]:
         """Send a request to any endpoint; see `FusebillClient.request`."""
-        from fusebill_async.resources.requests import send_request
-
         return await send_request(self._handle, method, path, query=query, body=body)
 
 
@@ -113,29 +100,21 @@ class _Handle:
     @cached_property
     def hubspot(self) -> Hubspot:
         """A customer's mapping to HubSpot."""
-        from fusebill_async.resources.hubspot import Hubspot
-
         return Hubspot(self.with_response.hubspot)
 
     @cached_property
     def salesforce(self) -> Salesforce:
         """A customer's mapping to Salesforce."""
-        from fusebill_async.resources.salesforce import Salesforce
-
         return Salesforce(self.with_response.salesforce)
 
     @cached_property
     def netsuite(self) -> Netsuite:
         """A customer's mapping to NetSuite."""
-        from fusebill_async.resources.netsuite import Netsuite
-
         return Netsuite(self.with_response.netsuite)
 
     @cached_property
     def geotab(self) -> Geotab:
         """A customer's mapping to Geotab."""
-        from fusebill_async.resources.geotab import Geotab
-
         return Geotab(self.with_response.geotab)
 
     async def request(self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Any = None) -> Any:

@@ -1,15 +1,12 @@
-"""`client.customers`.
-
-The flows of creating, updating and listing are imported when they are first asked for, and so before anything is sent.
-"""
+"""`client.customers`."""
 
 from __future__ import annotations
 
 import builtins
 from collections.abc import Collection, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from fusebill_async.models import Activation, CancellationOption, Customer, ServiceStartOption
+from fusebill_async.models import Activation, CancellationOption, Customer, Overview, ServiceStartOption
 from fusebill_async.operations import (
     ACTIVATE,
     ACTIVATE_ITEMS,
@@ -24,14 +21,12 @@ from fusebill_async.operations import (
     UNCANCEL,
     UPDATE,
 )
+from fusebill_async.resources.creating import create_customer
 from fusebill_async.resources.handle import Handle, value_of
+from fusebill_async.resources.listing import CustomerList, Query, find_customers
+from fusebill_async.resources.updates import Check, Edit, make_replacement, make_update, plan_update
 from fusebill_async.settling.response import Response
-
-if TYPE_CHECKING:
-    from fusebill_async.models import Overview
-    from fusebill_async.resources.listing import CustomerList, Query
-    from fusebill_async.resources.updates import Check, Edit
-    from fusebill_async.updating.merging import UpdatePlan
+from fusebill_async.updating.merging import UpdatePlan
 
 
 class CustomersWithResponse:
@@ -106,8 +101,6 @@ class CustomersWithResponse:
 
         API page: https://developer.staxbill.com/reference/list-customers
         """
-        from fusebill_async.resources.listing import CustomerList
-
         return CustomerList(self._handle, query=query, page_size=page_size, sort=sort, limit=limit, prefetch=prefetch)
 
     async def find(self, *, reference: str) -> Response[builtins.list[Customer]]:
@@ -124,8 +117,6 @@ class CustomersWithResponse:
 
         API page: https://developer.staxbill.com/reference/list-customers
         """
-        from fusebill_async.resources.listing import find_customers
-
         return await find_customers(self._handle, reference)
 
     async def create(self, /, *, resend: bool = False, validate: bool = True, **fields: Any) -> Response[Customer]:
@@ -151,8 +142,6 @@ class CustomersWithResponse:
 
         API page: https://developer.staxbill.com/reference/customers-1
         """
-        from fusebill_async.resources.creating import create_customer
-
         return await create_customer(self._handle, fields, validate=validate, resend=resend)
 
     async def hold(self, customer_id: int | Customer) -> Response[Customer]:
@@ -431,8 +420,6 @@ class CustomersWithResponse:
 
         API page: https://developer.staxbill.com/reference/customers-2
         """
-        from fusebill_async.resources.updates import make_update
-
         update = make_update(
             self._handle,
             UPDATE,
@@ -460,8 +447,6 @@ class CustomersWithResponse:
         `print(plan)` shows the difference as text; `plan.changes` has it as data. The options are those of `update`,
         and it raises what `update` would raise.
         """
-        from fusebill_async.resources.updates import plan_update
-
         return await plan_update(
             self._handle,
             customer_id,
@@ -485,8 +470,6 @@ class CustomersWithResponse:
         The customer is read at the start of the block, and updated at its end with what was assigned. Afterwards
         `draft.result` is the customer. The options are those of `update`.
         """
-        from fusebill_async.resources.updates import Edit
-
         options = {
             "validate": validate,
             "allow_status_change": allow_status_change,
@@ -521,8 +504,6 @@ class CustomersWithResponse:
 
         API page: https://developer.staxbill.com/reference/customers-2
         """
-        from fusebill_async.resources.updates import make_replacement
-
         update = make_replacement(
             self._handle,
             customer,

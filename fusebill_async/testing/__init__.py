@@ -9,29 +9,25 @@ async with FusebillSimulator() as fusebill:
 `run_simulated(main, seed=7)` runs such a test in virtual time over a network in memory.
 """
 
-from fusebill_async.testing.clock import ClockSkew
-from fusebill_async.testing.customers import Template
-from fusebill_async.testing.faults import Fault, Fired
-from fusebill_async.testing.ledger import Effect
-from fusebill_async.testing.listing import Paging
-from fusebill_async.testing.messages import Headers, Request
-from fusebill_async.testing.network_faults import NetworkFault
-from fusebill_async.testing.quota import SimulatorQuota
-from fusebill_async.testing.serving import serve
-from fusebill_async.testing.simulated_network import SimulatedNetwork
-from fusebill_async.testing.simulation import run_simulated
-from fusebill_async.testing.simulator import FusebillSimulator
-from fusebill_async.testing.trace import Trace, TraceEvent
-from fusebill_async.testing.virtual_computer import NotSimulatedError
-from fusebill_async.testing.virtual_time import (
-    SimulationDeadlockError,
-    SimulationError,
-    SimulationTooLongError,
-    VirtualTimeLoop,
-)
+from __future__ import annotations
 
-__all__ = [
-    "ClockSkew", "Effect", "Fault", "Fired", "FusebillSimulator", "Headers", "NetworkFault", "NotSimulatedError",
-    "Paging", "Request", "SimulatedNetwork", "SimulationDeadlockError", "SimulationError", "SimulationTooLongError",
-    "SimulatorQuota", "Template", "Trace", "TraceEvent", "VirtualTimeLoop", "run_simulated", "serve",
-]  # fmt: skip
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fusebill_async.testing.public import *  # noqa: F403 (`public` says what they are)
+    from fusebill_async.testing.public import __all__ as __all__
+
+
+# The plugin for pytest is found in this folder, and is to cost nothing to a test run that does not use it.
+def __getattr__(name: str) -> Any:
+    if name == "__all__" or not name.startswith("_"):
+        public = import_module("fusebill_async.testing.public")
+        if name == "__all__" or name in public.__all__:
+            value = globals()[name] = getattr(public, name)
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *import_module("fusebill_async.testing.public").__all__})

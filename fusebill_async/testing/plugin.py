@@ -22,6 +22,7 @@ import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import contextmanager
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -34,32 +35,57 @@ _MARK = "fusebill_simulated"
 _LOOP: pytest.StashKey[asyncio.AbstractEventLoop] = pytest.StashKey()
 
 
-def _async_fixture(function: Callable[..., AsyncIterator[Any]]) -> Any:
-    """Make a fixture for auto and strict mode; without pytest-asyncio another plugin may run it."""
+_SCOPES = ("function", "class", "module", "package", "session")
+"""Of event loops. A fixture has one for good, and a test names its own: so there is one of each for each of them."""
+
+
+def _async_fixture(function: Any, scope: str) -> Any:
+    """Make a fixture in the loop of a scope, for auto and strict mode; another plugin may run it, too."""
+    # pytest-asyncio notes the scope on the function.
+    own = FunctionType(function.__code__, function.__globals__, f"{function.__name__}_{scope}")
+    own.__annotations__ = function.__annotations__
     try:
         import pytest_asyncio  # noqa: PLC0415  # optional
     except ImportError:
-        return pytest.fixture(function)
-    return cast("Any", pytest_asyncio).fixture(function)  # its own types are incomplete
+        return pytest.fixture(own)
+    return cast("Any", pytest_asyncio).fixture(loop_scope=scope)(own)  # its own types are incomplete
 
 
-@_async_fixture
-async def fusebill_simulator() -> AsyncIterator[FusebillSimulator]:
-    """A running simulator without customers."""
+def _loop_scope(request: pytest.FixtureRequest) -> str:
+    """The scope of the event loop that a test runs in."""
+    mark = request.node.get_closest_marker("asyncio")
+    named = None if mark is None else mark.kwargs.get("loop_scope") or mark.kwargs.get("scope")
+    if named is None and request.config.pluginmanager.hasplugin("asyncio"):
+        named = request.config.getini("asyncio_default_test_loop_scope")
+    return str(named or "function")
+
+
+@pytest.fixture
+def fusebill_simulator(request: pytest.FixtureRequest) -> FusebillSimulator:
+    """A running simulator without customers, in the event loop of the test."""
+    return cast("FusebillSimulator", request.getfixturevalue(f"_started_simulator_{_loop_scope(request)}"))
+
+
+@pytest.fixture
+def fusebill_client(request: pytest.FixtureRequest, fusebill_simulator: FusebillSimulator) -> FusebillClient:
+    """A client of `fusebill_simulator` that settles within a fraction of a second, in the event loop of the test.
+
+    In virtual time it has the default settings, but waits for settling as long as it takes.
+    """
+    del fusebill_simulator
+    return cast("FusebillClient", request.getfixturevalue(f"_opened_client_{_loop_scope(request)}"))
+
+
+async def _started_simulator() -> AsyncIterator[FusebillSimulator]:
     from fusebill_async.testing.simulator import FusebillSimulator  # noqa: PLC0415  # only when it is used
 
     async with FusebillSimulator() as simulator:
         yield simulator
 
 
-@_async_fixture
-async def fusebill_client(
+async def _opened_client(
     fusebill_simulator: FusebillSimulator, request: pytest.FixtureRequest
 ) -> AsyncIterator[FusebillClient]:
-    """A client of `fusebill_simulator` that settles within a fraction of a second.
-
-    In virtual time it has the default settings, but waits for settling as long as it takes.
-    """
     from fusebill_async.client import FusebillClient  # noqa: PLC0415  # only when it is used
     from fusebill_async.settings import SettlingPolicy  # noqa: PLC0415
 
@@ -68,6 +94,11 @@ async def fusebill_client(
         settling = SettlingPolicy(wait=3600.0)
     async with FusebillClient("key", base_url=fusebill_simulator.base_url, settling=settling) as client:
         yield client
+
+
+for _scope in _SCOPES:
+    for _made in (_started_simulator, _opened_client):
+        globals()[f"{_made.__name__}_{_scope}"] = _async_fixture(_made, _scope)
 
 
 # -- the mark for virtual time -----------------------------------------------------------------------------
