@@ -6,12 +6,15 @@ from collections.abc import Awaitable, Callable, Coroutine
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
+from fusebill_async.errors import RequestTimeoutError
 from fusebill_async.models import Customer
-from fusebill_async.operations import Operation
+from fusebill_async.operations import GET, Operation
+from fusebill_async.policy.retry import backoff
 from fusebill_async.session.call import Call, CallOptions
 from fusebill_async.session.manager import SessionManager
 from fusebill_async.settings import UpdatePolicy
 from fusebill_async.settling.response import Response, response_of
+from fusebill_async.settling.seen import lags_behind, modified_text
 from fusebill_async.settling.settler import MAY_BE_SENT_AGAIN, Settler
 from fusebill_async.settling.write import Write
 from fusebill_async.wire.checks import check_id
@@ -42,6 +45,35 @@ class Handle:
         if isinstance(answer.value, Customer):
             self.settler.seen.remember(answer.value, answer.sent_at)
         return response_of(call, answer)
+
+    async def read_newest(self, customer_id: int, base: bytes | None = None) -> Response[Customer]:
+        """Read a customer; again, as long as a read is older than what was seen of it.
+
+        Args:
+            customer_id: the customer.
+            base: what the caller handed in: a read that is older lags behind, too.
+
+        Raises:
+            RequestTimeoutError: no other read came within the call's time.
+        """
+        effects, total = self.session.effects, self.options.timeouts.total
+        until, times = effects.now() + total, 0
+        handed_in = None if base is None else modified_text(base)
+        while True:
+            response: Response[Customer] = await self.read(GET, customer_id)
+            newest = self.settler.seen.newest(customer_id, effects.now())
+            if not lags_behind(response.value.wire or b"{}", newest, handed_in):
+                return response
+            times += 1
+            pause = backoff(self.options.retry, times, effects.random())
+            if effects.now() + pause >= until:
+                raise RequestTimeoutError(
+                    f"customer {customer_id} could not be read within {total:g} s: every read was older than what was "
+                    "seen of it",
+                    operation=GET.name,
+                    customer_id=customer_id,
+                )
+            await effects.sleep(pause)
 
     def write(
         self, operation: Operation, customer: int | Customer, *, resend: bool = False, **arguments: Any

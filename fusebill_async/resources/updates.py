@@ -350,14 +350,15 @@ async def plan_update(
 ) -> Response[UpdatePlan]:
     """Read, and show what an update would send. Raises what the update would raise."""
     update = make_update(handle, UPDATE, customer, changes, validate=validate, allow_erase=allow_erase)
-    response = await handle.read(GET, update.customer_id)
-    wire = response.value.wire
+    read = await handle.read_newest(update.customer_id, update.base)
+    wire = read.value.wire or b"{}"
     facts = {"operation": UPDATE.name, "customer_id": update.customer_id}
     if update.base is not None:
         check_conflicts(update.base, wire, update.changes, **facts)
     check_status(update.changes, status_of(wire), allowed=allow_status_change, **facts)
     planned = plan(update.customer_id, wire, update.texts)
     guard(wire, planned.body, set(named_paths(update.changes)), update.allow_erase, **facts)
+    response: Response[Any] = read
     response.value = planned
     return response
 
@@ -377,7 +378,7 @@ class Edit:
         self._draft: CustomerDraft | None = None
 
     async def __aenter__(self) -> CustomerDraft:
-        response = await self._handle.read(GET, self._customer_id)
+        response = await self._handle.read_newest(self._customer_id)
         self._draft = draft_of(response.value)
         return self._draft
 

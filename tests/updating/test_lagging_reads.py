@@ -111,3 +111,38 @@ async def test_reads_that_lag_by_nothing_are_made_once(fusebill):
         for number in range(3):
             await client.customers.update(1, company_name=f"{number} Ltd")
     assert fusebill.received("get", 1) == 3
+
+
+async def test_an_edit_begins_with_what_was_seen_and_conflicts_with_nobody(fusebill):
+    """A block that began with the old name would call our own earlier change somebody else's."""
+    fusebill.add_customer(id=1, company_name="Old Ltd")
+    fusebill.inject(Fault.lagging_read(LAG, times=None))
+    async with make_client(fusebill, **PATIENT) as client:
+        await client.customers.update(1, company_name="New Ltd")
+        async with client.customers.edit(1) as draft:
+            assert draft.company_name == "New Ltd"
+            draft.company_name = "Newer Ltd"
+    assert fusebill.customer(1)["companyName"] == "Newer Ltd"
+
+
+@pytest.mark.parametrize("handed_in", [False, True], ids=["by id", "handed in"])
+async def test_a_plan_shows_what_would_change_of_what_was_seen(fusebill, handed_in):
+    fusebill.add_customer(id=1, company_name="Old Ltd")
+    fusebill.inject(Fault.lagging_read(LAG, times=None))
+    async with make_client(fusebill, **PATIENT) as writer:
+        customer = await writer.customers.update(1, company_name="New Ltd")
+        async with make_client(fusebill, **PATIENT) as another_client:
+            client, subject = (another_client, customer) if handed_in else (writer, 1)
+            plan = await client.customers.plan_update(subject, company_name="Newer Ltd")
+    assert [(change.before, change.after) for change in plan.changes] == [("New Ltd", "Newer Ltd")]
+
+
+async def test_a_plan_that_no_read_can_show_is_an_error(fusebill):
+    fusebill.add_customer(id=1)
+    fusebill.inject(Fault.lagging_read(60, times=None))
+    options = {"retry": RetryPolicy(backoff=0.05), "timeouts": Timeouts(total=0.3)}
+    async with make_client(fusebill, **options) as client:
+        await client.customers.update(1, company_name="New Ltd")
+        with pytest.raises(RequestTimeoutError, match="older than what was seen") as raised:
+            await client.customers.plan_update(1, company_name="Newer Ltd")
+    assert raised.value.outcome is Outcome.NOT_SENT
