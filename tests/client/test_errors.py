@@ -12,10 +12,8 @@ from fusebill_async import Customer, FusebillError, Outcome
 from fusebill_async.testing import Fault
 from tests.outcomes.outcome_cases import make_client
 
-KINDS = sorted(
-    (kind for kind in vars(fusebill_async).values() if isinstance(kind, type) and issubclass(kind, FusebillError)),
-    key=lambda kind: kind.__name__,
-)
+EXPORTED = (getattr(fusebill_async, name) for name in fusebill_async.__all__)
+KINDS = [kind for kind in EXPORTED if isinstance(kind, type) and issubclass(kind, FusebillError)]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -55,3 +53,10 @@ async def test_a_response_travels_with_all_that_it_rests_on(fusebill, lost):
         assert (again.confirmed_by, again.attribution) == (one.confirmed_by, one.attribution)
     assert isinstance(again.value, Customer)
     assert again.value.company_name == "Grok"
+
+
+def test_every_kind_of_error_is_tried():
+    def below(kind):
+        return {kind}.union(*map(below, kind.__subclasses__()))
+
+    assert {kind for kind in below(FusebillError) if kind.__module__ == "fusebill_async.errors"} == set(KINDS)
