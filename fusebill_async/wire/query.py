@@ -271,7 +271,7 @@ def number_text(value: Any, field: str) -> str:
         ValidationError: no number, or one beyond what any amount or id is.
     """
     if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
-        raise ValidationError(f"{field} must be an int or a Decimal, not {shown(value)}", field=field)
+        raise ValidationError(f"{field} must be a number (an int or a Decimal), not {shown(value)}", field=field)
     number = Decimal(value)
     if not number.is_finite():
         raise ValidationError(f"{field} must be a finite number, not {value}", field=field)

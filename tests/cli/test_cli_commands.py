@@ -263,6 +263,32 @@ async def test_list_has_three_forms(cli, fusebill):
     ]
 
 
+@pytest.mark.parametrize("form", ["table", "csv", "jsonl"])
+async def test_a_list_that_lacks_customers_is_printed_and_fails(cli, fusebill, form):
+    body = '[{"id":12000750,"status":"Active"}]'
+    fusebill.inject(Fault.status(200, body=body, headers={"X-Count": "7"}, operation="customers.list", times=None))
+    ran = await cli("list", "--format", form)
+    assert ran.code == 1
+    assert "12000750" in ran.out
+    assert "the service counts 6 more" in ran.err + ran.out
+
+
+@pytest.mark.parametrize(
+    ("condition", "query"),
+    [
+        ("id=1,2", "id:1,2"),
+        ("status=Active,Hold", "Status:Active,Hold"),
+        ("created_timestamp=2004-01-01|", "CreatedTimestamp:2004-01-01T00:00:00|"),
+        ("net_mrr=10.5|20", "NetMRR:10.5|20"),
+        ("netsuite_id=1744*", "NetSuiteId:1744*"),
+        ("title=", "Title:[empty]"),
+    ],
+)
+async def test_a_condition_is_in_the_apis_own_form(cli, fusebill, condition, query):
+    assert (await cli("list", "--where", condition)).code == 0
+    assert fusebill.requests[-1].query["query"] == query
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
