@@ -5,6 +5,7 @@ import pytest
 from fusebill_async import (
     Attribution,
     FusebillClient,
+    Hooks,
     Outcome,
     RequestTimeoutError,
     RetryPolicy,
@@ -88,16 +89,25 @@ async def test_a_replica_that_never_catches_up_ends_the_update_as_not_sent(fuseb
     assert fusebill.customer(1)["companyName"] == "New Ltd"
 
 
+class FallsBehind(Hooks):
+    """The replica falls behind when the first attempt is settled."""
+
+    def __init__(self, fusebill):
+        self._fusebill = fusebill
+
+    def settling_ended(self, operation, customer_id, outcome):
+        self._fusebill.inject(Fault.lagging_read(60, customer_id=customer_id, times=None))
+
+
 async def test_after_a_lost_attempt_it_ends_as_not_applied(fusebill):
     """The first PUT was lost and settled; then the replica is so far behind that nothing can be sent again."""
     fusebill.add_customer(id=1)
-    fusebill.inject(Fault.lagging_read(60, skip=4, times=None))
+    # From now on the simulator knows what a replica that is behind would show.
+    fusebill.inject(Fault.lagging_read(60, customer_id=2, times=None))
     fusebill.change(1, first_name="Ann")
     fusebill.inject(Fault.reset_before_effect(operation="update"))
-    options = {"retry": RetryPolicy(backoff=0.05), "timeouts": Timeouts(total=0.5)}
+    options = {"retry": RetryPolicy(backoff=0.05), "timeouts": Timeouts(total=0.5), "hooks": [FallsBehind(fusebill)]}
     async with make_client(fusebill, **options) as client:
-        await client.customers.get(1)
-        # Its read, and the two that settle.
         with pytest.raises(RequestTimeoutError, match="older than what was seen") as raised:
             await client.customers.update(1, last_name="Lee")
     assert raised.value.outcome is Outcome.NOT_APPLIED
