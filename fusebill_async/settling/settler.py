@@ -74,7 +74,8 @@ class Settler:
         self.policy = policy
         self.seen = LastSeen()
         self.inquiry = Inquiry(session, policy, self.seen, timeouts=timeouts, hooks=hooks)
-        self._under_way: set[Write] = set()
+        # No set: the order of one differs from process to process, and so would the order in which they are cancelled.
+        self._under_way: dict[Write, None] = {}
         self._closing = ClosedWhenTold(store.ledger)
         self._unknown: dict[str, Write] = {}
         self._recorded = store.ledger.durable or store.locks.shared
@@ -94,7 +95,7 @@ class Settler:
         """
         loop = asyncio.get_running_loop()
         noticed = write.noticed = loop.create_future()
-        self._under_way.add(write)
+        self._under_way[write] = None
         # The task of its own is what lets it outlive its caller. It is also faster than to run it in the caller's
         # task: under load the event loop then does the same step of many calls one after the other. For that it
         # must not begin at once, as it would by some task factories; and a name of its own would cost more.
@@ -194,7 +195,7 @@ class Settler:
         finally:
             # They know the write, which knows the call.
             call.prepare = call.check = None
-            self._under_way.discard(write)
+            self._under_way.pop(write, None)
             write.notice()
             if write.told and write.intent is not None:
                 self._closing.close(write.intent)
@@ -495,7 +496,7 @@ class Settler:
         for write in list(self._under_way):
             if not write.call.at_risk and write.task is not None:
                 write.task.cancel()
-        tasks = {write.task for write in self._under_way if write.task is not None}
+        tasks = [write.task for write in self._under_way if write.task is not None]
         if tasks:
             clock = asyncio.ensure_future(self.session.effects.sleep(self.policy.close_wait))
             try:

@@ -118,10 +118,13 @@ def pytest_pycollect_makeitem() -> Generator[None, Any, Any]:
     made = yield
     items = cast("list[Any]", made) if isinstance(made, list) else [made]  # type: ignore[redundant-cast]
     for item in items:
-        if isinstance(item, pytest.Function) and _mark_of(item) is not None:
-            if not inspect.iscoroutinefunction(item.obj):
-                raise pytest.UsageError(f"{item.nodeid}: {_MARK} is for async tests; use run_simulated in this one")
+        if not isinstance(item, pytest.Function) or _mark_of(item) is None:
+            continue
+        if inspect.iscoroutinefunction(item.obj):
             item.add_marker(pytest.mark.asyncio(loop_scope="function"), append=False)
+        elif any(mark.name == _MARK for mark in item.own_markers):
+            # On a whole class or module it is for the async tests in it.
+            raise pytest.UsageError(f"{item.nodeid}: {_MARK} is for async tests; use run_simulated in this one")
     return cast("Any", made)
 
 
@@ -139,7 +142,7 @@ def pytest_fixture_setup(
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     """Refuse to run a test with the mark in real time."""
     mark = _mark_of(pyfuncitem)
-    if mark is None:
+    if mark is None or pyfuncitem.get_closest_marker("asyncio") is None:
         return (yield)
     if _LOOP not in pyfuncitem.stash:
         pytest.fail(f"{_MARK} needs pytest-asyncio, and no event loop factory of another plugin", pytrace=False)

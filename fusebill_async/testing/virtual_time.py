@@ -21,6 +21,10 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 LIMIT = 90 * 86_400.0
 """Seconds of virtual time after which a run is taken for one that never ends."""
 
+_TURNS_AT_ONCE = 100
+_TURN = 1e-4
+"""Seconds that a turn takes after so many in which nothing was waited for."""
+
 _TURNS_PER_COLLECTION = 20_000
 
 
@@ -46,16 +50,16 @@ class _TurningSelector(selectors.SelectSelector):
         self._clock = clock
         self._until = clock.monotonic() + limit
         self._stuck = stuck
-        self._turns = 0
+        self._turns = self._at_once = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Turn the clock by `timeout` seconds."""
         if timeout is None:
             self._stuck(SimulationDeadlockError, "deadlock: nothing is scheduled any more")
-        if timeout > 0:
-            self._clock.advance(timeout)
-            if self._clock.monotonic() > self._until:
-                self._stuck(SimulationTooLongError, "the run went past its limit of virtual time")
+        self._at_once = 0 if timeout > 0 else self._at_once + 1
+        self._clock.advance(timeout if self._at_once < _TURNS_AT_ONCE else _TURN)
+        if self._clock.monotonic() > self._until:
+            self._stuck(SimulationTooLongError, "the run went past its limit of virtual time")
         self._turns += 1
         if not self._turns % _TURNS_PER_COLLECTION:
             # Python's own schedule depends on what the process did before, and what is collected may act.
