@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import msgspec
@@ -9,6 +10,8 @@ import msgspec
 from fusebill_async.converting import decode_json, wire_fields
 from fusebill_async.models import wire_key
 from fusebill_async.models.view import WireView
+
+_STRING_OR_SPACE = re.compile(rb'"(?:[^"\\]|\\.)*"|\s+')
 
 
 def wire_of(view: WireView) -> bytes:
@@ -24,7 +27,7 @@ def raw(view: WireView | None) -> msgspec.Raw | None:
 
 def one_line(wire: bytes) -> bytes:
     """JSON on one line; every literal stays as it is."""
-    return msgspec.json.format(wire, indent=-1)
+    return _STRING_OR_SPACE.sub(lambda found: found[0] if found[0].startswith(b'"') else b"", wire)
 
 
 def cell(wire: bytes, name: str) -> str:

@@ -10,8 +10,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Literal, TypeAlias, cast
 
 import attrs
-import msgspec
 
+from fusebill_async.converting import decode_json
 from fusebill_async.testing.customers import StoredCustomer
 from fusebill_async.testing.messages import Reply
 from fusebill_async.testing.refusals import refuse
@@ -150,11 +150,9 @@ class Listing:
         return found
 
 
-_DOCUMENT = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
-
-
 def _document(customer: StoredCustomer) -> dict[str, Any]:
-    return _DOCUMENT.decode(customer.body)
+    document: dict[str, Any] = decode_json(customer.body)
+    return document
 
 
 def _sorting(options: Mapping[str, str]) -> tuple[str, str]:
