@@ -1,4 +1,4 @@
-"""Fixtures that every part of the tests may use."""
+"""Fixtures that every part of the tests may use. With `--uvloop` every event loop of the tests is one of uvloop."""
 
 from __future__ import annotations
 
