@@ -205,8 +205,8 @@ class CallRecord:
     planned: Planned
     begun: float
     told: Told | None = None
-    doubted: float | None = None
-    """When settling began: the client has sent it by then, and knows of no answer."""
+    doubted: list[float] = attrs.field(factory=list)
+    """Each time that settling began: the client has sent it by then, and knows of no answer."""
     settled: Told | None = None
     """What settling in the background came to, after the caller had left."""
     resolved: Told | None = None

@@ -6,6 +6,7 @@ the case, and the finding names that bound.
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Protocol
@@ -82,28 +83,30 @@ class Judge:
         """Those who share a store know of each other's writes."""
         return "c" if client == "c" else "a"
 
-    def _what_was_shown(self) -> dict[tuple[str, int], list[tuple[float, int]]]:
-        """By group of clients and customer: when which version was shown to a caller."""
-        told = list(self._history.told)
+    def _what_was_shown(self) -> dict[tuple[str, int], list[tuple[float, int, bool]]]:
+        """By client and customer: when which version a caller was shown. What a write showed, its store knows too."""
+        told = [(*read, False) for read in self._history.told]
         told += [
-            (record.told.at, record.planned.client, record.told.customer_id, record.told.stamp)
-            for record in self._records.values()
-            if record.told is not None
+            (each.told.at, each.planned.client, each.told.customer_id, each.told.stamp, each.planned.operation.writes)
+            for each in self._records.values()
+            if each.told is not None
         ]
-        shown: dict[tuple[str, int], list[tuple[float, int]]] = defaultdict(list)
-        for at, client, customer_id, stamp in told:
-            if customer_id is None:
+        shown: dict[tuple[str, int], list[tuple[float, int, bool]]] = defaultdict(list)
+        for at, client, customer_id, stamp, wrote in told:
+            place = None if customer_id is None else self._history.place_of(customer_id, stamp)
+            if customer_id is None or place is None:
                 continue
-            place = self._history.place_of(customer_id, stamp)
-            if place is not None:
-                shown[self._group(client), customer_id].append((at, place))
+            own = self._account(client)
+            for knows in {"a", "b"} if wrote and own != "c" else {own}:
+                shown[knows, customer_id].append((at, place, knows == own))
         return shown
 
-    def _was_known(self, planned: Planned, customer_id: int, at: float) -> int | None:
-        """The newest version that the clients on this store had shown to a caller in the last minute."""
-        places = [
-            place for when, place in self._shown[self._group(planned.client), customer_id] if at - _KEPT < when < at
-        ]
+    def _was_known(
+        self, planned: Planned, customer_id: int, at: float, *, itself: bool = False, lately: float = _KEPT
+    ) -> int | None:
+        """The newest version that a caller was shown lately (seconds), on this store or by the client `itself`."""
+        shown = self._shown[self._account(planned.client), customer_id]
+        places = [place for when, place, own in shown if at - lately < when < at and (own or not itself)]
         return max(places, default=None)
 
     # -- one call ------------------------------------------------------------------------------------------
@@ -174,10 +177,9 @@ class Judge:
         planned = record.planned
         struck = [arrival for arrival in seen.writes if arrival.effects]
         if any("doubled_request" in arrival.fault for arrival in struck):
-            known = planned.read_first or any(
-                self._was_known(planned, arrival.customer_id or 0, arrival.at) is not None for arrival in struck
-            )
-            return "" if known else "a proxy's copy was refused, and nobody here had seen the customer"
+            if planned.operation in {UPDATE, REPLACE}:
+                return "a proxy's copy of a PUT was refused for what others had done since the first one"
+            return self._why_believed(planned, struck[0])
         gateways = all(
             arrival.fault.startswith(("status 400, ", "status 403, ")) or arrival.fault in {"status 400", "status 403"}
             for arrival in struck
@@ -185,6 +187,14 @@ class Judge:
         if gateways and not planned.operation.moves_money and planned.operation is not CREATE:
             return "a gateway's refusal with a lower-case message, of what moves no money"
         return self._too_late(record, seen)
+
+    def _why_believed(self, planned: Planned, struck: Arrival) -> str:
+        """A refusal that says "already so" is doubted only by who has just seen it otherwise."""
+        customer_id = struck.customer_id or 0
+        known = self._was_known(planned, customer_id, struck.at, itself=True)
+        if known is not None and not self._stands(planned, self._history.versions[customer_id][known]):
+            return ""
+        return "a proxy's copy was refused, and the client had not seen the customer otherwise"
 
     # -- applied -------------------------------------------------------------------------------------------
 
@@ -216,27 +226,40 @@ class Judge:
             return
         match told.attribution:
             case Attribution.OURS if not seen.effects:
-                if came and not stood:
-                    yield Finding(number, "ours, but somebody else did it", UNTRUE, self._same_work(planned))
+                if stood:
+                    sent = seen.writes[0].at if seen.writes else record.begun
+                    yield Finding(number, "ours, but it stood before", UNTRUE, self._same_work(planned, sent))
                 else:
-                    yield Finding(
-                        number,
-                        "ours, but it stood before",
-                        UNTRUE,
-                        self._lagged(record, seen, first) if not stood else "",
-                    )
+                    lagged = self._lagged(record, seen, first)
+                    yield Finding(number, "ours, but somebody else did it", UNTRUE, lagged or self._same_work(planned))
             case Attribution.ALREADY if seen.writes and not stood:
-                yield Finding(number, "already, but it did not stand before", UNTRUE, self._too_late(record, seen))
+                lagged = self._lagged(record, seen, first)
+                yield Finding(number, "already, but it did not stand before", UNTRUE, lagged)
             case _:
                 pass
 
     def _stands(self, planned: Planned, version: Version) -> bool:
         return stands(planned.operation, planned.named, version.document)
 
-    def _same_work(self, planned: Planned) -> str:
+    def _same_work(self, planned: Planned, sent: float | None = None) -> str:
+        """The bound on attributions: nobody can tell who did it after the client had last seen it undone.
+
+        Where the client had never seen it, times tell, as far as the clocks agree; `Date` shows whole seconds.
+        """
+        customer_id, skew = planned.customer_id or 0, self._world.skew
+        versions = self._history.versions[customer_id]
         if planned.operation.moves_money:
             return ""
-        return "somebody else did the same between the send and the read, of what moves no money"
+        if sent is None:
+            return "somebody else did the same between what was seen and the read, of what moves no money"
+        known = self._was_known(planned, customer_id, sent, itself=True, lately=math.inf)
+        if known is not None and not self._stands(planned, versions[known]):
+            return "somebody else did the same between what was seen and the read, of what moves no money"
+        modified = versions[self._history.place_at(customer_id, sent) or 0].at
+        apart = 0.0 if skew.date is None else abs(skew.database - skew.date)
+        if known is None and sent - modified < 1.0 + _TRAVEL + apart:
+            return "it stood before, nobody had looked, and the clocks cannot tell; of what moves no money"
+        return ""
 
     def _lagged(self, record: CallRecord, seen: Seen, first: int) -> str:
         """The bound on reads, where one showed a state from before that nobody here could know to be old."""
@@ -269,16 +292,19 @@ class Judge:
         if operation is CREATE and planned.named["reference"] is None:
             return "created without a reference to search by"
         # What was cut off on its way never arrived whole; its client cannot know that.
-        since = seen.writes[0].at if seen.writes else record.doubted
-        if since is None:
+        doubted = [at for at in record.doubted if at <= told.at]
+        if not doubted:
             return ""
+        since = seen.writes[0].at if seen.writes else doubted[0]
         reads = [read for read in seen.reads if since < read.at < told.at]
+        reads = [read for read in reads if read.answered is not None and read.answered < told.at]
         good = [read for read in reads if read.status == 200 and (operation is CREATE or read.shown is not None)]
         good = [read for read in good if operation is not CREATE or not read.fault or "behind" in read.fault]
         if not good:
             return "every read failed"
+        waited = told.at - max(good[0].at, doubted[-1])
         if operation is CREATE:
-            return self._explain_create(told, good)
+            return self._too_late(record, seen) or self._explain_create(waited, good)
         customer_id = planned.customer_id or 0
         versions = self._history.versions[customer_id]
         first = self._history.place_at(customer_id, since) or 0
@@ -290,7 +316,7 @@ class Judge:
         ]
         if shows and not self._changed_by_others(planned, versions[first + 1 : last + 1]):
             return ""
-        if told.at - good[0].at < self._quiet(operation):
+        if waited < self._quiet(operation):
             return "the caller waits for less than the quiet period"
         if self._changed_by_others(planned, versions[first + 1 : last + 1]):
             return "others changed the customer meanwhile"
@@ -303,13 +329,16 @@ class Judge:
             return "a read found no such customer"
         if any(read.shown is not None and known is not None and read.shown < known for read in good):
             return "reads lagged"
-        if len(good) < 2:
-            return "only one read was answered"
+        times = [read.at for read in good if read.at > doubted[-1]]
+        if not times or times[-1] - times[0] < self._quiet(operation) - _TRAVEL:
+            return "the reads that were answered span less than the quiet period"
         return ""
 
-    def _explain_create(self, told: Told, good: list[Arrival]) -> str:
-        if told.at - good[0].at < self._quiet(CREATE):
+    def _explain_create(self, waited: float, good: list[Arrival]) -> str:
+        if waited < self._quiet(CREATE):
             return "the caller waits for less than the quiet period"
+        if good[-1].at - good[0].at < self._quiet(CREATE) - _TRAVEL:
+            return "the reads that were answered span less than the quiet period"
         skew = self._world.skew
         if skew.date is None or abs(skew.database - skew.date) > 0:
             return "the clocks of the service disagree about when the customer was made"
@@ -325,10 +354,24 @@ class Judge:
             return
         for arrival in seen.writes:
             read = max((read for read in seen.reads if read.at < arrival.at), key=lambda read: read.at, default=None)
-            if read is not None and arrival.at - read.at > _YOUNG + _TRAVEL:
-                yield Finding(record.planned.number, f"a PUT {arrival.at - read.at:.2f} s after its read", OTHER)
+            age = self._age_of_base(record, arrival)
+            if age > _YOUNG + _TRAVEL and arrival.connection not in self._history.stalled:
+                yield Finding(record.planned.number, f"a PUT {age:.2f} s after its read", OTHER)
             for effect in arrival.effects:
                 yield from self._judge_put(record, arrival, effect, read)
+
+    def _age_of_base(self, record: CallRecord, put: Arrival) -> float:
+        """Seconds since this client last asked for what the PUT rests on: by a read, or by a write that showed it."""
+        customer_id = put.customer_id or 0
+        base = self._history.place_of(customer_id, Version(put.at, put.body, 0).stamp)
+        asked = [record.begun]
+        for number, other in self._records.items():
+            if self._account(other.planned.client) != self._account(record.planned.client):
+                continue
+            seen = self._history.seen[number]
+            asked += [read.at for read in seen.reads if read.customer_id == customer_id and read.shown == base]
+            asked += [each.at for each in seen.effects if each.customer_id == customer_id and each.after == base]
+        return put.at - max(at for at in asked if at < put.at)
 
     def _judge_put(
         self, record: CallRecord, arrival: Arrival, effect: Effect, read: Arrival | None
@@ -354,8 +397,18 @@ class Judge:
                 planned.number,
                 f"its PUT undid {path} = {before[path]!r} of {who}",
                 LOST,
-                self._why_undone(record, change, made, base, read),
+                self._why_late(record, arrival, effect) or self._why_undone(record, change, made, base, read),
             )
+
+    def _why_late(self, record: CallRecord, arrival: Arrival, effect: Effect) -> str:
+        """The bound on a PUT that takes effect when it is no more in its client's hands."""
+        if effect.copy:
+            return "the copy that a proxy made of a PUT"
+        if effect.at - arrival.at > self._quiet(record.planned.operation):
+            return "an effect later than the quiet period"
+        if record.told is not None and record.told.at < effect.at:
+            return "the late effect of a PUT whose caller had been told"
+        return ""
 
     def _why_undone(
         self, record: CallRecord, change: Version, made: int, base: int | None, read: Arrival | None
@@ -370,8 +423,9 @@ class Judge:
             other = self._records[change.by]
             if self._group(other.planned.client) != self._group(planned.client):
                 return "a client on another store, within one round trip"
-            if other.told is not None and other.told.outcome in {Outcome.UNKNOWN, None} and other.told.at < change.at:
-                return "the late effect of a write that was told as unknown"
+            if other.told is not None and other.told.at < change.at:
+                # Whether it was told truly is judged where it was told.
+                return "the late effect of a write whose caller had been told"
             return self._late_copy(change)
         known = self._was_known(planned, int(change.document["id"]), rested_at)
         if known is None or known < made:

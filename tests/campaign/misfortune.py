@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
+
+import attrs
 
 from fusebill_async.operations import BY_TITLE, StatusIs
 from fusebill_async.testing import Fault, Request
@@ -55,7 +57,7 @@ _UNUSABLE: tuple[tuple[float, Make], ...] = (
     (2, _answer(Fault.null_body)),
     (2, _answer(Fault.bad_json)),
     (2, _answer(Fault.wrong_types)),
-    (2, _answer(Fault.other_id, other=NOBODY)),
+    (4, _answer(Fault.other_id)),
     (2, _answer(Fault.duplicate_content_length)),
     (2, _answer(Fault.cut_body)),
     (2, _answer(Fault.cut_body, then="reset")),
@@ -102,13 +104,19 @@ def _weighted(usable: bool, refusals: bool) -> tuple[list[Make], list[float]]:
 class Misfortune(FaultScript):
     """Draws what befalls each connection and each request, until there is peace."""
 
-    def __init__(self, surroundings: Surroundings, goal_stands: Callable[[Request], bool]) -> None:
+    def __init__(
+        self,
+        surroundings: Surroundings,
+        goal_stands: Callable[[Request], bool],
+        customers: Callable[[], Sequence[int]],
+    ) -> None:
         super().__init__(surroundings.seed)
         self.request: Request | None = None
         self.peaceful = False
         self.counts: Counter[str] = Counter()
         self._world = surroundings
         self._goal_stands = goal_stands
+        self._customers = customers
         self._chance = random.Random(f"misfortune {surroundings.seed}")
 
     def __bool__(self) -> bool:
@@ -130,9 +138,16 @@ class Misfortune(FaultScript):
             fault = self._chance.choice(_ON_ACCEPT)
         elif level == "request" and self.request is not None:
             fault = self._of_request(self.request)
+        if fault is not None and fault.kind == "other_id":
+            fault = attrs.evolve(fault, options=(("other", self._somebody(self.request)),))
         if fault is not None:
             self.counts[name_of(fault)] += 1
         return fault
+
+    def _somebody(self, request: Request | None) -> int:
+        """A customer that the request is not about."""
+        asked = None if request is None else request.customer_id
+        return self._chance.choice([number for number in self._customers() if number != asked] or [NOBODY])
 
     def _of_request(self, request: Request) -> Fault | None:
         operation, world, chance = BY_TITLE.get(request.operation), self._world, self._chance

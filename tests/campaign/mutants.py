@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
 import attrs
 
+from fusebill_async.outcome import Phase
 from fusebill_async.policy import retry
 from fusebill_async.policy.quota import Quota
 from fusebill_async.policy.retry import Ruling
+from fusebill_async.resources import updates
 from fusebill_async.session import manager
 from fusebill_async.session.exchange import Exchange
 from fusebill_async.session.observed import watch
 from fusebill_async.settings import SettlingPolicy
+from fusebill_async.settling import inquiry
+from fusebill_async.settling.inquiry import Inquiry
 from fusebill_async.stores.memory import MemoryLocks
 from fusebill_async.wire import answer
 
@@ -26,14 +30,17 @@ class Mutant:
 
     Attributes:
         about: what a reader should know of it.
+        seen_as: how the violation begins that it must lead to.
         patches: what takes the place of what: (object, name, replacement).
     """
 
     about: str
+    seen_as: str
     patches: tuple[tuple[Any, str, Any], ...]
 
 
-async def _unwatched(self: Any, request: Any, handler: Any) -> Any:
+async def unwatched(self: Exchange, request: Any, handler: Any) -> Any:
+    """As `Exchange.__call__`, without what keeps aiohttp from sending a request that it deems idempotent again."""
     self._observing = True
     request.headers["Authorization"] = self._line.pool.authorization
     watch(request, self.handed_out)
@@ -43,8 +50,8 @@ async def _unwatched(self: Any, request: Any, handler: Any) -> Any:
 _right_read, _right_rule = answer.read_value, retry.rule
 
 
-def _read_anybody(operation: Any, _customer_id: Any, body: bytes) -> Any:
-    return _right_read(operation, None, body)
+def _read_anybody(operation: Any, _customer_id: Any, *answer: Any) -> Any:
+    return _right_read(operation, None, *answer)
 
 
 def _send_again(*arguments: Any, **facts: Any) -> Ruling:
@@ -60,20 +67,50 @@ def _true(*_: Any, **__: Any) -> bool:
     return True
 
 
+def _false(*_: Any, **__: Any) -> bool:
+    return False
+
+
 def _no_quiet(*_: Any, **__: Any) -> float:
     return 0.0
 
 
 MUTANTS: Mapping[str, Mutant] = {
-    "replay on": Mutant("aiohttp sends a PUT again by itself", ((Exchange, "__call__", _unwatched),)),
-    "id check off": Mutant("an answer about another customer is believed", ((manager, "read_value", _read_anybody),)),
-    "settling off": Mutant("what is unknown is sent again unread", ((manager, "rule", _send_again),)),
+    "replay on": Mutant("aiohttp sends a PUT again by itself", "effect twice: ", ((Exchange, "__call__", unwatched),)),
+    "id check off": Mutant(
+        "an answer about another customer is believed",
+        "untrue outcome: applied",
+        ((manager, "read_value", _read_anybody),),
+    ),
+    "settling off": Mutant("what is unknown is sent again unread", "effect twice: ", ((manager, "rule", _send_again),)),
+    "phase ignored": Mutant(
+        "a connection that ended with an error counts as one that was never made",
+        "effect twice: ",
+        ((Phase, "nothing_sent", property(lambda phase: phase is not Phase.ANSWERED)),),
+    ),
+    "answers believed": Mutant(
+        "an answer counts, whether it shows the effect or not",
+        "applied by a response, but it did not happen",
+        ((Inquiry, "shows_effect", _true),),
+    ),
     "customer lock off": Mutant(
         "writes of one customer overtake each other",
+        "lost change: ",
         ((MemoryLocks, "acquire_now", _true), (MemoryLocks, "release", _nothing), (MemoryLocks, "still_held", _true)),
     ),
-    "429 not waited": Mutant("a refusal for the quota pauses nobody", ((Quota, "refused", _nothing),)),
-    "quiet period zero": Mutant("two misses at once prove absence", ((SettlingPolicy, "quiet_seconds", _no_quiet),)),
+    "stale read accepted": Mutant(
+        "a read that lags is evidence, and the base of a PUT",
+        "lost change: ",
+        ((inquiry, "is_evidence", _true), (updates, "lags_behind", _false)),
+    ),
+    "429 not waited": Mutant(
+        "a refusal for the quota pauses nobody", "within a second after a 429", ((Quota, "_pause", _nothing),)
+    ),
+    "quiet period zero": Mutant(
+        "two misses at once prove absence",
+        "not applied, but it happened",
+        ((SettlingPolicy, "quiet_seconds", _no_quiet),),
+    ),
 }
 
 
@@ -85,6 +122,3 @@ def broken(name: str) -> Generator[None]:
         for place, attribute, replacement in patches:
             stack.enter_context(patch.object(place, attribute, replacement))
         yield
-
-
-Breaking = Callable[[str], Any]

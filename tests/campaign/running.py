@@ -6,9 +6,10 @@ import logging
 import multiprocessing
 import os
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from functools import partial
+from multiprocessing.pool import AsyncResult
 
 import attrs
 
@@ -48,7 +49,14 @@ def run_worlds(seeds: Iterable[int], *, mutant: str = "", jobs: int | None = Non
         yield from map(partial(run_world, mutant=mutant), seeds)
         return
     with multiprocessing.get_context("spawn").Pool(jobs, _be_quiet) as pool:
-        yield from pool.imap(partial(run_world, mutant=mutant), seeds, chunksize=4)
+        # Only so many are asked for ahead: the seeds may end when the time is up.
+        asked: deque[AsyncResult[WorldReport]] = deque()
+        for seed in seeds:
+            asked.append(pool.apply_async(run_world, (seed, mutant)))
+            if len(asked) > 4 * jobs:
+                yield asked.popleft().get()
+        while asked:
+            yield asked.popleft().get()
 
 
 @attrs.define

@@ -53,7 +53,7 @@ class WorldSimulator(FusebillSimulator):
             record_requests=False,
         )
         self.history = history
-        self.misfortune = Misfortune(surroundings, self._goal_stands)
+        self.misfortune = Misfortune(surroundings, self._goal_stands, lambda: self.customer_ids)
         self._faults = self.misfortune
         self._note_event = note
         plain = self.service
@@ -67,6 +67,14 @@ class WorldSimulator(FusebillSimulator):
     def seconds(self) -> float:
         """The true time."""
         return self._clock.seconds()
+
+    def accepted(self, number: int) -> Script | None:
+        """Say what befalls a new connection, and note it."""
+        stalls = self.misfortune.counts["stall_connect"]
+        script = super().accepted(number)
+        if self.misfortune.counts["stall_connect"] > stalls:
+            self.history.stalled.add(number)
+        return script
 
     # -- requests ------------------------------------------------------------------------------------------
 
@@ -93,7 +101,7 @@ class WorldSimulator(FusebillSimulator):
             answer = super().respond(request, connection)
         finally:
             self.misfortune.request = None
-        if self.quota.refusals > refused:
+        if self.quota.refusals > refused and not arrival.fault:
             self.history.refused.append((at, client))
             arrival.status = 429
         elif not arrival.fault:

@@ -99,8 +99,8 @@ class _Listener(Hooks):
         world = self._world
         world.note(f"call {call} ({client})", f"is being settled by reading: {operation} of {customer_id}")
         record = world.records.get(call)
-        if record is not None and record.doubted is None:
-            record.doubted = world.now()
+        if record is not None:
+            record.doubted.append(world.now())
 
     def settling_ended(self, operation: str, customer_id: int | None, outcome: Outcome) -> None:
         client, call = CALL.get()
@@ -191,7 +191,7 @@ class World:
                 if name in self._clients:
                     await self._clients[name].aclose()
             self.report.faults += simulator.misfortune.counts
-            self.report.refused = simulator.quota.refusals
+            self.report.refused = len(self.history.refused)
         self.report.calls = len(self.records)
         self.report.seconds = loop.time() - began
 
@@ -362,14 +362,15 @@ class World:
 
     async def _settle(self) -> None:
         """Wait until nothing is under way, and resolve what is left."""
+        names = [name for name in ("a", "b", "c") if name in self._clients]
+        while any(write.state != "unknown" for name in names for write in self._clients[name].unresolved()):  # noqa: ASYNC110
+            await asyncio.sleep(1.0)
+        # One client on a store lists what another one has in flight.
+        await asyncio.sleep(1.0)
         resolved: list[str] = []
-        for name in ("a", "b", "c"):
-            client = self._clients.get(name)
-            if client is None:
-                continue
+        for name in names:
+            client = self._clients[name]
             CALL.set((name, -1))
-            while any(write.state != "unknown" for write in client.unresolved()):  # noqa: ASYNC110 (nobody tells)
-                await asyncio.sleep(1.0)
             for write in client.unresolved():
                 if write.id in resolved:
                     # Another client on the same store has looked into it.
