@@ -77,7 +77,11 @@ class SQLiteFile:
         if not self.path.exists():
             self.prepare()
         connection = _connect(self.path)
-        self._recognise(connection)
+        try:
+            self._recognise(connection)
+        except BaseException:
+            connection.close()
+            raise
         self._identities = self._look()
         return connection
 

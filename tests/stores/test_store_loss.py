@@ -11,9 +11,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import attrs
 import pytest
 
-from fusebill_async import FusebillClient, Outcome, OutcomeUnknownError, SettlingPolicy
+from fusebill_async import FusebillClient, Outcome, OutcomeUnknownError, SettlingPolicy, StoreUnavailableError
 from fusebill_async.settling.intent import Intent
 from fusebill_async.stores import SQLiteStore
 from fusebill_async.testing import Fault, FusebillSimulator
@@ -200,6 +201,53 @@ async def test_a_log_of_commits_that_is_taken_away_is_found_out(tmp_path):
     other.open("account")
     assert sorted(names(other.ledger.unresolved())) == ["intent-1", "intent-2"]
     await other.aclose()
+    await store.aclose()
+
+
+@pytest.mark.parametrize("what", ["no directory", "a letter"])
+async def test_where_nothing_can_be_recorded_nothing_is_sent(tmp_path, what):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    store = SQLiteStore(folder / "store.sqlite")
+    async with FusebillSimulator() as fusebill:
+        fusebill.add_customer(id=1, status="Active")
+        fusebill.add_customer(id=2, status="Active")
+        async with FusebillClient("key", base_url=fusebill.base_url, store=store, settling=IMPATIENT) as client:
+            await client.customers.hold(1)
+            await store._commits.submit(lambda connection: None)
+            shutil.rmtree(folder)
+            if what == "a letter":
+                folder.mkdir()
+                (folder / "store.sqlite").write_text("Dear customer, " * 1000)
+            with pytest.raises(StoreUnavailableError) as refused:
+                await client.customers.hold(2)
+            assert refused.value.outcome is Outcome.NOT_SENT
+            assert fusebill.received("hold", 2) == 0
+            if what == "a letter":
+                (folder / "store.sqlite").unlink()
+            else:
+                folder.mkdir()
+            # As soon as it can be recorded again, it is sent.
+            assert (await client.customers.hold(2)).status == "Hold"
+
+
+async def test_a_full_disk_is_told_and_harms_nothing_that_was_recorded(tmp_path):
+    store = SQLiteStore(tmp_path / "store.sqlite")
+    store.open("account")
+    await store.ledger.open(intent_of(1))
+
+    def fill(connection):
+        [pages] = connection.execute("PRAGMA page_count").fetchone()
+        connection.execute(f"PRAGMA max_page_count={pages}")
+
+    await store._commits.submit(fill)
+    large = attrs.evolve(intent_of(2), named={"companyName": "Grok " * 10_000})
+    with pytest.raises(StoreUnavailableError, match="full"):
+        await store.ledger.open(large)
+    assert names(store.ledger.unresolved()) == ["intent-1"]
+    # There is room again.
+    await store.ledger.open(large)
+    assert names(store.ledger.unresolved()) == ["intent-1", "intent-2"]
     await store.aclose()
 
 
