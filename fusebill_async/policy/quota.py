@@ -270,8 +270,7 @@ class Quota:
         # While refusals go on coming each pause is twice the last, up to the length of a minute.
         length = self._minute.length
         until = received + min(2.0 ** min(self._refusals - 1, 10), max(1.0, length))
-        # Nobody means more than a day: that is a mistake, or a date that was misread.
-        until = max(until, ends if retry_after is None or retry_after > DAY else received + retry_after)
+        until = max(until, ends if retry_after is None else received + retry_after)
         until += chance * min(1.0, length / 50)
         if until > self._paused_until:
             self._paused_until = self._tokens_at = until

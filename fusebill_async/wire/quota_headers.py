@@ -34,6 +34,7 @@ remains."""
 
 _KEPT = 64
 """How many texts are remembered."""
+_DAY = 86_400.0
 _LONGEST = 64
 """Characters of the longest text that is looked at."""
 
@@ -160,7 +161,7 @@ def read_quota(headers: Mapping[str, str]) -> QuotaSeen:
 
 
 def retry_after(headers: Mapping[str, str], date: float | None) -> float | None:
-    """The seconds that `Retry-After` asks to wait, None if it is missing or garbled.
+    """The seconds that `Retry-After` asks to wait, None if it is missing, garbled, or more than a day.
 
     Args:
         headers: of the answer.
@@ -172,14 +173,12 @@ def retry_after(headers: Mapping[str, str], date: float | None) -> float | None:
     try:
         seconds = float(text)
     except ValueError:
-        until = _timestamps[text]
-        return None if until is None or date is None else max(0.0, until - date)
-    if not math.isfinite(seconds) or seconds < 0:
-        return None
+        seconds = _EARLIEST
     if seconds >= _EARLIEST:
         until = _timestamps[text]
-        return None if until is None or date is None else max(0.0, until - date)
-    return seconds
+        seconds = -1.0 if until is None or date is None else max(0.0, until - date)
+    # Nobody means more than a day: that is a mistake, or a date that was misread.
+    return seconds if 0 <= seconds <= _DAY else None
 
 
 def moment(epoch: float | None) -> datetime | None:

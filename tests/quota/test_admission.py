@@ -200,8 +200,14 @@ async def test_when_the_first_in_line_goes_away_the_next_is_looked_at():
 
 @virtually
 async def test_closing_lets_nobody_in_but_those_who_settle():
-    account = Account(limit=1000)
+    account = Account(places=1, limit=1000)
+    held = await account.admission.enter(BULK)
+    waiting = [asyncio.create_task(account.admission.enter(priority)) for priority in (INTERACTIVE, BULK)]
+    await settle()
     account.admission.stop()
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(result) for result in results] == [AdmissionClosed] * 2
+    held.leave()
     assert account.admission.enter_now(BULK) is None
     with pytest.raises(AdmissionClosed):
         await account.admission.enter(INTERACTIVE)

@@ -96,7 +96,8 @@ def test_no_headers_at_all():
         ("7", 7.0), ("0", 0.0), ("1.5", 1.5), ("Sat, 21 Nov 2026 12:00:05 GMT", 5.0),
         ("2026-11-21T12:00:05Z", 5.0),
         ("Sat, 21 Nov 2026 11:00:00 GMT", 0.0), (f"{EPOCH + 5:.0f}", 5.0), ("-3", None), ("soon", None),
-        ("nan", None), ("", None), ("9" * 5000, None),
+        ("nan", None), ("inf", None), ("86400", 86_400.0), ("86401", None), ("999999999", None),
+        ("Mon, 23 Nov 2026 12:00:00 GMT", None), ("", None), ("9" * 5000, None),
     ],
 )  # fmt: skip
 def test_retry_after(text, seconds):
