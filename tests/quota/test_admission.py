@@ -312,6 +312,19 @@ async def test_a_day_of_which_all_is_under_way_is_not_exhausted():
 
 
 @virtually
+async def test_a_bulk_job_that_waits_for_tomorrow_stands_in_nobodys_way():
+    account = Account(limit=1000, policy=QuotaPolicy(per_minute=1000, per_day=1000, burst=1.0, day_reserve=0.1))
+    await account.call(headers=account.headers(900, day_remaining=80))
+    bulk = [asyncio.create_task(account.admission.enter(BULK)) for _ in range(3)]
+    await settle()
+    for _ in range(40):  # a bulk call passed over that often would be next
+        (await asyncio.wait_for(account.admission.enter(SETTLING), 5)).leave()
+    assert not any(task.done() for task in bulk)
+    account.admission.close()
+    await asyncio.gather(*bulk, return_exceptions=True)
+
+
+@virtually
 async def test_a_part_of_the_day_is_kept_for_settling():
     policy = QuotaPolicy(per_minute=1000, per_day=1000, burst=1.0, day_reserve=0.1)
     account = Account(places=1000, limit=1000, policy=policy)
@@ -714,6 +727,19 @@ async def test_processes_that_share_a_budget_share_its_pace():
     assert 50 <= sum(task.done() for task in tasks) <= 100
     await account.admission.aclose()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@virtually
+async def test_a_shared_budget_is_found_again_though_nobody_waits():
+    shared = Away()
+    account = Account(limit=1000, shared=shared)
+    await account.call()
+    await asyncio.sleep(30)
+    assert not account.admission.quota.shared
+    shared.exchange = Generous().exchange
+    await asyncio.sleep(2)
+    assert account.admission.quota.shared
+    await account.admission.aclose()
 
 
 @virtually
