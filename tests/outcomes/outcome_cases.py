@@ -1,6 +1,7 @@
 """What the tests of outcomes share: a client in a hurry, the operations with their verbs, and the faults by kind."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import attrs
@@ -215,17 +216,38 @@ async def observe(
     *,
     connection: str = "kept",
     late: bool = False,
+    around: Sequence[Fault] = (),
+    known: bool = False,
+    meanwhile: Callable[[FusebillSimulator, int], None] | None = None,
     **options: Any,
 ) -> Seen:
-    """Make one call that meets a fault; a client of its own, with a fresh connection for the write or a kept one."""
+    """Make one call that meets a fault; a client of its own, with a fresh connection for the write or a kept one.
+
+    Args:
+        fusebill: the service.
+        verb: the operation.
+        customer_id: who it is about.
+        fault: what befalls the write.
+        connection: "fresh" or "kept".
+        late: wait for effects that come late.
+        around: what befalls the reads of this customer.
+        known: the client has read the customer before.
+        meanwhile: what somebody else does once the write has come.
+        options: of the client.
+    """
     subject = customer_id if verb.by_id else None
     fusebill.add_customer(id=customer_id, status=verb.status, **verb.fields)
     pool = PoolSettings(fresh_connections="writes" if connection == "fresh" else "never")
     async with make_client(fusebill, pool=pool, **options) as client:
         if connection == "kept":
             await keep_connections(client, fusebill.add_customer(id=customer_id + OTHERS))
+        if known:
+            await client.customers.get(customer_id)
+        fusebill.inject(*(each.scoped(customer_id=subject) for each in around))
         if fault is not None:
             fusebill.inject(fault.scoped(operation=verb.title, customer_id=subject))
+        if meanwhile is not None:
+            asyncio.get_running_loop().create_task(_act(fusebill, verb, customer_id, meanwhile))
         try:
             response = await verb.call(client.with_response, customer_id)
         except FusebillError as error:
@@ -237,3 +259,9 @@ async def observe(
         await fusebill.wait_for_late_effects()
     effects = fusebill.effects(verb.title, subject) if verb.kind != "read" else 0
     return Seen(*told, effects, fusebill.received(verb.title, subject))
+
+
+async def _act(fusebill: FusebillSimulator, verb: Verb, customer_id: int, act: Callable[..., None]) -> None:
+    while not fusebill.received(verb.title, customer_id):  # noqa: ASYNC110 (what the service saw is looked at)
+        await asyncio.sleep(0.001)
+    act(fusebill, customer_id)

@@ -11,7 +11,7 @@ import attrs
 import pytest
 
 from fusebill_async import Outcome
-from fusebill_async.testing import Fault, FusebillSimulator
+from fusebill_async.testing import ClockSkew, Fault, FusebillSimulator
 from tests.outcomes.outcome_cases import (
     BAD_ANSWERS,
     BEYOND,
@@ -29,8 +29,12 @@ from tests.outcomes.outcome_cases import (
     with_effect,
 )
 
-# What is left unknown is asserted; leaving with it is warned of elsewhere.
-pytestmark = pytest.mark.filterwarnings("ignore::fusebill_async.UnresolvedWritesWarning")
+pytestmark = [
+    # Whole rows wait for quiet periods. The campaign over sockets and the tests of single faults do so for real.
+    pytest.mark.fusebill_simulated(seed=3),
+    # What is left unknown is asserted; leaving with it is warned of elsewhere.
+    pytest.mark.filterwarnings("ignore::fusebill_async.UnresolvedWritesWarning"),
+]
 
 APPLIED, NOT_APPLIED, REJECTED, UNKNOWN = Outcome.APPLIED, Outcome.NOT_APPLIED, Outcome.REJECTED, Outcome.UNKNOWN
 
@@ -205,3 +209,93 @@ async def test_fresh_is_fresh_and_kept_is_kept(fusebill, verb, connection):
 @pytest.mark.parametrize("verb", READS, ids=str)
 async def test_a_read_is_refused(fusebill, verb):
     await row(fusebill, verb, REFUSALS, Seen(REJECTED, effects=0, requests=1))
+
+
+LAG = 0.06
+"""Seconds that a replica is behind: with the latest effect that is less than the quiet period."""
+LAGGING = [Fault.lagging_read(LAG, operation=operation, times=None) for operation in ("get", "customers.list")]
+DYING = [
+    getattr(Fault, f"{end}_in_headers")(operation=operation, times=1)
+    for operation in ("get", "customers.list")
+    for end in ("reset", "close")
+]
+"""Reads that end before they arrive. An update meets them before its PUT, too."""
+
+
+@writes
+async def test_reads_lag_behind_the_effect(fusebill, verb):
+    await row(fusebill, verb, [*cuts("before"), *cuts("late")], CONFIRMED[verb.kind], around=LAGGING, late=True)
+
+
+@writes
+async def test_reads_lag_and_the_effect_never_comes(fusebill, verb):
+    await row(fusebill, verb, cuts("none"), MISSED[verb.kind], around=LAGGING)
+
+
+@writes
+async def test_reads_die_before_they_arrive(fusebill, verb):
+    await row(fusebill, verb, cuts("before"), CONFIRMED[verb.kind], around=DYING)
+
+
+FOREIGN = [
+    Fault.html(code=403), Fault.html(code=404), Fault.status(403, body=""), Fault.status(409, body="null"),
+    Fault.status(429, body="<html>Too many</html>", quota_headers="without"),
+]  # fmt: skip
+"""Refusals that are not in the service's words."""
+
+
+@connections
+@writes
+async def test_somebody_else_refuses_it_after_the_effect(fusebill, verb, connection):
+    await row(fusebill, verb, with_effect(FOREIGN, "before"), CONFIRMED[verb.kind], connection=connection)
+
+
+@connections
+@writes
+async def test_somebody_else_refuses_it_and_nothing_happens(fusebill, verb, connection):
+    expected = Seen(UNKNOWN if verb.kind == "goalless" else REJECTED, effects=0, requests=1)
+    await row(fusebill, verb, with_effect(FOREIGN[:-1], "none"), expected, connection=connection)
+
+
+@writes
+async def test_a_proxy_sends_it_twice_and_the_first_answer_comes(fusebill, verb):
+    # The state refuses some second effects; the others are the proxy's.
+    expected = Seen(APPLIED, "response", "ours", effects=1 if verb.once else 2, requests=1)
+    await row(fusebill, verb, [Fault.doubled_request(answer="first")], expected, late=True)
+
+
+@writes
+async def test_a_proxy_sends_it_twice_and_the_second_answer_comes(fusebill, verb):
+    expected = Seen(APPLIED, "response", "ours", effects=2, requests=1)
+    if verb.once:
+        # It is refused, since it is so already. That the customer was otherwise is known.
+        expected = Seen(APPLIED, "read", "unproven", effects=1, requests=1)
+    await row(fusebill, verb, [Fault.doubled_request(answer="second")], expected, known=verb.by_id)
+
+
+@pytest.mark.parametrize("verb", [verb for verb in EVERY_WRITE if verb.by_id], ids=str)
+async def test_somebody_else_changes_the_customer_while_it_is_lost(fusebill, verb):
+    """Whether it happened cannot be told, so it is neither claimed nor sent again."""
+    expected = Seen(UNKNOWN, effects=0, requests=1)
+    await row(
+        fusebill, verb, cuts("none"), expected, known=True, meanwhile=lambda service, i: service.change(i, suffix="Sr.")
+    )
+
+
+SKEWS = [ClockSkew(date=3.0, database=-3.0, limiter=2.0), ClockSkew(date=-3.0, database=3.0), ClockSkew(date=None)]
+
+
+@pytest.mark.parametrize("skew", SKEWS, ids=str)
+@writes
+async def test_the_clocks_are_apart_and_the_answer_is_lost(verb, skew):
+    """A customer that was known shows by itself what came after; a create is found, and nothing is made twice."""
+    seen = []
+    for fault in cuts("before"):
+        async with FusebillSimulator(clock_skew=skew) as fusebill:
+            seen.append(await observe(fusebill, verb, 1, fault, known=verb.by_id))
+    confirmed = CONFIRMED[verb.kind]
+    if verb.kind == "create":
+        assert {(each.outcome, each.effects, each.requests) for each in seen} <= {(UNKNOWN, 1, 1), (APPLIED, 1, 1)}
+    else:
+        assert [(each.outcome, each.effects, each.requests) for each in seen] == [(confirmed.outcome, 1, 1)] * len(seen)
+        assert not {each.attribution for each in seen} & {"already"}
