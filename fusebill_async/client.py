@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import cached_property
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import Any, Self, TypeVar
+
+import attrs
 
 from fusebill_async.errors import ClientStateError, ConfigurationError, NotUnresolvedError, OutcomeUnknownError
 from fusebill_async.policy.clock import ServiceClock
@@ -22,11 +24,11 @@ from fusebill_async.resources.netsuite import Netsuite, NetsuiteWithResponse
 from fusebill_async.resources.requests import send_request
 from fusebill_async.resources.salesforce import Salesforce, SalesforceWithResponse
 from fusebill_async.session.admission import Admission
+from fusebill_async.session.aiohttp_transport import AiohttpTransport, ClientSession, check_session
 from fusebill_async.session.call import CallOptions, OnCancel
 from fusebill_async.session.effects import Effects
 from fusebill_async.session.hooks import Hooks, Listeners
 from fusebill_async.session.manager import SessionManager
-from fusebill_async.session.pool import check_session
 from fusebill_async.settings import (
     PoolSettings,
     QuotaPolicy,
@@ -35,19 +37,20 @@ from fusebill_async.settings import (
     Timeouts,
     UpdatePolicy,
 )
+from fusebill_async.settling.driver import WriteDriver
 from fusebill_async.settling.intent import UnresolvedWrite
+from fusebill_async.settling.open_writes import OpenWrites
+from fusebill_async.settling.preparing import PutPreparer
 from fusebill_async.settling.protocols import Store
+from fusebill_async.settling.reader import SettlingReader
 from fusebill_async.settling.resolution import Resolution
 from fusebill_async.settling.response import Response
-from fusebill_async.settling.settler import Settler
+from fusebill_async.settling.seen import LastSeen
+from fusebill_async.settling.writer import Writer
 from fusebill_async.shown import shown
 from fusebill_async.stores.memory import MemoryStore
 from fusebill_async.wire.checks import check_base_url, check_key
 from fusebill_async.wire.redact import HiddenText
-
-if TYPE_CHECKING:
-    # The layers below know it; here it is a name in a signature.
-    import aiohttp
 
 S = TypeVar("S")
 
@@ -156,9 +159,8 @@ class _Handle:
         handle = self._handle
         options = handle.options
         return ClientHandle(
-            Handle(
-                session=handle.session,
-                settler=handle.settler,
+            attrs.evolve(
+                handle,
                 options=CallOptions(
                     timeouts=options.timeouts if timeouts is None else _of(Timeouts, timeouts, "timeouts"),
                     retry=options.retry if retry is None else _of(RetryPolicy, retry, "retry"),
@@ -166,7 +168,6 @@ class _Handle:
                     priority=options.priority,
                     on_cancel=options.on_cancel if on_cancel is None else _checked_on_cancel(on_cancel),
                 ),
-                updates=handle.updates,
             )
         )
 
@@ -177,7 +178,7 @@ class _Handle:
 
     def unresolved(self) -> list[UnresolvedWrite]:
         """The writes whose outcome is not known, oldest first: in flight, settling, or unknown."""
-        return self._handle.settler.unresolved()
+        return self._handle.writer.unresolved()
 
     async def resolve(self, write: UnresolvedWrite | OutcomeUnknownError | str) -> Resolution:
         """Settle an unresolved write by reading the customer; it is never sent again.
@@ -188,7 +189,7 @@ class _Handle:
         Raises:
             NotUnresolvedError: it is not unresolved (any more).
         """
-        return await self._handle.settler.resolve(_intent_id(write))
+        return await self._handle.writer.resolve(_intent_id(write))
 
     async def resolve_all(self) -> list[Resolution]:
         """Settle every unresolved write, one after the other; those that others settle meanwhile are left out."""
@@ -242,7 +243,7 @@ class FusebillClient(_Handle):
         updates: UpdatePolicy | None = None,
         store: Store | None = None,
         hooks: Iterable[Hooks] | None = None,
-        session: aiohttp.ClientSession | None = None,
+        session: ClientSession | None = None,
         on_cancel: OnCancel = "finish",
         effects: Effects | None = None,
     ) -> None:
@@ -266,8 +267,9 @@ class FusebillClient(_Handle):
         clock = ServiceClock()
         manager = SessionManager(
             key=key,
-            base_url=base_url,
-            pool=pooling,
+            make_transport=lambda: AiohttpTransport(
+                key=key, base_url=base_url, settings=pooling, now=effects.now, users_session=session
+            ),
             admission=Admission(
                 places=pooling.connections,
                 policy=quota_policy,
@@ -278,14 +280,20 @@ class FusebillClient(_Handle):
             ),
             clock=clock,
             effects=effects,
-            hooks=listeners,
-            users_session=session,
+            listeners=listeners,
         )
-        settler = Settler(manager, self._store, policy, timeouts=limits, hooks=listeners)
+        fresh = pooling.fresh_connections or ("money" if session is None else "never")
+        seen = LastSeen()
+        locks = self._store.locks
+        open_writes = OpenWrites(manager, self._store)
+        reader = SettlingReader(manager, policy, seen, timeouts=limits, listeners=listeners)
+        preparer = PutPreparer(manager, seen, open_writes, locks, update_policy)
+        driver = WriteDriver(manager, preparer, reader, open_writes, locks, fresh_connections=fresh)
+        writer = Writer(manager, driver, reader, open_writes, locks, seen, policy)
         options = CallOptions(
             timeouts=limits, retry=retrying, budget=RetryBudget(retrying), on_cancel=checked_on_cancel
         )
-        super().__init__(Handle(session=manager, settler=settler, options=options, updates=update_policy))
+        super().__init__(Handle(session=manager, writer=writer, seen=seen, options=options, updates=update_policy))
 
     @classmethod
     def from_env(cls, **options: Any) -> Self:
@@ -330,7 +338,7 @@ class FusebillClient(_Handle):
             return
         session.stop_admitting()
         try:
-            await self._handle.settler.aclose()
+            await self._handle.writer.aclose()
         finally:
             try:
                 await session.aclose()

@@ -29,6 +29,10 @@ class Safety(StrEnum):
     """Settle it by searching for what it would have made."""
 
 
+MAY_BE_SENT_AGAIN = frozenset({Safety.REPEATABLE, Safety.REPLACE})
+"""What is sent again by default after it was settled as not applied."""
+
+
 class StatusIs:
     """The goal is met when the customer has one of these statuses."""
 

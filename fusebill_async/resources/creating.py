@@ -11,11 +11,11 @@ from fusebill_async.models import Customer
 from fusebill_async.operations import CREATE
 from fusebill_async.resources.handle import Handle
 from fusebill_async.session.call import Call
-from fusebill_async.settling.goals import same_value
 from fusebill_async.settling.response import Response
 from fusebill_async.settling.write import Write
 from fusebill_async.updating.changes import wire_changes
 from fusebill_async.updating.rules import check_changes, python_name
+from fusebill_async.wire.comparing import same_value
 from fusebill_async.wire.request import Request
 from fusebill_async.wire.shapes import is_array, is_object
 
@@ -34,7 +34,7 @@ async def create_customer(
     if validate:
         check_changes(wired)
     call = Call(CREATE, None, Request(CREATE.method, CREATE.path, encode(wired | besides)), handle.options)
-    response = await handle.settler.write(Write(call, wired, resend=resend))
+    response = await handle.writer.write(Write(call, wired, resend=resend))
     _compare(call, wired, response.value)
     return response
 

@@ -24,7 +24,7 @@ from fusebill_async.operations import (
 from fusebill_async.resources.creating import create_customer
 from fusebill_async.resources.handle import Handle, value_of
 from fusebill_async.resources.listing import CustomerList, Query, find_customers
-from fusebill_async.resources.updates import Check, Edit, make_replacement, make_update, plan_update
+from fusebill_async.resources.updates import Check, Edit, carry_out, make_replacement, make_update, plan_update
 from fusebill_async.settling.response import Response
 from fusebill_async.updating.merging import UpdatePlan
 
@@ -430,7 +430,7 @@ class CustomersWithResponse:
             allow_erase=allow_erase,
             check=check,
         )
-        return await update.run()
+        return await carry_out(self._handle, update)
 
     async def plan_update(
         self,
@@ -511,7 +511,7 @@ class CustomersWithResponse:
             allow_status_change=allow_status_change,
             validate=validate,
         )
-        return await update.run()
+        return await carry_out(self._handle, update)
 
 
 class Customers:

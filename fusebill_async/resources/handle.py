@@ -6,17 +6,19 @@ from collections.abc import Awaitable, Callable, Coroutine
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
+import attrs
+
 from fusebill_async.errors import RequestTimeoutError
 from fusebill_async.models import Customer
-from fusebill_async.operations import GET, Operation
+from fusebill_async.operations import GET, MAY_BE_SENT_AGAIN, Operation
 from fusebill_async.policy.retry import backoff
 from fusebill_async.session.call import Call, CallOptions
 from fusebill_async.session.manager import SessionManager
 from fusebill_async.settings import UpdatePolicy
 from fusebill_async.settling.response import Response, response_of
-from fusebill_async.settling.seen import lags_behind, modified_text
-from fusebill_async.settling.settler import MAY_BE_SENT_AGAIN, Settler
+from fusebill_async.settling.seen import LastSeen, lags_behind, modified_text
 from fusebill_async.settling.write import Write
+from fusebill_async.settling.writer import Writer
 from fusebill_async.wire.checks import check_id
 from fusebill_async.wire.request import build_request, named_in_body
 
@@ -24,26 +26,23 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+@attrs.frozen(kw_only=True)
 class Handle:
     """The core of a client under the options of one handle."""
 
-    __slots__ = ("options", "session", "settler", "updates")
-
-    def __init__(
-        self, *, session: SessionManager, settler: Settler, options: CallOptions, updates: UpdatePolicy
-    ) -> None:
-        self.session = session
-        self.settler = settler
-        self.options = options
-        self.updates = updates
+    session: SessionManager
+    writer: Writer
+    seen: LastSeen
+    options: CallOptions
+    updates: UpdatePolicy
 
     async def read(self, operation: Operation, customer_id: int | None, **arguments: Any) -> Response[Any]:
         """Carry out an operation that changes nothing."""
         request = build_request(operation, customer_id, **arguments)
         call = Call(operation, customer_id, request, self.options)
-        answer = await self.session.send(call)
+        answer = await self.session.read(call)
         if isinstance(answer.value, Customer):
-            self.settler.seen.remember(answer.value, answer.sent_at)
+            self.seen.remember(answer.value, answer.sent_at)
         return response_of(call, answer)
 
     async def read_newest(self, customer_id: int, base: bytes | None = None) -> Response[Customer]:
@@ -61,7 +60,7 @@ class Handle:
         handed_in = None if base is None else modified_text(base)
         while True:
             response: Response[Customer] = await self.read(GET, customer_id)
-            newest = self.settler.seen.newest(customer_id, effects.now())
+            newest = self.seen.newest(customer_id, effects.now())
             if not lags_behind(response.value.wire or b"{}", newest, handed_in):
                 return response
             times += 1
@@ -70,31 +69,28 @@ class Handle:
                 raise RequestTimeoutError(
                     f"customer {customer_id} could not be read within {total:g} s: every read was older than what was "
                     "seen of it",
-                    operation=GET.name,
+                    operation=GET.title,
                     customer_id=customer_id,
                 )
             await effects.sleep(pause)
 
-    def write(
+    async def write(
         self, operation: Operation, customer: int | Customer, *, resend: bool = False, **arguments: Any
-    ) -> Coroutine[Any, Any, Response[Any]]:
+    ) -> Response[Any]:
         """Carry out an operation that acts on a customer.
 
         A customer instead of an id is a read from before: it tells whose work an effect is if an answer is lost.
         """
-        before: bytes | None = None
-        if isinstance(customer, Customer):
-            customer_id, before = identify(customer)
-        else:
-            # `build_request` checks it.
-            customer_id = customer
+        customer_id, wire = identify(customer)
         request = build_request(operation, customer_id, **arguments)
-        call = Call(operation, customer_id, request, self.options)
-        named = named_in_body(operation, arguments) if arguments else {}
-        write = Write(call, named, resend=resend or operation.safety in MAY_BE_SENT_AGAIN)
-        if before is not None:
-            write.knows(before, recent=True)
-        return self.settler.write(write)
+        write = Write(
+            Call(operation, customer_id, request, self.options),
+            named_in_body(operation, arguments),
+            resend=resend or operation.safety in MAY_BE_SENT_AGAIN,
+        )
+        if wire is not None:
+            write.knows(wire, recent=True)
+        return await self.writer.write(write)
 
 
 def identify(customer: int | Customer) -> tuple[int, bytes | None]:

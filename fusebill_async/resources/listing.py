@@ -190,7 +190,7 @@ class _Walk:
         new = [customer for place in places if (customer := customers[place]) is not None][: self._left]
         if self._left is not None:
             self._left -= len(new)
-        answer.value = tuple(new)
+        answer = attrs.evolve(answer, value=tuple(new))
         self._facts = call.facts
         return CustomerPage(
             number=number, customers=answer.value, response=response_of(call, answer), **attrs.asdict(facts)
@@ -206,7 +206,7 @@ class _Walk:
 
     async def _fetch(self, number: int) -> _Fetched:
         call = Call(LIST, None, page_request(self._query, number, self._size, self._sort), self._handle.options)
-        return call, await self._handle.session.send(call)
+        return call, await self._handle.session.read(call)
 
     async def _decode(self, number: int, texts: Sequence[bytes]) -> list[Customer | None]:
         """The customers of a page. Others have their turn in between: a page must not hold up the event loop."""

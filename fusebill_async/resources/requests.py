@@ -48,5 +48,5 @@ async def send_request(
     )
     call = Call(operation, None, Request(verb, target, None if body is None else encode(body)), handle.options)
     if operation.writes:
-        return await handle.settler.write(Write(call, {}, resend=False))
-    return response_of(call, await handle.session.send(call))
+        return await handle.writer.write(Write(call, {}, resend=False))
+    return response_of(call, await handle.session.read(call))

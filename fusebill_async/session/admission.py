@@ -71,7 +71,7 @@ class AdmissionClosed(AdmissionError):  # noqa: N818 - as above
     """The client was closed while the call waited."""
 
 
-class Slot:
+class Permit:
     """A place in the pool and quota for some requests. It belongs to one call, until it is left."""
 
     __slots__ = ("_admission", "_held", "_quota", "_under_way", "_unsent")
@@ -113,7 +113,7 @@ class Slot:
 
 @attrs.define(eq=False)
 class _Waiter:
-    slot: asyncio.Future[Slot]
+    slot: asyncio.Future[Permit]
     priority: Priority
     requests: int
 
@@ -166,7 +166,7 @@ class Admission:
     @asynccontextmanager
     async def slot(
         self, priority: Priority, *, requests: int = 1, until: float | None = None
-    ) -> AsyncGenerator[Slot, None]:
+    ) -> AsyncGenerator[Permit, None]:
         """A slot for as long as the block lasts; see `enter`."""
         slot = await self.enter(priority, requests=requests, until=until)
         try:
@@ -174,7 +174,7 @@ class Admission:
         finally:
             slot.leave()
 
-    async def enter(self, priority: Priority, *, requests: int = 1, until: float | None = None) -> Slot:
+    async def enter(self, priority: Priority, *, requests: int = 1, until: float | None = None) -> Permit:
         """Get a slot, waiting for a place and for quota. Cancelling it leaves nothing behind.
 
         Args:
@@ -209,19 +209,19 @@ class Admission:
             self._admit()
             raise
 
-    def enter_now(self, priority: Priority, requests: int = 1) -> Slot | None:
+    def enter_now(self, priority: Priority, requests: int = 1) -> Permit | None:
         """Get a slot at once, or None if that is not possible or others wait."""
         if self._somebody_waits() or self._places <= 0 or priority > self._lowest:
             return None
         if not self._quota.take(self._now(), requests, priority):
             return None
         self._places -= 1
-        return Slot(self, self._quota, requests)
+        return Permit(self, self._quota, requests)
 
     # -- what slots do ---------------------------------------------------------------------------------------
 
     def learn(self, status: int, headers: Mapping[str, str], sent_at: float, received_at: float) -> None:
-        """A request was answered; see `Slot.answered`."""
+        """A request was answered; see `Permit.answered`."""
         reading = read(headers)
         if reading.date is not None:
             self._clock.observe(reading.date, sent_at, received_at)
@@ -244,7 +244,7 @@ class Admission:
                 self._on_threshold(window, part)
 
     def take_back(self, unsent: int, unanswered: int) -> None:
-        """A slot was left; see `Slot.leave`."""
+        """A slot was left; see `Permit.leave`."""
         for _ in range(unanswered):
             self._quota.lost(self._now())
         if unsent > 0:
@@ -327,7 +327,7 @@ class Admission:
             del self._queues[waiter.priority][waiter]
             self._note_passed_over(waiter.priority)
             self._places -= 1
-            waiter.slot.set_result(Slot(self, self._quota, waiter.requests))
+            waiter.slot.set_result(Permit(self, self._quota, waiter.requests))
         return inf
 
     def _next(self, now: float) -> _Waiter | None:
@@ -378,7 +378,3 @@ class Admission:
             return QueueTimeout("pool")
         day = self._quota.out_of_day(now, priority)
         return QueueTimeout("quota", moment(self._quota.opens_at(now, day=day)))
-
-
-Permit = Slot
-"""The name that the callers of `enter` have for it."""

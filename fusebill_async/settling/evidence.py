@@ -12,8 +12,9 @@ from fusebill_async.errors import InvalidResponseError
 from fusebill_async.models import Customer
 from fusebill_async.operations import Operation, Safety
 from fusebill_async.outcome import Attribution
-from fusebill_async.settling.goals import Likeness, Verdict, judge, likeness
+from fusebill_async.settling.goals import Verdict, judge
 from fusebill_async.settling.intent import Before, Reading
+from fusebill_async.wire.comparing import Likeness, likeness
 from fusebill_async.wire.timestamps import is_older, tick_of
 
 CLOCKS_APART = 60.0

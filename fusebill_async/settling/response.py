@@ -6,18 +6,16 @@ from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
 import attrs
-from multidict import CIMultiDict
 
 from fusebill_async.outcome import Attempt, Attribution, ConfirmedBy, QuotaSeen
-from fusebill_async.record import Record
 from fusebill_async.session.call import Answer, Call
 from fusebill_async.wire.quota_headers import read_quota
 
 T = TypeVar("T")
 
 
-@attrs.define(kw_only=True, eq=False, repr=False)
-class Response(Record, Generic[T]):
+@attrs.define(kw_only=True)
+class Response(Generic[T]):
     """The outcome of a call that was applied. It can be pickled, if its value can be.
 
     Attributes:
@@ -50,14 +48,13 @@ def response_of(
     attribution: Attribution = Attribution.OURS,
 ) -> Response[Any]:
     """The response that a good answer is."""
-    past = tuple(call.past)
+    # The answer of a settling read is not that of an attempt.
+    last = answer.attempt if confirmed_by is ConfirmedBy.RESPONSE else None
     return Response(
         value=answer.value,
         status=answer.status,
-        # aiohttp gives a view of them, which cannot be pickled.
-        headers=CIMultiDict(answer.headers),
-        # The answer of a settling read is not that of an attempt.
-        attempts=past if confirmed_by is ConfirmedBy.READ else (*past, answer.attempt()),
+        headers=answer.headers,
+        attempts=call.failed_attempts if last is None else (*call.failed_attempts, last),
         confirmed_by=confirmed_by,
         attribution=attribution,
     )

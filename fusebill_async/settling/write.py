@@ -1,25 +1,57 @@
-"""One write on its way: the call, what is known around it, and the task that carries it out."""
+"""One write, over all its attempts: what is meant, what is known, and how far it is."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
 
 import attrs
 
 from fusebill_async.errors import FusebillError
 from fusebill_async.outcome import Outcome
-from fusebill_async.session.admission import Permit
 from fusebill_async.session.call import Call
 from fusebill_async.settling.goals import keys_of
 from fusebill_async.settling.intent import Before, Intent, Reading, UnresolvedWrite
 from fusebill_async.settling.response import Response
 from fusebill_async.settling.seen import Seen, lags_behind, modified_text
+from fusebill_async.updating.pending import PendingUpdate
 from fusebill_async.wire.timestamps import is_older
 
-Preparation: TypeAlias = "Callable[[Write, Permit], Awaitable[None]]"
-"""Makes the request of a write right before it is sent, and fills in `named` and `before`."""
+
+class ReadAgainError(Exception):
+    """A write may not rest on the read that was made for it. Nothing was sent. Never leaves the package."""
+
+
+class WriteState(StrEnum):
+    """How far a write is.
+
+        PREPARING ──connection handed out──▶ IN_FLIGHT ──its answer tells──▶ ENDED
+            ▲                                    │ anything else
+            │ not applied, and sent again        ▼
+            └──────────────────────────────── SETTLING ──a read tells──▶ ENDED
+                                                 │ ▲
+                                no read can tell ▼ │ client.resolve()
+                                               UNKNOWN
+
+    From IN_FLIGHT back to PREPARING goes what the service refused for the quota.
+    """
+
+    PREPARING = "preparing"
+    """Nothing of this attempt has left: it waits for a lock, for a slot, for a read, or for its connection."""
+    IN_FLIGHT = "in flight"
+    SETTLING = "settling"
+    UNKNOWN = "unknown"
+    ENDED = "ended"
+
+    @property
+    def may_have_acted(self) -> bool:
+        """Whether the service may have acted without our knowing."""
+        return self in _MAY_HAVE_ACTED
+
+
+_MAY_HAVE_ACTED = frozenset({WriteState.IN_FLIGHT, WriteState.SETTLING, WriteState.UNKNOWN})
 
 
 @attrs.frozen
@@ -35,42 +67,59 @@ class Failed:
     reason: str
 
 
+@attrs.define(eq=False)
 class Write:
-    """A write. `resend` says whether it may be sent again after it was settled as not applied."""
+    """One write.
 
-    # Defaults stand on the class, as for `Call`.
-    prepare: Preparation | None = None
+    Attributes:
+        call: its account of attempts and time.
+        named: what a later read must show, by keys of the wire.
+        resend: whether it may be sent again after it was settled as not applied.
+        update: the changes, if its request is made from a read.
+        state: how far it is.
+        lost_attempts: attempts that went unanswered and were settled as not applied.
+        throttled: it was refused for the quota, and must be read for before it is sent again.
+        first_sent_at, sent_at: when the first and the last attempt was handed its connection, by the session's clock.
+        locked: what it holds the lock of.
+        lagging_reads: reads in a row that were too old to base its PUT on.
+        base_sent_at: when the read that its PUT rests on was sent, by the session's clock.
+        intent: its record in the ledger, once it has a name.
+        recorded: the intent stands in the ledger.
+        created_after: the service's time (epoch seconds) before which a create was certainly not sent.
+        last_reading: what settling read last.
+        read_failure: why the last settling read that failed did so.
+        task: carries it out.
+        caller_wakeup: resolved when the task has ended or begins to settle.
+        response, failed: its end.
+        told: its caller knows the outcome, or waits for it no more.
+    """
+
+    call: Call
+    named: Mapping[str, Any]
+    resend: bool
+    update: PendingUpdate | None = None
+    state: WriteState = WriteState.PREPARING
+    lost_attempts: int = 0
+    throttled: bool = False
+    first_sent_at: float | None = None
+    sent_at: float | None = None
+    locked: int | None = None
+    lagging_reads: int = 0
+    base_sent_at: float | None = None
     intent: Intent | None = None
     recorded: bool = False
-    """The intent stands in the ledger; listing a write that is under way names it without recording it."""
-    doubtful: bool = False
-    """An earlier attempt of this write was unknown."""
-    lagging: int = 0
-    """Reads in a row, made before it is sent again, that lagged behind."""
     created_after: float | None = None
-    """The service's time (epoch seconds) before which a create was certainly not sent, in any attempt."""
-    state: str = "in flight"
     last_reading: Reading | None = None
     read_failure: str = ""
-    """Why the last read that failed did so."""
+    task: asyncio.Task[None] | None = None
+    caller_wakeup: asyncio.Future[None] | None = None
     response: Response[Any] | None = None
     failed: Failed | None = None
-    _error: Exception | None = None
-    task: asyncio.Task[None] | None = None
-    noticed: asyncio.Future[None] | None = None
-    """Resolved when the task has ended or has begun to settle: the caller waits for that."""
     told: bool = False
-    """Its caller knows the outcome, or waits for it no more."""
+    _error: Exception | None = None
     _before: Before | None = None
     _wire: bytes | None = None
     _recent: bool = False
-
-    def __init__(self, call: Call, named: Mapping[str, Any], *, resend: bool, prepare: Any = None) -> None:
-        self.call = call
-        self.named = named
-        self.resend = resend
-        if prepare is not None:
-            self.prepare = prepare
 
     @property
     def before(self) -> Before | None:
@@ -97,29 +146,29 @@ class Write:
         """Whether a customer as it came is older than what was known before the send: it shows nothing of the write."""
         return self._wire is not None and lags_behind(wire, modified_text(self._wire))
 
+    def handed_out(self, now: float) -> None:
+        """A connection is there: from here on the service may act."""
+        self.state = WriteState.IN_FLIGHT
+        self.sent_at = now
+        if self.first_sent_at is None:
+            self.first_sent_at = now
+
     def fail(self, error: Exception) -> None:
         """It ended with this error."""
-        self._error = error
+        # The frames in which it was raised know the write: they would keep each other alive.
+        self._error = error.with_traceback(None)
         self.failed = Failed(error.outcome if isinstance(error, FusebillError) else Outcome.UNKNOWN, str(error))
 
     def take_error(self) -> Exception:
-        """The error that it ended with, for the one who raises it.
-
-        It is not kept here: the traceback that it gets has the write in its frames.
-        """
+        """The error that it ended with, for the one who raises it; it is not kept here, for the same reason."""
         error, self._error = self._error, None
         assert error is not None
         return error
 
-    def notice(self) -> None:
-        """Wake the caller."""
-        if self.noticed is not None and not self.noticed.done():
-            self.noticed.set_result(None)
-
-    @property
-    def settling(self) -> bool:
-        """Whether it was sent, and is being read for now."""
-        return self.state == "settling"
+    def wake_caller(self) -> None:
+        """Let the caller look at the state."""
+        if self.caller_wakeup is not None and not self.caller_wakeup.done():
+            self.caller_wakeup.set_result(None)
 
     def unresolved(self) -> UnresolvedWrite:
         """As `client.unresolved()` shows it."""

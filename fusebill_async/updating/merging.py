@@ -12,7 +12,6 @@ import msgspec
 from fusebill_async.converting import UnreadableAnswer, decode_json, encode, wire_fields
 from fusebill_async.errors import ValidationError
 from fusebill_async.record import Record
-from fusebill_async.settling.goals import Likeness, likeness
 from fusebill_async.shown import shown
 from fusebill_async.updating.rules import (
     CUSTOMER_RULES,
@@ -22,6 +21,7 @@ from fusebill_async.updating.rules import (
     known_key,
     python_name,
 )
+from fusebill_async.wire.comparing import Likeness, likeness
 from fusebill_async.wire.shapes import is_object
 
 

@@ -13,13 +13,10 @@ from fusebill_async.outcome import Phase
 from fusebill_async.policy import retry
 from fusebill_async.policy.quota import Quota
 from fusebill_async.policy.retry import Ruling
-from fusebill_async.resources import updates
-from fusebill_async.session import manager
-from fusebill_async.session.exchange import Exchange
-from fusebill_async.session.observed import watch
+from fusebill_async.session import aiohttp_transport, judging
 from fusebill_async.settings import SettlingPolicy
-from fusebill_async.settling import inquiry
-from fusebill_async.settling.inquiry import Inquiry
+from fusebill_async.settling import preparing, reader
+from fusebill_async.settling.reader import SettlingReader
 from fusebill_async.stores.memory import MemoryLocks
 from fusebill_async.wire import answer
 
@@ -39,11 +36,8 @@ class Mutant:
     patches: tuple[tuple[Any, str, Any], ...]
 
 
-async def unwatched(self: Exchange, request: Any, handler: Any) -> Any:
-    """As `Exchange.__call__`, without what keeps aiohttp from sending a request that it deems idempotent again."""
-    self._observing = True
-    request.headers["Authorization"] = self._line.pool.authorization
-    watch(request, self.handed_out)
+async def as_often_as_aiohttp_likes(request: Any, handler: Any) -> Any:
+    """A middleware in place of the one that keeps aiohttp from sending again what it deems idempotent."""
     return await handler(request)
 
 
@@ -76,13 +70,17 @@ def _no_quiet(*_: Any, **__: Any) -> float:
 
 
 MUTANTS: Mapping[str, Mutant] = {
-    "replay on": Mutant("aiohttp sends a PUT again by itself", "effect twice: ", ((Exchange, "__call__", unwatched),)),
+    "replay on": Mutant(
+        "aiohttp sends a PUT again by itself",
+        "effect twice: ",
+        ((aiohttp_transport, "_send_once", as_often_as_aiohttp_likes),),
+    ),
     "id check off": Mutant(
         "an answer about another customer is believed",
         "untrue outcome: applied",
-        ((manager, "read_value", _read_anybody),),
+        ((judging, "read_value", _read_anybody),),
     ),
-    "settling off": Mutant("what is unknown is sent again unread", "effect twice: ", ((manager, "rule", _send_again),)),
+    "settling off": Mutant("what is unknown is sent again unread", "effect twice: ", ((judging, "rule", _send_again),)),
     "phase ignored": Mutant(
         "a connection that ended with an error counts as one that was never made",
         "effect twice: ",
@@ -91,7 +89,7 @@ MUTANTS: Mapping[str, Mutant] = {
     "answers believed": Mutant(
         "an answer counts, whether it shows the effect or not",
         "applied by a response, but it did not happen",
-        ((Inquiry, "shows_effect", _true),),
+        ((SettlingReader, "shows_effect", _true),),
     ),
     "customer lock off": Mutant(
         "writes of one customer overtake each other",
@@ -101,7 +99,7 @@ MUTANTS: Mapping[str, Mutant] = {
     "stale read accepted": Mutant(
         "a read that lags is evidence, and the base of a PUT",
         "lost change: ",
-        ((inquiry, "is_evidence", _true), (updates, "lags_behind", _false)),
+        ((reader, "is_evidence", _true), (preparing, "lags_behind", _false)),
     ),
     "429 not waited": Mutant(
         "a refusal for the quota pauses nobody", "within a second after a 429", ((Quota, "_pause", _nothing),)

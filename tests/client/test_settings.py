@@ -258,14 +258,14 @@ async def test_before_any_answer_calls_go_as_for_a_thousand_a_minute(shared):
     gone = []
 
     async def go():
-        (await account.door.enter(BULK)).sent()
+        (await account.admission.enter(BULK)).sent()
         gone.append(account.loop.time())
 
     calls = [asyncio.create_task(go()) for _ in range(500)]
     await asyncio.sleep(0)
     await asyncio.sleep(10)
     assert 160 <= len(gone) <= 175
-    await account.door.aclose()
+    await account.admission.aclose()
     await asyncio.gather(*calls, return_exceptions=True)
 
 

@@ -119,7 +119,7 @@ async def quiet_client(fusebill, **options):
 
 async def settled(client):
     async with asyncio.timeout(10):
-        while client.unresolved() or client._handle.settler._under_way:
+        while client.unresolved() or client._handle.writer._open_writes.under_way:
             await asyncio.sleep(0)
 
 

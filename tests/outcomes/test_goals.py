@@ -13,7 +13,8 @@ from fusebill_async.operations import (
     FoundByReference,
     StatusIs,
 )
-from fusebill_async.settling.goals import Likeness, Verdict, judge, keys_of, likeness, same_value
+from fusebill_async.settling.goals import Verdict, judge, keys_of
+from fusebill_async.wire.comparing import Likeness, likeness, same_value
 
 DIFFERENT, ALIKE, EXACT = Likeness.DIFFERENT, Likeness.ALIKE, Likeness.EXACT
 MET, MISSED, UNDECIDED = Verdict.MET, Verdict.MISSED, Verdict.UNDECIDED

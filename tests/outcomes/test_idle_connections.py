@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 
 from fusebill_async import PoolSettings, Timeouts
-from fusebill_async.session.pool import Kept
+from fusebill_async.session import aiohttp_transport
 from fusebill_async.testing import Fault
 from tests.outcomes.outcome_cases import EVERY_WRITE, VERBS, WRITES, keep_connections, make_client
 
@@ -208,7 +208,7 @@ async def test_without_that_look_the_refusal_is_believed(fusebill, name, monkeyp
     """As long as this one sees the refusal, the kernel still is the only one who knows when the write goes out."""
     if hears_first():
         pytest.skip("the loop knows it, too")
-    monkeypatch.setattr(Kept, "something_waits", lambda self: False)
+    monkeypatch.setattr(aiohttp_transport, "_speaks_unasked", lambda connection: False)
     verb = VERBS[name]
     fusebill.add_customer(id=1, status=verb.status)
     async with on_kept_connections(fusebill) as (client, relay):

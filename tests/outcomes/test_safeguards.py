@@ -14,14 +14,13 @@ from fusebill_async import FusebillError, Outcome
 from fusebill_async.outcome import Phase
 from fusebill_async.policy import retry
 from fusebill_async.policy.retry import Ruling
-from fusebill_async.session import manager
-from fusebill_async.session.exchange import Exchange
+from fusebill_async.session import aiohttp_transport, judging
 from fusebill_async.settings import SettlingPolicy
-from fusebill_async.settling import evidence, inquiry, settler
-from fusebill_async.settling.inquiry import Inquiry
+from fusebill_async.settling import driver, evidence, reader
+from fusebill_async.settling.reader import SettlingReader
 from fusebill_async.testing import Fault
 from fusebill_async.wire import answer, refusals
-from tests.campaign.mutants import unwatched
+from tests.campaign.mutants import as_often_as_aiohttp_likes
 from tests.outcomes.outcome_cases import KEY, VERBS, Seen, make_client, observe
 
 APPLIED, NOT_APPLIED, REJECTED = Outcome.APPLIED, Outcome.NOT_APPLIED, Outcome.REJECTED
@@ -38,24 +37,24 @@ def ruled(change):
 
 
 def replay_on(broken):
-    broken.setattr(Exchange, "__call__", unwatched)
+    broken.setattr(aiohttp_transport, "_send_once", as_often_as_aiohttp_likes)
 
 
 def id_check_off(broken):
-    broken.setattr(manager, "read_value", lambda operation, _, *answer: right_read(operation, None, *answer))
+    broken.setattr(judging, "read_value", lambda operation, _, *answer: right_read(operation, None, *answer))
 
 
 def answers_believed(broken):
-    broken.setattr(Inquiry, "shows_effect", lambda self, write, value: True)
+    broken.setattr(SettlingReader, "shows_effect", lambda self, write, value: True)
 
 
 def settling_off(broken):
     """An unknown outcome is taken for one that never happened, and sent again."""
-    broken.setattr(manager, "rule", ruled(lambda right, *_: Ruling.SEND_AGAIN if right is Ruling.SETTLE else right))
+    broken.setattr(judging, "rule", ruled(lambda right, *_: Ruling.SEND_AGAIN if right is Ruling.SETTLE else right))
 
 
 def refusals_sent_again(broken):
-    broken.setattr(manager, "rule", ruled(lambda right, *_: Ruling.SEND_AGAIN if right is Ruling.REJECTED else right))
+    broken.setattr(judging, "rule", ruled(lambda right, *_: Ruling.SEND_AGAIN if right is Ruling.REJECTED else right))
 
 
 def phase_ignored(broken):
@@ -64,12 +63,12 @@ def phase_ignored(broken):
 
 
 def consent_not_asked(broken):
-    right = settler.after_miss
+    right = driver.after_miss
 
     def careless(safety, *, resend, **facts):
         return right(safety, resend=True, **facts)
 
-    broken.setattr(settler, "after_miss", careless)
+    broken.setattr(driver, "after_miss", careless)
 
 
 def one_miss_is_enough(broken):
@@ -77,11 +76,11 @@ def one_miss_is_enough(broken):
 
 
 def another_state_is_untouched(broken):
-    broken.setattr(inquiry, "untouched", lambda *_: True)
+    broken.setattr(reader, "untouched", lambda *_: True)
 
 
 def all_is_ours(broken):
-    broken.setattr(inquiry, "attribute", lambda *_: evidence.Attribution.OURS)
+    broken.setattr(reader, "attribute", lambda *_: evidence.Attribution.OURS)
 
 
 @attrs.frozen
@@ -197,10 +196,10 @@ async def test_another_state_would_be_sent_again_if_it_counted_as_untouched(fuse
             with pytest.raises(FusebillError) as raised:
                 await lost
             if raised.value.outcome is Outcome.UNKNOWN:
-                client._handle.settler._unknown.clear()
+                client._handle.writer._open_writes.unknown.clear()
                 await client.resolve_all()
                 for write in client.unresolved():
-                    client._handle.settler.store.ledger.close(write)
+                    client._store.ledger.close(write)
         return fusebill.received("hold", number)
 
     assert await hold(1) == 1

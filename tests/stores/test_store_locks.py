@@ -209,7 +209,7 @@ async def test_while_redis_is_away_nothing_is_sent_unrecorded(silent_port, make_
         intent = Intent(id="1", operation="customers.hold", customer_id=1, named={}, opened_at=0.0)
         with pytest.raises(StoreUnavailableError) as refused:
             await store.ledger.open(intent)
-        assert (refused.value.operation, refused.value.customer_id) == ("hold", 1)
+        assert (refused.value.operation, refused.value.customer_id) == ("customers.hold", 1)
         assert fusebill.received("hold", 1) == 0
         assert len(store.locks) == 0
         assert (await client.customers.get(1)).status == "Active"

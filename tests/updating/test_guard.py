@@ -32,7 +32,7 @@ async def test_erasing_an_object_is_not_naming_what_is_in_it(
 
     error = caught.value
     assert error.fields == ("customer_reference.reference2", "customer_reference.sales_tracking_codes")
-    assert (error.outcome, error.operation, error.customer_id) == (Outcome.NOT_SENT, "update", 1)
+    assert (error.outcome, error.operation, error.customer_id) == (Outcome.NOT_SENT, "customers.update", 1)
     assert fusebill.received("update") == 0
 
 
@@ -359,7 +359,7 @@ async def test_nobody_is_suspended_by_hand(fusebill: FusebillSimulator, client: 
 
     with pytest.raises(ValidationError, match="Cannot manually suspend") as caught:
         await client.customers.update(1, status="Suspended", allow_status_change=allowed)
-    assert (caught.value.field, caught.value.operation, caught.value.customer_id) == ("status", "update", 1)
+    assert (caught.value.field, caught.value.operation, caught.value.customer_id) == ("status", "customers.update", 1)
     assert fusebill.received("update") == 0
 
 

@@ -101,7 +101,7 @@ async def test_a_plan_refuses_what_the_update_refuses(fusebill: FusebillSimulato
     with pytest.raises(ConcurrentModificationError) as conflict:
         await client.customers.plan_update(customer)
     assert conflict.value.conflicts == {"last_name": ("Birchfield", "theirs", "mine")}
-    assert (conflict.value.operation, conflict.value.customer_id) == ("update", 1)
+    assert (conflict.value.operation, conflict.value.customer_id) == ("customers.update", 1)
     with pytest.raises(WouldEraseError) as erased:
         await client.customers.plan_update(1, customer_reference=None)
     assert erased.value.customer_id == 1

@@ -62,7 +62,7 @@ async def test_a_stale_copy_writes_over_nobody(
     [(field, (was, now, wanted))] = caught.value.conflicts.items()
     assert field.partition(".")[0] in theirs
     assert was == wanted != now
-    assert caught.value.operation == "replace"
+    assert caught.value.operation == "customers.replace"
     assert fusebill.received("update") == 0
 
 

@@ -10,11 +10,11 @@ import attrs
 from fusebill_async.converting import UnreadableAnswer, decode_customer
 from fusebill_async.errors import ClientStateError, FusebillError, NotFoundError
 from fusebill_async.models import Activation, Customer
-from fusebill_async.operations import GET, LIST, FoundByReference, Safety, StatusIs
+from fusebill_async.operations import GET, LIST, FoundByReference, Operation, Safety, StatusIs
 from fusebill_async.outcome import Attribution, Outcome
 from fusebill_async.policy.priority import Priority
 from fusebill_async.policy.retry import RetryBudget
-from fusebill_async.session.call import Answer, Call, CallOptions, PrepareAnewError
+from fusebill_async.session.call import Answer, Call, CallOptions
 from fusebill_async.session.hooks import Hooks, Listeners
 from fusebill_async.session.manager import SessionManager
 from fusebill_async.settings import RetryPolicy, SettlingPolicy, Timeouts
@@ -24,8 +24,8 @@ from fusebill_async.settling.intent import Reading
 from fusebill_async.settling.outage import ProbeGate
 from fusebill_async.settling.searching import search_request, searchable_reference, was_made_by, weigh
 from fusebill_async.settling.seen import LastSeen
-from fusebill_async.settling.write import Write
-from fusebill_async.wire.request import build_request
+from fusebill_async.settling.write import ReadAgainError, Write
+from fusebill_async.wire.request import Request, build_request
 
 logger = logging.getLogger("fusebill_async")
 
@@ -54,15 +54,7 @@ class Settled:
         self.attribution = attribution
 
 
-class FoundAppliedError(Exception):
-    """A write that was about to be sent again has happened already. Never leaves the package."""
-
-    def __init__(self, settled: Settled) -> None:
-        super().__init__(settled.reason)
-        self.settled = settled
-
-
-class Inquiry:
+class SettlingReader:
     """Settles writes by reading. Knows how to read, and what a reading proves."""
 
     def __init__(
@@ -72,12 +64,12 @@ class Inquiry:
         seen: LastSeen,
         *,
         timeouts: Timeouts,
-        hooks: Listeners,
+        listeners: Listeners,
     ) -> None:
         self._session = session
-        self._policy = policy
+        self.policy = policy
         self._seen = seen
-        self._hooks = hooks
+        self._listeners = listeners
         self._gate = ProbeGate(policy, session.effects)
         self._made: dict[int, None] = {}
         self._closed = False
@@ -102,27 +94,26 @@ class Inquiry:
             once: the first read that succeeds decides, since no effect can come late any more.
         """
         call = write.call
-        if not self._policy.enabled:
+        if not self.policy.enabled:
             return Settled(outcome=Outcome.UNKNOWN, reading=None, reason=reason)
-        write.state = "settling"
         self._gate.suspect()
-        self._hooks.tell(Hooks.settling_started, call.operation.title, call.customer_id)
-        write.notice()
+        self._listeners.tell(Hooks.settling_started, call.operation.title, call.customer_id)
         settled = await self._read_until_decided(write, reason, once=once)
-        self._hooks.tell(Hooks.settling_ended, call.operation.title, call.customer_id, settled.outcome)
+        self._listeners.tell(Hooks.settling_ended, call.operation.title, call.customer_id, settled.outcome)
         return settled
 
     async def _read_until_decided(self, write: Write, reason: str, *, once: bool) -> Settled:
         """Read until the goal is met, is missed for good, or cannot be told."""
-        policy, effects, call = self._policy, self._session.effects, write.call
-        if not _can_be_read(write):
+        policy, effects, call = self.policy, self._session.effects, write.call
+        question = self.question(write)
+        if question is None:
             return Settled(outcome=Outcome.UNKNOWN, reading=None, reason=f"{reason}; no read can tell")
         give_up = effects.now() + policy.give_up
         quiet = policy.quiet_seconds(moves_money=call.operation.moves_money)
         misses: list[float] = []
         await effects.sleep(policy.first_read)
         while True:
-            answer, failure = await self._read_evidence(write, give_up)
+            answer, failure = await self._read_evidence(write, question, give_up)
             now = effects.now()
             if answer is None:
                 if misses:
@@ -139,27 +130,30 @@ class Inquiry:
             share = quiet * policy.quiet_growth ** (len(misses) - 1) / (policy.misses - 1)
             await effects.sleep(max(0.0, misses[-1] + share - effects.now()))
 
-    def look_again(self, write: Write) -> Call | None:
-        """The read to make before a write that was refused for the quota is sent again; None if no read can tell."""
-        readable = write.call.operation.goal is not None and _can_be_read(write)
-        return self._read_call(write, write.call.options) if readable else None
+    def question(self, write: Write) -> tuple[Operation, Request] | None:
+        """What is asked to settle a write: a read of its customer, or a search; None if no read can tell."""
+        if write.call.customer_id is not None:
+            return GET, build_request(GET, write.call.customer_id)
+        if not isinstance(write.call.operation.goal, FoundByReference):
+            return None
+        reference = searchable_reference(write.named)
+        return None if reference is None else (LIST, search_request(reference))
 
     def found_again(self, write: Write, answer: Answer) -> Settled | None:
-        """What that read shows, None if all stands as before.
+        """What a read shows that was made before a write is sent again; None if all stands as before.
 
         Raises:
-            PrepareAnewError: it is older than what was seen.
+            ReadAgainError: it is older than what was seen.
         """
-        call = write.call
+        call, reason = write.call, "it was refused for the quota"
         if call.customer_id is None:
-            answer.value = [decode_customer(text) for text in answer.value]
-            return self._decide(write, answer, "it was refused for the quota")
+            return self._decide(write, _decoded(answer), reason)
         self._seen.remember(answer.value, answer.sent_at)
         newest = self._seen.newest(call.customer_id, self._session.effects.now())
         if not is_evidence(Reading.of(answer.value), write.before, newest):
-            write.lagging += 1
-            raise PrepareAnewError("every read was older than what was seen of the customer", write.lagging)
-        settled = self._decide(write, answer, "it was refused for the quota")
+            write.lagging_reads += 1
+            raise ReadAgainError("every read was older than what was seen of the customer")
+        settled = self._decide(write, answer, reason)
         if settled is None or settled.outcome is Outcome.APPLIED:
             return settled
         return None if stands(call.operation, write.named, write.before, Reading.of(answer.value)) else settled
@@ -202,14 +196,14 @@ class Inquiry:
             outcome=Outcome.APPLIED,
             reading=reading,
             reason=reason,
-            answer=answer.with_value(found.customer),
+            answer=attrs.evolve(answer, value=found.customer),
             attribution=Attribution.OURS,
         )
 
     def _stood_before(self, customer_id: int, write: Write) -> bool:
         """Whether a customer was seen before a create was sent."""
-        seen, sent_at = self._seen.of(customer_id), write.call.first_sent_at
-        return seen is not None and bool(sent_at) and seen.sent_at < sent_at
+        seen, sent_at = self._seen.of(customer_id), write.first_sent_at
+        return seen is not None and sent_at is not None and seen.sent_at < sent_at
 
     def shows_effect(self, write: Write, value: Any) -> bool:
         """Whether the answer to a write shows what the write was for."""
@@ -234,17 +228,26 @@ class Inquiry:
             and write.before.modified != reading.modified
         )
 
+    def note(self, write: Write, value: Any, sent_at: float) -> None:
+        """Keep what an answer has shown, as the state from before the next write."""
+        if isinstance(value, (Customer, Activation)):
+            self._seen.remember(value, sent_at)
+        if write.call.operation.safety is Safety.CREATE:
+            self.note_made(value)
+
     def note_made(self, customer: Any) -> None:
         """Remember whose create made a customer, so that it is not taken for the work of another one."""
         self._made[customer.id] = None
         if len(self._made) > _MADE_KEPT:
             del self._made[next(iter(self._made))]
 
-    async def _read_evidence(self, write: Write, give_up: float) -> tuple[Answer | None, str]:
+    async def _read_evidence(
+        self, write: Write, question: tuple[Operation, Request], give_up: float
+    ) -> tuple[Answer | None, str]:
         """Read until a read succeeds that does not lag behind; None and why, when it is time to give up."""
         effects, lagging = self._session.effects, 0
         while True:
-            answer = await self._read(write, give_up)
+            answer = await self._read(write, question, give_up)
             if answer is None:
                 last = f", the last one with: {write.read_failure}" if write.read_failure else ""
                 return None, "every read showed less than was seen before" if lagging else f"every read failed{last}"
@@ -254,13 +257,13 @@ class Inquiry:
             if is_evidence(Reading.of(customer), write.before, self._seen.newest(customer_id, effects.now())):
                 return answer, ""
             lagging += 1
-            await effects.sleep(max(0.0, min(self._policy.pause_after(lagging), give_up - effects.now())))
+            await effects.sleep(max(0.0, min(self.policy.pause_after(lagging), give_up - effects.now())))
 
-    async def _read(self, write: Write, give_up: float) -> Answer | None:
+    async def _read(self, write: Write, question: tuple[Operation, Request], give_up: float) -> Answer | None:
         """Read until a read succeeds; None when it is time to give up."""
 
         async def attempt() -> Answer | None:
-            return await self._read_once(write)
+            return await self._read_once(write, *question)
 
         failures = 0
         while self._session.effects.now() < give_up and not self._closed:
@@ -270,19 +273,16 @@ class Inquiry:
             failures += 1
         return None
 
-    async def _read_once(self, write: Write) -> Answer | None:
+    async def _read_once(self, write: Write, operation: Operation, request: Request) -> Answer | None:
         """Read the customer, or search for it; a `NotFoundError` is an answer too, with the value None."""
-        read = self._read_call(write, self.read_options)
         try:
-            answer = await self._session.send(read)
-            if read.operation is LIST:
-                answer.value = [decode_customer(text) for text in answer.value]
-            else:
-                self._seen.remember(answer.value, answer.sent_at)
+            answer = await self._session.read(Call(operation, write.call.customer_id, request, self.read_options))
+            if operation is LIST:
+                return _decoded(answer)
+            self._seen.remember(answer.value, answer.sent_at)
         except NotFoundError as error:
-            now = self._session.effects.now()
-            told = bool(error.errors) and read.operation is GET
-            return Answer(None, error.status, {}, read.sent_at, now, 1) if told else None
+            told = bool(error.errors) and operation is GET
+            return _no_such_customer(error) if told else None
         except ClientStateError:
             self.close()
             return None
@@ -292,29 +292,24 @@ class Inquiry:
             return None
         return answer
 
-    def _read_call(self, write: Write, options: CallOptions) -> Call:
-        if write.call.customer_id is not None:
-            request = build_request(GET, write.call.customer_id)
-            return Call(GET, write.call.customer_id, request, options)
-        reference = searchable_reference(write.named)
-        assert reference is not None
-        return Call(LIST, None, search_request(reference), options)
-
     def _send_time(self, write: Write) -> SendTime | None:
         """When the first attempt was sent, by the service's clock: an effect may be that of any attempt."""
-        first = write.call.first_sent_at
-        if first == 0.0:
+        first = write.first_sent_at
+        if first is None:
             return SendTime(earliest=write.intent.opened_at, latest=float("inf")) if write.intent else None
         bounds = self._session.clock.service_time(first)
         return None if bounds is None else SendTime(earliest=bounds[0], latest=bounds[1])
 
 
-def _can_be_read(write: Write) -> bool:
-    """Whether there is a customer to read, or something to search for."""
-    if write.call.customer_id is not None:
-        return True
-    searched = isinstance(write.call.operation.goal, FoundByReference)
-    return searched and searchable_reference(write.named) is not None
+def _decoded(answer: Answer) -> Answer:
+    """The answer to a search, with its customers decoded."""
+    return attrs.evolve(answer, value=[decode_customer(text) for text in answer.value])
+
+
+def _no_such_customer(error: NotFoundError) -> Answer:
+    """That there is no such customer is an answer too: its value is None."""
+    attempt = error.attempts[-1]
+    return Answer(value=None, status=error.status, headers={}, sent_at=0.0, received_at=0.0, attempt=attempt)
 
 
 def _reading(answer: Answer) -> Reading:

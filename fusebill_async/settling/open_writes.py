@@ -1,0 +1,110 @@
+"""The writes that are under way or unknown, and their records in the ledger."""
+
+from __future__ import annotations
+
+import itertools
+import time
+import uuid
+
+from fusebill_async.session.manager import SessionManager
+from fusebill_async.settling.closing import ClosedWhenTold
+from fusebill_async.settling.intent import Intent, UnresolvedWrite
+from fusebill_async.settling.protocols import Store
+from fusebill_async.settling.write import Write, WriteState, listed
+
+_CLOCK_MARGIN = 300.0
+"""Seconds that the local clock may be off, as long as the service has not told its time."""
+
+
+class OpenWrites:
+    """Records a write before its first byte, and keeps the record until its outcome is known."""
+
+    def __init__(self, session: SessionManager, store: Store) -> None:
+        self._session = session
+        self._ledger = store.ledger
+        self._closing = ClosedWhenTold(store.ledger)
+        self._records_all = store.ledger.durable or store.locks.shared
+        self._name = uuid.uuid4().hex[:12]
+        self._numbers = itertools.count(1)
+        self.under_way: dict[Write, None] = {}
+        self.unknown: dict[str, Write] = {}
+        """Those of this client whose outcome no read could tell, by the ids of their intents."""
+
+    async def record_before_send(self, write: Write) -> None:
+        """Record a write before its first byte, where the record would outlive this process."""
+        if self._records_all:
+            await self.record(write)
+
+    async def record(self, write: Write) -> None:
+        """See to it that the ledger holds the intent of a write as it is sent now."""
+        intent = self.intent_of(write)
+        if write.recorded and intent.named is write.named:
+            return
+        if write.recorded:
+            # A later attempt of an update compares with what it sends, not with what an earlier one sent.
+            intent.named, intent.before = write.named, write.before
+        # From here on it may stand in the ledger, even if we are cancelled while it is written.
+        write.recorded = True
+        await self._ledger.open(intent)
+
+    def intent_of(self, write: Write) -> Intent:
+        """The intent of a write, made at the first call."""
+        if write.intent is None:
+            write.intent = Intent(
+                id=f"{self._name}-{next(self._numbers)}",
+                operation=write.call.operation.title,
+                customer_id=write.call.customer_id,
+                named=write.named,
+                opened_at=self._service_time(),
+                before=write.before,
+            )
+        return write.intent
+
+    def _service_time(self) -> float:
+        bounds = self._session.clock.service_time(self._session.effects.now())
+        return bounds[0] if bounds is not None else time.time() - _CLOCK_MARGIN
+
+    async def close_or_keep(self, write: Write) -> None:
+        """Have the intent closed if the outcome is known; else it stays open, for `resolve` or for another process."""
+        if write.state.may_have_acted:
+            await self.record(write)
+            write.state = WriteState.UNKNOWN
+            self.unknown[self.intent_of(write).id] = write
+        elif write.recorded:
+            self.unknown.pop(self.intent_of(write).id, None)
+            self._closing.keep(self.intent_of(write))
+            if write.told:
+                self._closing.close(self.intent_of(write))
+
+    def told(self, write: Write) -> None:
+        """Its caller is about to go on. Call it in the caller's own task, right before the outcome is given."""
+        write.told = True
+        if write.intent is not None:
+            self._closing.told(write.intent)
+
+    async def aclose(self) -> None:
+        """Close the intents of what is known, once those who wait for it had their turn."""
+        await self._closing.aclose()
+
+    def _open_intents(self) -> list[Intent]:
+        """Those in the ledger whose outcome is not known here."""
+        return [intent for intent in self._ledger.unresolved() if intent.id not in self._closing]
+
+    def find_under_way(self, intent_id: str) -> Write | None:
+        """The write under way whose intent has this name."""
+        return next((w for w in self.under_way if w.intent is not None and w.intent.id == intent_id), None)
+
+    def recorded(self, intent_id: str) -> Intent | None:
+        """The open intent with a name, None if there is none (any more)."""
+        return next((intent for intent in self._open_intents() if intent.id == intent_id), None)
+
+    def listed(self) -> list[UnresolvedWrite]:
+        """Every write whose outcome is not known, oldest first."""
+        recorded = {intent.id: listed(intent, "unknown") for intent in self._open_intents()}
+        under_way = {self.intent_of(write).id: write for write in self.under_way if write.state.may_have_acted}
+        return list((recorded | {name: write.unresolved() for name, write in under_way.items()}).values())
+
+    def left_open(self) -> list[UnresolvedWrite]:
+        """Those of this client alone: a shared store also shows what other processes have in flight."""
+        under_way = (write for write in self.under_way if write.state.may_have_acted)
+        return [listed(self.intent_of(write), write.state) for write in (*self.unknown.values(), *under_way)]

@@ -1,0 +1,141 @@
+"""The read that a PUT rests on, and the PUT that is made from it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fusebill_async.converting import UnreadableAnswer, decode_customer
+from fusebill_async.errors import InvalidResponseError, RequestTimeoutError
+from fusebill_async.operations import GET
+from fusebill_async.outcome import Attribution, ConfirmedBy
+from fusebill_async.policy.retry import Ruling, backoff
+from fusebill_async.session.call import Answer
+from fusebill_async.session.judging import Judged, judge
+from fusebill_async.session.manager import SessionManager, Slot
+from fusebill_async.settings import UpdatePolicy
+from fusebill_async.settling.open_writes import OpenWrites
+from fusebill_async.settling.protocols import CustomerLocks
+from fusebill_async.settling.response import Response, response_of
+from fusebill_async.settling.seen import LastSeen, lags_behind, modified_text
+from fusebill_async.settling.write import ReadAgainError, Write
+from fusebill_async.updating.pending import PendingUpdate
+from fusebill_async.wire.request import build_request
+
+_OLDEST_READ = 1.0
+"""Seconds from the sending of a read to the PUT that rests on it, where `UpdatePolicy.max_read_age` allows no more."""
+
+
+class PutPreparer:
+    """Reads the customer in the slot of its PUT, and makes the PUT: between the two nobody else is waited for."""
+
+    def __init__(
+        self,
+        session: SessionManager,
+        seen: LastSeen,
+        open_writes: OpenWrites,
+        locks: CustomerLocks,
+        policy: UpdatePolicy,
+    ) -> None:
+        self._session = session
+        self._seen = seen
+        self._open_writes = open_writes
+        self._locks = locks
+        self._policy = policy
+
+    def requests(self, write: Write) -> int:
+        """How many requests an attempt takes: a PUT rests on a read, a strict one on two, and so on."""
+        update = write.update
+        return 1 + write.throttled if update is None else 1 + (self._young_base(update) is None) + update.strict
+
+    async def prepare(self, write: Write, update: PendingUpdate, slot: Slot) -> Judged | Response[Any] | None:
+        """Make the PUT of this attempt, from a customer that is read after everything that was waited for.
+
+        Returns:
+            None if the PUT is ready; the response if there is nothing to change; a read that failed.
+
+        Raises:
+            FusebillError: the PUT may not be sent.
+        """
+        first = present = self._young_base(update)
+        for _ in range(self.requests(write) - 1):
+            judged = await self._read(write, slot)
+            if judged.ruling is not Ruling.ACCEPT:
+                return judged
+            present = self._session.accept(write.call, judged)
+            self._seen.remember(present.value, present.sent_at)
+            self._check_not_behind(write, update, present.value.wire)
+            first = first or present
+        assert first is not None
+        assert present is not None
+        try:
+            put = update.next_put(
+                first.value.wire, present.value.wire, in_doubt=write.lost_attempts > 0, facts=write.call.facts
+            )
+        except UnreadableAnswer as error:
+            raise InvalidResponseError(
+                f"{write.call.about} was not sent: the customer cannot be read: {error.reason}", **write.call.facts
+            ) from None
+        write.lagging_reads = 0
+        if put is None:
+            return response_of(write.call, present, confirmed_by=ConfirmedBy.READ, attribution=Attribution.ALREADY)
+        write.call.request, write.named = put.request, put.named
+        write.knows(present.value.wire, recent=True)
+        write.base_sent_at = present.sent_at
+        return None
+
+    def check_age(self, write: Write) -> None:
+        """Look, right before the first byte of a PUT, at how old the read is that it rests on.
+
+        Raises:
+            ReadAgainError: it was sent too long ago.
+        """
+        if write.base_sent_at is None:
+            return
+        age = self._session.effects.now() - write.base_sent_at
+        longest = max(_OLDEST_READ, self._policy.max_read_age)
+        if age > longest:
+            raise ReadAgainError(f"more than {longest:g} s passed from the sending of each read to its PUT")
+
+    async def pause(self, write: Write, error: ReadAgainError) -> None:
+        """Wait before the customer is read again, the longer the more reads in a row lagged behind.
+
+        Raises:
+            RequestTimeoutError: the time of the call is used up.
+        """
+        call, effects = write.call, self._session.effects
+        pause = backoff(call.options.retry, write.lagging_reads, effects.random()) if write.lagging_reads else 0.0
+        call.time_used += pause
+        if call.time_used >= call.options.timeouts.total:
+            raise RequestTimeoutError(
+                f"{call.about} was not sent within {call.options.timeouts.total:g} s: {error}", **call.facts
+            )
+        await effects.sleep(pause)
+
+    def _young_base(self, update: PendingUpdate) -> Answer | None:
+        """The customer that was handed in, if a PUT may rest on it: it came last, and nobody in reach wrote since."""
+        if update.base is None or update.based_on is not None or update.always_read or self._locks.shared:
+            return None
+        if any(write.call.customer_id == update.customer_id for write in self._open_writes.unknown.values()):
+            return None
+        seen = self._seen.of(update.customer_id)
+        if seen is None or not seen.whole or seen.wire != update.base:
+            return None
+        if self._session.effects.now() - seen.sent_at > self._policy.max_read_age:
+            return None
+        return Answer.of_a_read_from_before(decode_customer(update.base), seen.sent_at)
+
+    def _check_not_behind(self, write: Write, update: PendingUpdate, wire: bytes) -> None:
+        """See that a read is not older than what was seen of the customer, or than what was handed in.
+
+        Raises:
+            ReadAgainError: it is.
+        """
+        newest = self._seen.newest(update.customer_id, self._session.effects.now())
+        if lags_behind(wire, newest, None if update.base is None else modified_text(update.base)):
+            write.lagging_reads += 1
+            raise ReadAgainError("every read was older than what was seen of the customer")
+
+    async def _read(self, write: Write, slot: Slot) -> Judged:
+        customer_id = write.call.customer_id
+        exchange = await slot.send(write.call, build_request(GET, customer_id))
+        return judge(GET, customer_id, exchange)
