@@ -68,6 +68,10 @@ class Timer(Protocol):
         ...
 
 
+class _TakenAwayError(Exception):
+    """What was committed stands in a file that has no name any more."""
+
+
 @attrs.define(eq=False)
 class _Job:
     work: Work
@@ -258,8 +262,10 @@ class GroupCommit:
     def _write(self, batch: list[_Job]) -> float:
         """Write a batch and tell those who wait for it; how many seconds to pause then."""
         try:
-            connection = self._connected()
-            self._commit(connection, batch)
+            try:
+                self._commit(self._connected(), batch)
+            except _TakenAwayError:
+                self._commit(self._connected(), batch)
         except Exception as error:  # noqa: BLE001 (a thread that died of it would leave every caller waiting)
             self._tries += 1
             self._disconnect()
@@ -299,7 +305,7 @@ class GroupCommit:
             connection.execute("COMMIT")
             # A file that was taken away meanwhile can still be written to, and nobody would ever find it.
             if not self._file.is_there():
-                raise StoreUnavailableError("its file was taken away")
+                raise _TakenAwayError("its file was taken away")
             committed = True
         finally:
             self._timer.ended(committed=committed)

@@ -151,12 +151,14 @@ class RedisLocks:
         try:
             while self._held:
                 await self._effects.sleep(self._renew_every)
-                await self._renew_once(dict(self._held))
+                await self.check()
         finally:
             if self._renewing is asyncio.current_task():
                 self._renewing = None
 
-    async def _renew_once(self, held: dict[int, _Lease]) -> None:
+    async def check(self) -> None:
+        """Renew what is held, and find out what is held no more."""
+        held = dict(self._held)
         if not held:
             return
         asked = Moment.now(self._effects)

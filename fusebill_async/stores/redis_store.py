@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -43,9 +44,12 @@ class RedisLedger:
 
     durable = True
 
-    def __init__(self, commands: RedisCommands, effects: StoreEffects) -> None:
+    def __init__(
+        self, commands: RedisCommands, effects: StoreEffects, check_leases: Callable[[], Awaitable[None]]
+    ) -> None:
         self.account = ""
         self._commands = commands
+        self._check_leases = check_leases
         self._own = OwnIntents()
         self._name = effects.new_name()
         self._count = 0
@@ -69,10 +73,13 @@ class RedisLedger:
         except StoreUnavailableError as error:
             error.operation, error.customer_id = intent.operation.rpartition(".")[2], intent.customer_id
             raise
-        if count <= self._count:
-            self._restore()
-        self._count = count
+        known, self._count = self._count, count
         self._own.opened(intent)
+        if count <= known:
+            self._restore()
+        if count <= known or not known:
+            # Leases may be lost with the rest, and others may have them by now: they are asked for before the write.
+            await self._check_leases()
 
     def _restore(self) -> None:
         """Write what this process knows to be open into a Redis that does not know it any more."""
@@ -196,7 +203,8 @@ class RedisStore:
         self._ledger: RedisLedger | MemoryLedger = MemoryLedger()
         self._locks: RedisLocks | MemoryLocks = MemoryLocks()
         if ledger:
-            self._shared = RedisLedger(self._commands, effects), RedisLocks(self._commands, lease, renew, effects)
+            locks = RedisLocks(self._commands, lease, renew, effects)
+            self._shared = RedisLedger(self._commands, effects, locks.check), locks
             self._ledger, self._locks = self._shared
 
     @property

@@ -184,6 +184,26 @@ async def test_a_commit_into_a_file_that_is_taken_away_at_that_moment_counts_as_
     await other.aclose()
 
 
+async def test_what_was_committed_into_a_file_that_is_taken_away_is_written_into_the_next(tmp_path):
+    path = tmp_path / "store.sqlite"
+    store = SQLiteStore(path)
+    store.open("account")
+    await store.ledger.open(intent_of(1))
+
+    def take_away_once(connection):
+        if not (tmp_path / "done").exists():
+            (tmp_path / "done").touch()
+            for file in tmp_path.glob("store.sqlite*"):
+                file.unlink()
+
+    await asyncio.gather(store.ledger.open(intent_of(2)), store._commits.submit(take_away_once))
+    other = SQLiteStore(path)
+    other.open("account")
+    assert names(other.ledger.unresolved()) == ["intent-1", "intent-2"]
+    for opened in (other, store):
+        await opened.aclose()
+
+
 async def test_a_log_of_commits_that_is_taken_away_is_found_out(tmp_path):
     path = tmp_path / "store.sqlite"
     store = SQLiteStore(path)

@@ -18,6 +18,7 @@ from fusebill_async import (
     StoreUnavailableError,
     Timeouts,
 )
+from fusebill_async.settling.intent import Intent
 from fusebill_async.stores import RedisStore, SQLiteStore
 from fusebill_async.testing import Fault, FusebillSimulator, run_simulated
 from fusebill_async.testing.redis_twin import RedisTwin
@@ -41,6 +42,10 @@ def stores(request, tmp_path):
 
 def client_of(fusebill, store, **options):
     return FusebillClient("key", base_url=fusebill.base_url, store=store, quota=QuotaPolicy.off(), **options)
+
+
+def intent_of(number):
+    return Intent(id=f"intent-{number}", operation="customers.hold", customer_id=number, named={}, opened_at=number)
 
 
 async def until(condition):
@@ -108,7 +113,7 @@ def test_a_machine_that_slept_through_its_lease_sends_nothing_and_keeps_the_othe
                 call = asyncio.create_task(sleeper.customers.update(1, company_name="Grok Ltd"))
                 await until(lambda: fusebill.received("get", 1))
                 # Its read is answered when it wakes. Meanwhile the other one, on another machine, had time enough.
-                clock.suspend(9.0)
+                clock.suspend(12.0)
                 with pytest.raises(RequestTimeoutError, match="ran out") as refused:
                     await call
                 assert refused.value.outcome is Outcome.NOT_SENT
@@ -216,6 +221,34 @@ def test_a_redis_that_restarts_without_its_latest_writes_forgets_no_open_write(l
                 await until(lambda: not client.unresolved())
 
     run_simulated(main, seed=6)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_lease_that_was_lost_with_the_rest_is_noticed_before_the_write(first):
+    """Not only at the next renewal: another process may have it by then."""
+
+    async def main():
+        twin = RedisTwin()
+        one, other = (RedisStore(URL, driver=twin.driver()) for _ in range(2))
+        for store in (one, other):
+            store.open("account")
+        if not first:
+            await one.ledger.open(intent_of(1))
+        await one.locks.acquire(1, 1.0)
+        twin.start(lost=math.inf)
+        await other.locks.acquire(1, 1.0)
+        await one.locks.acquire(2, 1.0)
+        await one.ledger.open(intent_of(2))
+        assert not one.locks.still_held(1)
+        # What was taken since is ours.
+        assert one.locks.still_held(2)
+        assert other.locks.still_held(1)
+        for store, customer_id in ((one, 1), (one, 2), (other, 1)):
+            store.locks.release(customer_id)
+        for store in (one, other):
+            await store.aclose()
+
+    run_simulated(main, seed=9)
 
 
 def test_what_is_posted_while_redis_is_away_is_done_in_its_order_when_it_is_back():
