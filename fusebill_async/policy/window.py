@@ -36,11 +36,6 @@ class LimiterClock:
         self._lag: float | None = None
         self._at = 0.0
 
-    @property
-    def sure(self) -> bool:
-        """Whether a window has been seen to turn."""
-        return self._lag is not None
-
     def passed(self, epoch: float, received: float) -> None:
         """An answer that came at `received` proves that the limiter's clock had reached `epoch` by then."""
         lag = received - epoch
@@ -50,10 +45,11 @@ class LimiterClock:
 
     def not_reached(self, epoch: float, sent: float) -> bool:
         """A call that was sent at `sent` proves that the clock had not reached `epoch` by then; True if that is new."""
-        if self._lag is not None and self._lag >= sent - epoch:
+        if self._lag is not None and self._lag > sent - epoch:
             return False
         if self._lag is not None:
-            self._lag = sent - epoch
+            # It was set back: the next turn tells anew, and until then it is at least this late.
+            self._lag, self._at = sent - epoch, -inf
         return True
 
     def forget(self) -> None:
@@ -146,10 +142,7 @@ class FixedWindow:
     def _find_end(self, began: float) -> None:
         latest = began + self.length
         reset = None if self.reset is None else self.clock.local(self.reset)
-        if reset is None or (reset <= began and not self.clock.sure):
-            # A `Date` by which the window was over before its first answer came is from another clock.
-            reset = latest
-        self.ends = min(reset, latest)
+        self.ends = latest if reset is None else min(reset, latest)
 
     def count(self, sent: float, received: float) -> None:
         """A call of ours is taken for counted, and no answer says in which window, or how many are used."""

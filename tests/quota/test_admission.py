@@ -599,6 +599,27 @@ async def test_a_limiter_whose_clock_is_set_back_is_believed_after_a_window():
 
 
 @virtually
+async def test_a_limiter_whose_clock_is_set_back_a_little_is_learned_from_its_refusals():
+    account = Account(limit=10)
+    await account.call(remaining=9)
+    await asyncio.sleep(NOON + 61 - account.time)
+    await account.call(remaining=9)
+    account.shift -= 2
+    refused = dict.fromkeys(range(8), 0)
+    last = 1
+    while account.time < NOON + 420:
+        async with account.admission.slot(BULK) as slot:
+            slot.sent()
+            now = account.loop.time()
+            minute = int(account.time - NOON) // 60
+            full, last = minute == last, minute
+            refused[minute] += full
+            slot.answered(429 if full else 200, account.headers(0), now, now)
+    assert sum(refused.values()) <= 2
+    assert not any(refused[minute] for minute in (4, 5, 6))
+
+
+@virtually
 async def test_an_answer_that_overtook_another_does_not_give_calls_back():
     account = Account(limit=100)
     slots = [account.admission.enter_now(BULK) for _ in range(2)]
