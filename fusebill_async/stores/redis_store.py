@@ -71,7 +71,7 @@ class RedisLedger:
         try:
             count = await self._commands.submit(partial(_record, keys=self._keys, arguments=arguments))
         except StoreUnavailableError as error:
-            error.operation, error.customer_id = intent.operation.rpartition(".")[2], intent.customer_id
+            error.operation, error.customer_id = intent.operation, intent.customer_id
             raise
         known, self._count = self._count, count
         self._own.opened(intent)

@@ -52,7 +52,7 @@ class SQLiteLedger:
         try:
             await self._commits.submit(partial(_insert, row=self._row(intent)), durable=True)
         except StoreUnavailableError as error:
-            error.operation, error.customer_id = intent.operation.rpartition(".")[2], intent.customer_id
+            error.operation, error.customer_id = intent.operation, intent.customer_id
             raise
         self._own.opened(intent)
 
