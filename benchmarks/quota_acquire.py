@@ -2,7 +2,7 @@
 
     python benchmarks/quota_acquire.py
 
-Prints microseconds for a whole call: slot, hand-out, headers of the answer, leaving. The best of several rounds.
+Prints microseconds for a whole call: permit, hand-out, headers of the answer, leaving. The best of several rounds.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ async def measure() -> float:
     started = time.process_time()
     for number in range(CALLS):
         headers["X-Rate-Limit-Remaining-Minute"] = headers["X-Rate-Limit-Remaining-Day"] = str(LIMIT - number - 1)
-        async with admission.slot(Priority.INTERACTIVE) as slot:
+        with await admission.enter(Priority.INTERACTIVE) as permit:
             sent_at = time.monotonic()
-            slot.sent()
-            slot.answered(200, headers, sent_at, sent_at + 0.01)
+            permit.sent()
+            permit.answered(200, headers, sent_at, sent_at + 0.01)
     return (time.process_time() - started) / CALLS * 1e6
 
 

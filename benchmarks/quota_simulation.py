@@ -241,15 +241,15 @@ async def job(
             left -= 1
             status = 0
             while status != 200:
-                async with admission.slot(Priority.BULK) as slot:
+                with await admission.enter(Priority.BULK) as permit:
                     sent_at = loop.time()
-                    slot.sent()
+                    permit.sent()
                     takes = chance.uniform(*latency)
                     before = takes * chance.uniform(*counted)
                     await asyncio.sleep(before)
                     status, headers = service.count(loop.time() + shift)
                     await asyncio.sleep(takes - before)
-                    slot.answered(status, headers, sent_at, loop.time())
+                    permit.answered(status, headers, sent_at, loop.time())
             done += 1
 
     async with asyncio.TaskGroup() as group:
@@ -333,11 +333,11 @@ async def call_for(seconds: float, url: str, name: str, redis_url: str | None, w
     async def worker(session: aiohttp.ClientSession) -> None:
         with suppress(QueueTimeout):
             while effects.now() < end:
-                async with admission.slot(Priority.BULK, until=end) as slot:
+                with await admission.enter(Priority.BULK, until=end) as permit:
                     sent_at = effects.now()
-                    slot.sent()
+                    permit.sent()
                     async with session.get(f"{url}/{name}") as answer:
-                        slot.answered(answer.status, answer.headers, sent_at, effects.now())
+                        permit.answered(answer.status, answer.headers, sent_at, effects.now())
                         await answer.read()
 
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=40)) as session:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
 from itertools import count
 from logging import getLogger
 from math import inf
-from typing import Literal
+from typing import Literal, Self
 
 import attrs
 
@@ -72,7 +71,10 @@ class AdmissionClosed(AdmissionError):  # noqa: N818 - as above
 
 
 class Permit:
-    """A place in the pool and quota for some requests. It belongs to one call, until it is left."""
+    """A place in the pool and quota for some requests. It belongs to one call, until it is left.
+
+    It may be used in a `with` statement, and is left at its end.
+    """
 
     __slots__ = ("_admission", "_held", "_quota", "_under_way", "_unsent")
 
@@ -82,6 +84,12 @@ class Permit:
         self._unsent = requests
         self._under_way = 0
         self._held = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.leave()
 
     def sent(self) -> None:
         """One of its requests is on its way. Call it at the hand-out of a connection."""
@@ -113,7 +121,7 @@ class Permit:
 
 @attrs.define(eq=False)
 class _Waiter:
-    slot: asyncio.Future[Permit]
+    permit: asyncio.Future[Permit]
     priority: Priority
     requests: int
 
@@ -163,19 +171,8 @@ class Admission:
 
     # -- getting in ------------------------------------------------------------------------------------------
 
-    @asynccontextmanager
-    async def slot(
-        self, priority: Priority, *, requests: int = 1, until: float | None = None
-    ) -> AsyncGenerator[Permit, None]:
-        """A slot for as long as the block lasts; see `enter`."""
-        slot = await self.enter(priority, requests=requests, until=until)
-        try:
-            yield slot
-        finally:
-            slot.leave()
-
     async def enter(self, priority: Priority, *, requests: int = 1, until: float | None = None) -> Permit:
-        """Get a slot, waiting for a place and for quota. Cancelling it leaves nothing behind.
+        """Get a permit, waiting for a place and for quota. Cancelling it leaves nothing behind.
 
         Args:
             priority: of the call.
@@ -189,9 +186,9 @@ class Admission:
         """
         if priority > self._lowest:
             raise AdmissionClosed
-        slot = self.enter_now(priority, requests)
-        if slot is not None:
-            return slot
+        permit = self.enter_now(priority, requests)
+        if permit is not None:
+            return permit
         now = self._now()
         if priority is Priority.INTERACTIVE and self._quota.out_of_day(now, priority):
             raise QuotaExhausted(moment(self._quota.opens_at(now, day=True)))
@@ -201,16 +198,16 @@ class Admission:
             heapq.heappush(self._deadlines, (until, next(self._numbers), waiter))
         self._admit()
         try:
-            return await waiter.slot
+            return await waiter.permit
         except asyncio.CancelledError:
-            if waiter.slot.done() and not waiter.slot.cancelled() and waiter.slot.exception() is None:
-                waiter.slot.result().leave()
+            if waiter.permit.done() and not waiter.permit.cancelled() and waiter.permit.exception() is None:
+                waiter.permit.result().leave()
             self._queues[priority].pop(waiter, None)
             self._admit()
             raise
 
     def enter_now(self, priority: Priority, requests: int = 1) -> Permit | None:
-        """Get a slot at once, or None if that is not possible or others wait."""
+        """Get a permit at once, or None if that is not possible or others wait."""
         if self._somebody_waits() or self._places <= 0 or priority > self._lowest:
             return None
         if not self._quota.take(self._now(), requests, priority):
@@ -218,7 +215,7 @@ class Admission:
         self._places -= 1
         return Permit(self, self._quota, requests)
 
-    # -- what slots do ---------------------------------------------------------------------------------------
+    # -- what permits do --------------------------------------------------------------------------------------
 
     def learn(self, status: int, headers: Mapping[str, str], sent_at: float, received_at: float) -> None:
         """A request was answered; see `Permit.answered`."""
@@ -244,7 +241,7 @@ class Admission:
                 self._on_threshold(window, part)
 
     def take_back(self, unsent: int, unanswered: int) -> None:
-        """A slot was left; see `Permit.leave`."""
+        """A permit was left; see `Permit.leave`."""
         for _ in range(unanswered):
             self._quota.lost(self._now())
         if unsent > 0:
@@ -283,8 +280,8 @@ class Admission:
         queue = self._queues[priority]
         while queue:
             waiter = queue.popitem()[0]
-            if not waiter.slot.done():
-                waiter.slot.set_exception(error())
+            if not waiter.permit.done():
+                waiter.permit.set_exception(error())
 
     # -- admitting -------------------------------------------------------------------------------------------
 
@@ -310,7 +307,7 @@ class Admission:
         wake = self._let_in(self._now())
         if self._sharing is not None and self._somebody_waits() and self._places > 0:
             self._sharing.wake()
-        while self._deadlines and self._deadlines[0][2].slot.done():
+        while self._deadlines and self._deadlines[0][2].permit.done():
             heapq.heappop(self._deadlines)
         if self._somebody_waits() and self._deadlines:
             wake = min(wake, self._deadlines[0][0])
@@ -327,7 +324,7 @@ class Admission:
             del self._queues[waiter.priority][waiter]
             self._note_passed_over(waiter.priority)
             self._places -= 1
-            waiter.slot.set_result(Permit(self, self._quota, waiter.requests))
+            waiter.permit.set_result(Permit(self, self._quota, waiter.requests))
         return inf
 
     def _next(self, now: float) -> _Waiter | None:
@@ -337,7 +334,7 @@ class Admission:
             if priority is Priority.INTERACTIVE and queue and self._quota.out_of_day(now, priority):
                 opens_at = moment(self._quota.opens_at(now, day=True))
                 self._turn_away(priority, partial(QuotaExhausted, opens_at))
-            while queue and (waiter := next(iter(queue))).slot.done():
+            while queue and (waiter := next(iter(queue))).permit.done():
                 del queue[waiter]  # cancelled, and its task has not run yet
             if not queue or self._quota.out_of_day(now, priority):
                 continue
@@ -368,9 +365,9 @@ class Admission:
         self._let_in(now)
         while self._deadlines and self._deadlines[0][0] <= now + _TICK:
             waiter = heapq.heappop(self._deadlines)[2]
-            if not waiter.slot.done():
+            if not waiter.permit.done():
                 del self._queues[waiter.priority][waiter]
-                waiter.slot.set_exception(self._timeout(now, waiter.priority))
+                waiter.permit.set_exception(self._timeout(now, waiter.priority))
         self._admit()
 
     def _timeout(self, now: float, priority: Priority) -> QueueTimeout:

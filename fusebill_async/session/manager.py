@@ -93,10 +93,8 @@ class SessionManager:
         permit = self.admission.enter_now(call.options.priority, requests)
         if permit is None:
             permit = await self._wait_for_slot(call, requests)
-        try:
+        with permit:
             yield Slot(self, transport, permit)
-        finally:
-            permit.leave()
 
     async def _wait_for_slot(self, call: Call, requests: int) -> Permit:
         options, now = call.options, self.effects.now

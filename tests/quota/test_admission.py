@@ -57,14 +57,14 @@ class Account:
         return {name: value for name, value in headers.items() if value is not None}
 
     async def call(self, status=200, headers=None, priority=BULK, takes=0.0, remaining=None):
-        slot = await self.admission.enter(priority)
+        permit = await self.admission.enter(priority)
         sent = self.loop.time()
-        slot.sent()
+        permit.sent()
         await asyncio.sleep(takes)
         if headers is None:
             headers = self.headers(self.limit - 1 if remaining is None else remaining)
-        slot.answered(status, headers, sent, self.loop.time())
-        slot.leave()
+        permit.answered(status, headers, sent, self.loop.time())
+        permit.leave()
 
     async def know_the_clock(self):
         """Dates seen at many fractions of a second: the turn of the minute is known to 0.1 s."""
@@ -97,9 +97,9 @@ async def test_first_come_first_served_and_the_more_urgent_first():
     order = []
 
     async def go(name, priority):
-        slot = await account.admission.enter(priority)
+        permit = await account.admission.enter(priority)
         order.append(name)
-        slot.leave()
+        permit.leave()
 
     tasks = []
     for name, priority in [("b1", BULK), ("i1", INTERACTIVE), ("b2", BULK), ("s1", SETTLING), ("i2", INTERACTIVE)]:
@@ -117,10 +117,10 @@ async def test_nobody_starves():
     order = []
 
     async def go(priority):
-        slot = await account.admission.enter(priority)
+        permit = await account.admission.enter(priority)
         order.append(priority)
         await asyncio.sleep(0.001)
-        slot.leave()
+        permit.leave()
 
     tasks = [asyncio.create_task(go(BULK)) for _ in range(3)]
     tasks += [asyncio.create_task(go(INTERACTIVE)) for _ in range(100)]
@@ -144,12 +144,11 @@ async def test_a_call_that_waits_for_a_place_holds_no_quota():
 
 
 @virtually
-async def test_a_slot_is_given_back_at_the_end_of_its_block():
+async def test_a_permit_is_given_back_at_the_end_of_its_block():
     account = Account(places=1, limit=1000)
-    with suppress(ZeroDivisionError):
-        async with account.admission.slot(BULK, requests=2) as slot:
-            slot.sent()
-            raise ZeroDivisionError
+    with suppress(ZeroDivisionError), await account.admission.enter(BULK, requests=2) as permit:
+        permit.sent()
+        raise ZeroDivisionError
     assert account.admission.quota.used_minute == 1
     assert account.admission.enter_now(BULK) is not None
 
@@ -234,8 +233,8 @@ async def test_cancelling_leaves_nothing_behind(when):
         first.leave()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    slot = await asyncio.wait_for(behind, 1)
-    slot.leave()
+    permit = await asyncio.wait_for(behind, 1)
+    permit.leave()
     view = account.admission.quota
     assert (view.used_minute, view.waiting[BULK]) == (0, 0)
     assert account.admission.enter_now(BULK) is not None
@@ -244,10 +243,10 @@ async def test_cancelling_leaves_nothing_behind(when):
 @virtually
 async def test_leaving_twice_and_leaving_with_a_call_under_way():
     account = Account(places=1, limit=1000)
-    slot = await account.admission.enter(BULK, requests=3)
-    slot.sent()
-    slot.leave()
-    slot.leave()
+    permit = await account.admission.enter(BULK, requests=3)
+    permit.sent()
+    permit.leave()
+    permit.leave()
     assert account.admission.quota.used_minute == 1  # the one that was sent; the other two went back
     assert account.admission.quota.under_way == 0
     assert account.admission.enter_now(BULK) is not None
@@ -264,13 +263,13 @@ async def test_queue_timeout_says_what_it_waited_for():
     assert caught.value.waited_for == "quota"
     assert caught.value.opens_at == datetime(2026, 11, 21, 12, 1, tzinfo=UTC)
     await asyncio.sleep(60)
-    slot = await account.admission.enter(BULK)
+    permit = await account.admission.enter(BULK)
     started = account.loop.time()
     with pytest.raises(QueueTimeout) as caught:
         await account.admission.enter(BULK, until=started + 3)
     assert (caught.value.waited_for, caught.value.opens_at) == ("pool", None)
     assert account.loop.time() - started == pytest.approx(3, abs=0.01)
-    slot.leave()
+    permit.leave()
 
 
 @virtually
@@ -286,9 +285,9 @@ async def test_an_exhausted_day():
     assert caught.value.opens_at == TOMORROW
     bulk = asyncio.create_task(account.call())
     for _ in range(10):
-        slot = await account.admission.enter(SETTLING)
-        slot.sent()
-        slot.leave()
+        permit = await account.admission.enter(SETTLING)
+        permit.sent()
+        permit.leave()
     await asyncio.sleep(3600)
     assert not bulk.done()
     with pytest.raises(QueueTimeout) as timeout:
@@ -395,13 +394,13 @@ async def test_pauses_grow_while_refusals_go_on_coming():
 @virtually
 async def test_calls_refused_together_are_one_refusal():
     account = Account(limit=1000)
-    slots = [account.admission.enter_now(BULK) for _ in range(10)]
+    permits = [account.admission.enter_now(BULK) for _ in range(10)]
     sent = account.loop.time()
-    for slot in slots:
-        slot.sent()
-    for slot in slots:
-        slot.answered(429, {}, sent, account.loop.time())
-        slot.leave()
+    for permit in permits:
+        permit.sent()
+    for permit in permits:
+        permit.answered(429, {}, sent, account.loop.time())
+        permit.leave()
     assert account.admission.quota.paused_for == pytest.approx(1.0)
 
 
@@ -417,8 +416,8 @@ async def test_after_a_refusal_one_call_goes_and_the_rest_wait_for_its_answer():
     await settle()
     assert not any(task.done() for task in rest)
     first.answered(200, account.headers(499), account.loop.time(), account.loop.time())
-    for slot in await asyncio.wait_for(asyncio.gather(*rest), 1):
-        slot.leave()
+    for permit in await asyncio.wait_for(asyncio.gather(*rest), 1):
+        permit.leave()
 
 
 @virtually
@@ -473,8 +472,8 @@ async def test_waiters_are_spread_behind_a_pause(told):
     account = Account(limit=600, policy=QuotaPolicy(per_minute=600, burst=0.05))
     await account.know_the_clock()
     await asyncio.sleep(20)
-    for slot in [account.admission.enter_now(BULK) for _ in range(25)]:
-        slot.leave()  # a burst of 30 might go at once
+    for permit in [account.admission.enter_now(BULK) for _ in range(25)]:
+        permit.leave()  # a burst of 30 might go at once
     await account.call(429, account.headers(300 if told else 0, **told))
     opened = account.loop.time() + account.admission.quota.paused_for
     times = []
@@ -508,12 +507,12 @@ async def test_thresholds_once_a_window():
     now = account.loop.time()
 
     def answer(remaining, **more):
-        slot = slots.pop()
-        slot.sent()
-        slot.answered(200, account.headers(remaining, **more), now, account.loop.time())
-        slot.leave()
+        permit = permits.pop()
+        permit.sent()
+        permit.answered(200, account.headers(remaining, **more), now, account.loop.time())
+        permit.leave()
 
-    slots = [account.admission.enter_now(BULK) for _ in range(9)]
+    permits = [account.admission.enter_now(BULK) for _ in range(9)]
     for remaining in (50, 21, 20, 19, 4, 3):
         answer(remaining)
     assert heard == [("minute", 0.8), ("minute", 0.95)]
@@ -543,22 +542,22 @@ async def test_calls_under_way_over_a_turn_count_until_their_answers_tell(counte
     await asyncio.sleep(30)
     before = [account.admission.enter_now(BULK) for _ in range(5)]
     sent = account.loop.time()
-    for slot in before:
-        slot.sent()
+    for permit in before:
+        permit.sent()
     await asyncio.sleep(NOON + 61 - account.time)
     await account.call(remaining=9)  # the first of the new window
     await asyncio.sleep(30)
     after = 0
-    while (slot := account.admission.enter_now(BULK)) is not None:
-        slot.sent()
+    while (permit := account.admission.enter_now(BULK)) is not None:
+        permit.sent()
         after += 1
     assert after == 4
     at = NOON + 59 if counted_in == "old" else account.time
-    for number, slot in enumerate(before):
-        slot.answered(200, account.headers(8 - number, at=at), sent, account.loop.time())
+    for number, permit in enumerate(before):
+        permit.answered(200, account.headers(8 - number, at=at), sent, account.loop.time())
     await asyncio.sleep(20)
-    while (slot := account.admission.enter_now(BULK)) is not None:
-        slot.sent()
+    while (permit := account.admission.enter_now(BULK)) is not None:
+        permit.sent()
         after += 1
     assert after == (9 if counted_in == "old" else 4)
 
@@ -573,9 +572,9 @@ async def test_with_nothing_left_one_call_goes_at_the_reset_and_the_rest_wait_fo
     sent = []
 
     async def go():
-        slot = await account.admission.enter(BULK)
-        slot.sent()
-        sent.append((account.time, slot))
+        permit = await account.admission.enter(BULK)
+        permit.sent()
+        sent.append((account.time, permit))
 
     tasks = [asyncio.create_task(go()) for _ in range(5)]
     await asyncio.sleep(NOON + 125 - account.time)
@@ -608,13 +607,13 @@ async def test_a_limiter_whose_clock_is_set_back_a_little_is_learned_from_its_re
     refused = dict.fromkeys(range(8), 0)
     last = 1
     while account.time < NOON + 420:
-        async with account.admission.slot(BULK) as slot:
-            slot.sent()
+        with await account.admission.enter(BULK) as permit:
+            permit.sent()
             now = account.loop.time()
             minute = int(account.time - NOON) // 60
             full, last = minute == last, minute
             refused[minute] += full
-            slot.answered(429 if full else 200, account.headers(0), now, now)
+            permit.answered(429 if full else 200, account.headers(0), now, now)
     assert sum(refused.values()) <= 2
     assert not any(refused[minute] for minute in (4, 5, 6))
 
@@ -622,11 +621,11 @@ async def test_a_limiter_whose_clock_is_set_back_a_little_is_learned_from_its_re
 @virtually
 async def test_an_answer_that_overtook_another_does_not_give_calls_back():
     account = Account(limit=100)
-    slots = [account.admission.enter_now(BULK) for _ in range(2)]
+    permits = [account.admission.enter_now(BULK) for _ in range(2)]
     now = account.loop.time()
-    for slot, remaining in zip(slots, (40, 60), strict=True):
-        slot.sent()
-        slot.answered(200, account.headers(remaining), now, now)
+    for permit, remaining in zip(permits, (40, 60), strict=True):
+        permit.sent()
+        permit.answered(200, account.headers(remaining), now, now)
     assert account.admission.quota.minute.remaining == 40
 
 
@@ -668,8 +667,8 @@ async def test_a_service_without_headers_is_paced_by_the_defaults():
 @virtually
 async def test_a_call_larger_than_the_limit_goes_all_the_same():
     account = Account(limit=2)
-    slot = await asyncio.wait_for(account.admission.enter(BULK, requests=5), 200)
-    slot.leave()
+    permit = await asyncio.wait_for(account.admission.enter(BULK, requests=5), 200)
+    permit.leave()
     assert account.admission.quota.used_minute == 0
 
 

@@ -81,13 +81,13 @@ class Worker:
         async def caller():
             with suppress(QueueTimeout):
                 while True:
-                    async with self.admission.slot(Priority.BULK, until=end) as slot:
+                    with await self.admission.enter(Priority.BULK, until=end) as permit:
                         sent = time.monotonic()
-                        slot.sent()
+                        permit.sent()
                         await asyncio.sleep(0.01)
                         status, headers = self.service.count(time.time())
                         self.statuses.append(status)
-                        slot.answered(status, headers, sent, time.monotonic())
+                        permit.answered(status, headers, sent, time.monotonic())
 
         async with asyncio.TaskGroup() as group:
             for _ in range(10):
@@ -155,9 +155,9 @@ async def test_a_refusal_of_one_process_pauses_the_other(redis):
     policy = QuotaPolicy(per_minute=1000)
     one, other = Worker(redis, None, policy).admission, Worker(redis, None, policy).admission
     now = time.monotonic()
-    async with one.slot(Priority.BULK) as slot:
-        slot.sent()
-        slot.answered(429, {"Retry-After": "30"}, now, now)
+    with await one.enter(Priority.BULK) as permit:
+        permit.sent()
+        permit.answered(429, {"Retry-After": "30"}, now, now)
     for admission in (one, other):
         with pytest.raises(QueueTimeout):
             await admission.enter(Priority.BULK, until=time.monotonic() + 0.3)
