@@ -15,7 +15,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: what follows the program's name; those of the process by default.
 
     Returns:
-        The exit code: 0 applied or found, 1 not, 2 usage or configuration, 130 interrupted.
+        The exit code: see `fusebill_async.cli.exit_code`.
     """
     try:
         from fusebill_async.cli.app import run  # noqa: PLC0415 (the extra may not be installed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 import os
 import sys
@@ -16,6 +17,7 @@ from rich.text import Text
 from fusebill_async._version import __version__
 from fusebill_async.cli.demo import run_demo
 from fusebill_async.cli.exit_code import ExitCode
+from fusebill_async.cli.failures import report_lost_output
 from fusebill_async.cli.list_commands import find, list_customers
 from fusebill_async.cli.operation_command import Command, command_name, make_command
 from fusebill_async.cli.simulate import simulate
@@ -44,7 +46,8 @@ def make_app() -> App:
         help=(
             "Act on customers in Fusebill (Stax Bill): every command ends in an outcome that is true.\n\n"
             "The key and the base URL come from FUSEBILL_API_KEY and FUSEBILL_BASE_URL. Exit codes: 0 applied or "
-            "found, 1 not, 2 usage or configuration, 130 Ctrl-C."
+            "found, 1 not, 2 usage or configuration, 3 unknown (do not repeat it blindly), 74 the output could not be "
+            "written (what happened is on stderr), 130 SIGINT, 143 SIGTERM."
         ),
         version=f"fusebill-async {__version__}",
         console=output(),
@@ -71,24 +74,30 @@ def make_app() -> App:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return the exit code."""
-    _show_what_can_be_shown()
+    _make_writable()
     app = make_app()
     try:
         command, bound, _ = app.parse_args(list(arguments), print_error=False)
     except CycloptsError as error:
-        return _refuse(str(error), json="--json" in arguments)
+        try:
+            return _refuse(str(error), json="--json" in arguments)
+        except OSError:
+            # Neither stdout nor stderr can be trusted: the exit code says what there is to say.
+            return ExitCode.USAGE
     with warnings.catch_warnings():
         # The same is logged, and a log line says it shorter.
         warnings.simplefilter("ignore", UnresolvedWritesWarning)
         try:
             result: Any = command(*bound.args, **bound.kwargs)
-            return asyncio.run(result) if asyncio.iscoroutine(result) else ExitCode.DONE
+            try:
+                return asyncio.run(result) if asyncio.iscoroutine(result) else ExitCode.DONE
+            finally:
+                # Now, and not when the process ends: what cannot be written then would change the exit code.
+                sys.stdout.flush()
         except KeyboardInterrupt:
             return ExitCode.INTERRUPTED
-        except BrokenPipeError:
-            # Whoever read our output has enough. Nothing more must be flushed into the closed pipe.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return ExitCode.NOT_DONE
+        except OSError as error:
+            return report_lost_output(error)
 
 
 def _refuse(text: str, *, json: bool) -> ExitCode:
@@ -100,8 +109,19 @@ def _refuse(text: str, *, json: bool) -> ExitCode:
     return ExitCode.USAGE
 
 
-def _show_what_can_be_shown() -> None:
-    """A name that the terminal's encoding does not have must not end the program."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
+class _Closed(io.TextIOBase):
+    """Stands for a stream that was closed before the program began, which Python shows as None."""
+
+    def write(self, _text: str, /) -> int:
+        """Fail as a closed file descriptor does."""
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+
+def _make_writable() -> None:
+    """A name that the terminal's encoding does not have, or a stream that is closed, must not end the program."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, _Closed())
+        elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")

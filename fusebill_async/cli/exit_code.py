@@ -11,8 +11,14 @@ class ExitCode(IntEnum):
     DONE = 0
     """Applied, or found."""
     NOT_DONE = 1
-    """Rejected, not applied, not sent, unknown, or not found."""
+    """Rejected, not applied, not sent, or not found."""
     USAGE = 2
     """A command, an argument, a key or a base URL that cannot work; nothing was sent."""
+    UNKNOWN = 3
+    """A write that may have happened: do not repeat it blindly."""
+    OUTPUT_LOST = 74
+    """The output could not be written. What happened is said on stderr."""
     INTERRUPTED = 130
-    """Ctrl-C."""
+    """SIGINT, which is Ctrl-C."""
+    TERMINATED = 143
+    """SIGTERM."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -42,11 +45,48 @@ _FACTS = ("status", "error_id", "field", "quiet_period", "intent_id")
 
 def report_failure(error: FusebillError, operation: Operation | None, *, json: bool) -> ExitCode:
     """Tell of an error, on stderr for people or on stdout as JSON, and give the exit code."""
+    code = _exit_code(error, operation)
+    lost: OSError | None = None
     if json:
-        write_json(encode(failure_object(error)))
-    else:
-        print_failure(error, operation, messages())
-    return ExitCode.USAGE if isinstance(error, (ConfigurationError, ValidationError)) else ExitCode.NOT_DONE
+        try:
+            write_json(encode(failure_object(error)))
+        except OSError as unwritable:
+            lost = unwritable
+    if not json or lost is not None:
+        # Where even stderr cannot be written, the exit code is all that is left.
+        with suppress(OSError):
+            print_failure(error, operation, messages())
+    if lost is None:
+        return code
+    report_lost_output(lost, "what is told above")
+    return code if code is ExitCode.UNKNOWN else ExitCode.OUTPUT_LOST
+
+
+def report_lost_output(error: OSError, happened: str = "") -> ExitCode:
+    """Say on stderr that stdout could not be written, and what happened, and give the exit code.
+
+    Nothing is said where a reader of a pipe has seen enough, unless something happened that it has to know of.
+    """
+    _drop_output()
+    if happened or not isinstance(error, BrokenPipeError):
+        with suppress(OSError):
+            text = Text.assemble(("output lost", "bold yellow"), f"  {error.strerror or error}")
+            messages().print(Text.assemble(text, f". What happened: {happened}") if happened else text)
+    return ExitCode.OUTPUT_LOST
+
+
+def _drop_output() -> None:
+    """Let nothing more be flushed into what cannot be written, at the end of the process either."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _exit_code(error: FusebillError, operation: Operation | None) -> ExitCode:
+    if isinstance(error, (ConfigurationError, ValidationError)):
+        return ExitCode.USAGE
+    if error.outcome is Outcome.UNKNOWN and (operation is None or operation.writes):
+        return ExitCode.UNKNOWN
+    return ExitCode.NOT_DONE
 
 
 def print_failure(error: FusebillError, operation: Operation | None, console: Console) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import difflib
+import io
 import sys
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import aclosing
@@ -56,7 +57,7 @@ async def list_customers(
     columns: Annotated[
         str, Option(help="Fields for table and csv, such as id,status,customer_reference.reference1.")
     ] = ",".join(_COLUMNS),
-    format: Annotated[Form, Option(help="How they are printed.")] = "table",  # noqa: A002 (the option's name)
+    format: Annotated[Form, Option(name=("--format", "-o"), help="How they are printed.")] = "table",  # noqa: A002 (the option's name)
     json: Annotated[bool, Option(negative="", show_default=False, help="The same as --format jsonl.")] = False,
 ) -> ExitCode:
     """List customers."""
@@ -120,12 +121,21 @@ async def _print_lines(customers: AsyncIterator[Customer]) -> None:
 
 
 async def _print_csv(customers: AsyncIterator[Customer], names: Sequence[str]) -> None:
-    rows = csv.writer(sys.stdout, lineterminator="\n")
-    rows.writerow(names)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A file of customers is read by programs, which do not know the encoding of this terminal.
+        sys.stdout.reconfigure(encoding="utf-8", newline="")
+    sys.stdout.write(_csv_row(names))
     async for customer in customers:
         wire = wire_of(customer)
-        rows.writerow([cell(wire, name) for name in names])
+        sys.stdout.write(_csv_row([cell(wire, name) for name in names]))
     sys.stdout.flush()
+
+
+def _csv_row(cells: Sequence[str]) -> str:
+    """One row. The writer quotes the characters of its line end, and a lone carriage return has to be quoted too."""
+    row = io.StringIO(newline="")
+    csv.writer(row, lineterminator="\r\n").writerow(cells)
+    return row.getvalue().removesuffix("\r\n") + "\n"
 
 
 async def _print_table(customers: AsyncIterator[Customer], names: Sequence[str], *, cut: bool) -> None:

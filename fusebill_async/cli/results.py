@@ -34,6 +34,11 @@ class Result(ABC):
         """How the command ends."""
         return ExitCode.DONE
 
+    @property
+    def happened(self) -> str:
+        """What happened at the service, to be said on stderr where the result cannot be shown; "" for a read."""
+        return ""
+
     @abstractmethod
     def as_json(self) -> bytes:
         """The result as JSON."""
@@ -92,6 +97,11 @@ class Write(Result):
     operation: Operation
     response: Response[Any]
     plan: UpdatePlan | None = None
+
+    @property
+    def happened(self) -> str:
+        """The outcome, and of what."""
+        return f"applied  {self.operation.title} of customer {_customer(self.response.value).id}"
 
     def as_json(self) -> bytes:
         """The outcome, what it rests on, and the customer as it came."""

@@ -17,14 +17,22 @@ STATUS_STYLES = {
 ARROW = "->"
 
 
+class _Console(Console):
+    """A console that raises what every other stream raises; rich would end the process with exit code 1."""
+
+    def on_broken_pipe(self) -> None:
+        """Let the error through, whose handler knows what was done."""
+        raise  # noqa: PLE0704 (it is called while the error is handled)
+
+
 def output() -> Console:
     """The console of stdout. Colours go away by themselves in a pipe and with NO_COLOR."""
-    return Console(file=sys.stdout, highlight=False, soft_wrap=False)
+    return _Console(file=sys.stdout, highlight=False, soft_wrap=False)
 
 
 def messages() -> Console:
     """The console of stderr. A message is one line, however narrow the terminal is."""
-    return Console(file=sys.stderr, highlight=False, soft_wrap=True)
+    return _Console(file=sys.stderr, highlight=False, soft_wrap=True)
 
 
 def write_json(text: bytes) -> None:

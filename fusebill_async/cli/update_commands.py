@@ -15,7 +15,7 @@ from fusebill_async.cli.performing import perform
 from fusebill_async.cli.results import Planned, Result, Write
 from fusebill_async.cli.wire_text import wire_of
 from fusebill_async.client import FusebillClient
-from fusebill_async.converting import UnreadableAnswer, decode_customer, wire_fields
+from fusebill_async.converting import UnreadableAnswer, decode_customer, wire_fields, without_mark
 from fusebill_async.errors import ValidationError
 from fusebill_async.models import Customer, wire_keys
 from fusebill_async.models.view import WireView
@@ -67,7 +67,7 @@ async def update(
             raise ValidationError("no field is named: update ID FIELD=VALUE ...", field="fields")
         options: dict[str, Any] = {"allow_erase": allow_erase, "allow_status_change": allow_status_change}
         if dry_run:
-            return Planned(await client.customers.plan_update(id, **changes))
+            return Planned(await client.customers.plan_update(id, **options, **changes))
         # The update rests on this read, so the difference shown is the one that is sent.
         before = await client.customers.get(id)
         response = await client.with_response.customers.update(before, **options, **changes)
@@ -92,7 +92,13 @@ async def create(*fields: Field, resend: Resend = False, json: Json = False) -> 
 
 
 async def replace(
-    file: Annotated[str, Option(help="JSON of the whole customer with its id, as get --json prints it; - is stdin.")],
+    file: Annotated[
+        str,
+        Option(
+            allow_leading_hyphen=True,
+            help="JSON of the whole customer with its id, as get --json prints it; - is stdin.",
+        ),
+    ],
     /,
     *,
     allow_erase: AllowErase = (),
@@ -110,7 +116,7 @@ async def replace(
 def _read_customer(file: str) -> Customer:
     try:
         text = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-        return decode_customer(text)
+        return decode_customer(without_mark(text))
     except OSError as error:
         raise ValidationError(f"{file} cannot be read: {error.strerror}", field="file") from None
     except UnreadableAnswer as error:

@@ -48,7 +48,9 @@ def cli(fusebill, monkeypatch, capfd):
 def start(fusebill):
     """Start a command as a process of its own, against the simulator of the test."""
 
-    async def run(*arguments: str, **environment: str | None) -> asyncio.subprocess.Process:
+    async def run(
+        *arguments: str, stdin: Any = None, stdout: Any = asyncio.subprocess.PIPE, **environment: str | None
+    ) -> asyncio.subprocess.Process:
         given = {"FUSEBILL_API_KEY": KEY, "FUSEBILL_BASE_URL": fusebill.base_url, "COLUMNS": "80"} | environment
         variables = {**os.environ, **{name: value for name, value in given.items() if value is not None}}
         for name, value in given.items():
@@ -56,15 +58,15 @@ def start(fusebill):
                 variables.pop(name, None)
         return await asyncio.create_subprocess_exec(
             sys.executable, "-m", "fusebill_async.cli", *arguments,
-            env=variables, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            env=variables, stdin=stdin, stdout=stdout, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
 
     return run
 
 
-async def finish(process: asyncio.subprocess.Process) -> Ran:
+async def finish(process: asyncio.subprocess.Process, given: bytes | None = None) -> Ran:
     """Wait for the end of a process."""
     async with asyncio.timeout(30):
-        out, err = await process.communicate()
+        out, err = await process.communicate(given)
     assert process.returncode is not None
-    return Ran(process.returncode, out.decode(), err.decode())
+    return Ran(process.returncode, (out or b"").decode(), err.decode())

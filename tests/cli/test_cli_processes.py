@@ -88,14 +88,15 @@ async def received(fusebill, operation):
             await asyncio.sleep(0.02)
 
 
-async def test_ctrl_c_waits_for_what_was_sent(start, fusebill):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+async def test_an_interruption_waits_for_what_was_sent(start, fusebill, number, code):
     fusebill.add_customer(id=1)
     fusebill.inject(Fault.delay(1.0, operation="hold"))
     process = await start("hold", "1")
     await received(fusebill, "hold")
-    process.send_signal(signal.SIGINT)
-    code, out, err = await ended(process)
-    assert (code, out) == (130, "")
+    process.send_signal(number)
+    ended_with, out, err = await ended(process)
+    assert (ended_with, out) == (code, "")
     assert "interrupted, applied" in err
     assert fusebill.effects("hold", 1) == 1
 
@@ -114,14 +115,15 @@ async def test_ctrl_c_twice_leaves(start, fusebill):
     assert "Traceback" not in err
 
 
-async def test_ctrl_c_of_a_read(start, fusebill):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+async def test_an_interruption_of_a_read(start, fusebill, number, code):
     fusebill.add_customer(id=1)
     fusebill.inject(Fault.delay(20.0, operation="get"))
     process = await start("get", "1")
     await received(fusebill, "get")
-    process.send_signal(signal.SIGINT)
-    code, out, _ = await ended(process)
-    assert (code, out) == (130, "")
+    process.send_signal(number)
+    ended_with, out, _ = await ended(process)
+    assert (ended_with, out) == (code, "")
 
 
 async def test_a_closed_pipe_is_no_error(start, fusebill):
@@ -133,4 +135,4 @@ async def test_a_closed_pipe_is_no_error(start, fusebill):
     async with asyncio.timeout(30):
         err = await process.stderr.read()
         code = await process.wait()
-    assert (code, err) == (1, b"")
+    assert (code, err) == (74, b"")
