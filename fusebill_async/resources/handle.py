@@ -9,7 +9,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 import attrs
 
 from fusebill_async.errors import RequestTimeoutError
-from fusebill_async.models import Customer
+from fusebill_async.models import Activation, Customer
 from fusebill_async.operations import GET, MAY_BE_SENT_AGAIN, Operation
 from fusebill_async.policy.retry import backoff
 from fusebill_async.session.call import Call, CallOptions
@@ -41,7 +41,8 @@ class Handle:
         request = build_request(operation, customer_id, **arguments)
         call = Call(operation, customer_id, request, self.options)
         answer = await self.session.read(call)
-        if isinstance(answer.value, Customer):
+        if isinstance(answer.value, (Customer, Activation)):
+            # A preview shows the customer as it stands, too.
             self.seen.remember(answer.value, answer.sent_at)
         return response_of(call, answer)
 

@@ -28,6 +28,9 @@ _KEPT = 60.0
 _YOUNG = 1.0
 """Seconds from the sending of a read to the PUT that rests on it, at most."""
 
+_APART = 60.0
+"""Seconds within which the client lets the service's clocks be apart."""
+
 _TRAVEL = 0.1
 """Seconds for the ways of a request and of the answer before it, with some to spare."""
 
@@ -155,7 +158,8 @@ class Judge:
         number, how = record.planned.number, "resolved" if later is record.resolved else "settled"
         if later.outcome is Outcome.NOT_APPLIED:
             if any(effect for arrival in seen.writes if arrival.at < later.at for effect in arrival.effects):
-                yield Finding(number, f"{how} as not applied, but it happened", UNTRUE, self._too_late(record, seen))
+                bound = self._too_late(record, seen) or self._gateways(record.planned, seen)
+                yield Finding(number, f"{how} as not applied, but it happened", UNTRUE, bound)
         elif later.outcome is Outcome.APPLIED and later.attribution is not None:
             confirmed = attrs.evolve(later, confirmed_by=ConfirmedBy.READ)
             yield from self._judge_applied(record, confirmed, seen)
@@ -176,25 +180,30 @@ class Judge:
     def _why_rejected(self, record: CallRecord, seen: Seen) -> str:
         planned = record.planned
         struck = [arrival for arrival in seen.writes if arrival.effects]
+        if all(effect.copy for effect in seen.effects):
+            return "a proxy's copy took effect after the first one was refused"
         if any("doubled_request" in arrival.fault for arrival in struck):
             if planned.operation in {UPDATE, REPLACE}:
                 return "a proxy's copy of a PUT was refused for what others had done since the first one"
-            return self._why_believed(planned, struck[0])
-        gateways = all(
-            arrival.fault.startswith(("status 400, ", "status 403, ")) or arrival.fault in {"status 400", "status 403"}
-            for arrival in struck
-        )
+            return self._why_believed(record, struck[0])
+        return self._gateways(planned, seen) or self._too_late(record, seen)
+
+    def _gateways(self, planned: Planned, seen: Seen) -> str:
+        """The bound on refusals with a lower-case message."""
+        struck = [arrival for arrival in seen.writes if arrival.effects]
+        gateways = all(arrival.fault.partition(",")[0] in {"status 400", "status 403"} for arrival in struck)
         if gateways and not planned.operation.moves_money and planned.operation is not CREATE:
             return "a gateway's refusal with a lower-case message, of what moves no money"
-        return self._too_late(record, seen)
+        return ""
 
-    def _why_believed(self, planned: Planned, struck: Arrival) -> str:
-        """A refusal that says "already so" is doubted only by who has just seen it otherwise."""
-        customer_id = struck.customer_id or 0
-        known = self._was_known(planned, customer_id, struck.at, itself=True)
+    def _why_believed(self, record: CallRecord, struck: Arrival) -> str:
+        """A refusal that says "already so" is doubted only by who had seen it otherwise before the call, or in it."""
+        planned, customer_id = record.planned, struck.customer_id or 0
+        since = struck.at if planned.read_first else record.begun
+        known = self._was_known(planned, customer_id, since, itself=True)
         if known is not None and not self._stands(planned, self._history.versions[customer_id][known]):
             return ""
-        return "a proxy's copy was refused, and the client had not seen the customer otherwise"
+        return "a proxy's copy was refused, and the client had not seen the customer otherwise before the call"
 
     # -- applied -------------------------------------------------------------------------------------------
 
@@ -246,20 +255,34 @@ class Judge:
 
         Where the client had never seen it, times tell, as far as the clocks agree; `Date` shows whole seconds.
         """
-        customer_id, skew = planned.customer_id or 0, self._world.skew
+        customer_id = planned.customer_id or 0
         versions = self._history.versions[customer_id]
         if planned.operation.moves_money:
             return ""
         if sent is None:
             return "somebody else did the same between what was seen and the read, of what moves no money"
         known = self._was_known(planned, customer_id, sent, itself=True, lately=math.inf)
-        if known is not None and not self._stands(planned, versions[known]):
+        looked = [place for place in self._looked_at(planned, customer_id, sent) if known is None or place >= known]
+        if any(not self._stands(planned, versions[place]) for place in looked):
             return "somebody else did the same between what was seen and the read, of what moves no money"
         modified = versions[self._history.place_at(customer_id, sent) or 0].at
-        apart = 0.0 if skew.date is None else abs(skew.database - skew.date)
-        if known is None and sent - modified < 1.0 + _TRAVEL + apart:
-            return "it stood before, nobody had looked, and the clocks cannot tell; of what moves no money"
+        if not looked and sent - modified < _APART:
+            return "it stood before, nobody had looked, and times prove nothing within a minute; of what moves no money"
         return ""
+
+    def _looked_at(self, planned: Planned, customer_id: int, sent: float) -> list[int]:
+        """The versions that the client was shown before it sent, to callers or in its own reads."""
+        known = self._was_known(planned, customer_id, sent, itself=True, lately=math.inf)
+        places = [] if known is None else [known]
+        for number, other in self._records.items():
+            if self._account(other.planned.client) == self._account(planned.client):
+                reads = self._history.seen[number].reads
+                places += [
+                    read.shown
+                    for read in reads
+                    if read.customer_id == customer_id and read.shown is not None and read.at < sent
+                ]
+        return places
 
     def _lagged(self, record: CallRecord, seen: Seen, first: int) -> str:
         """The bound on reads, where one showed a state from before that nobody here could know to be old."""
@@ -304,7 +327,9 @@ class Judge:
             return "every read failed"
         waited = told.at - max(good[0].at, doubted[-1])
         if operation is CREATE:
-            return self._too_late(record, seen) or self._explain_create(waited, good)
+            return self._too_late(record, seen) or self._explain_create(
+                waited, [read for read in good if read.at > doubted[-1]]
+            )
         customer_id = planned.customer_id or 0
         versions = self._history.versions[customer_id]
         first = self._history.place_at(customer_id, since) or 0
@@ -337,7 +362,7 @@ class Judge:
     def _explain_create(self, waited: float, good: list[Arrival]) -> str:
         if waited < self._quiet(CREATE):
             return "the caller waits for less than the quiet period"
-        if good[-1].at - good[0].at < self._quiet(CREATE) - _TRAVEL:
+        if not good or good[-1].at - good[0].at < self._quiet(CREATE) - _TRAVEL:
             return "the reads that were answered span less than the quiet period"
         skew = self._world.skew
         if skew.date is None or abs(skew.database - skew.date) > 0:
@@ -423,9 +448,11 @@ class Judge:
             other = self._records[change.by]
             if self._group(other.planned.client) != self._group(planned.client):
                 return "a client on another store, within one round trip"
+            # Whether it was told truly is judged where it was told.
             if other.told is not None and other.told.at < change.at:
-                # Whether it was told truly is judged where it was told.
                 return "the late effect of a write whose caller had been told"
+            if other.told is not None and other.told.outcome in {Outcome.REJECTED, Outcome.NOT_APPLIED}:
+                return "the effect of a write that was told as none"
             return self._late_copy(change)
         known = self._was_known(planned, int(change.document["id"]), rested_at)
         if known is None or known < made:
@@ -445,8 +472,9 @@ class Judge:
             name = self._account(client)
             early = [
                 when
-                for when, who, _, _ in self._history.arrived
+                for when, who, connection, _ in self._history.arrived
                 if self._account(who) == name and at + _TRAVEL < when < at + _PAUSE
+                if connection not in self._history.stalled
             ]
             if early:
                 yield Finding(-1, f"{len(early)} requests within a second after a 429 at {at:.3f}", OTHER)

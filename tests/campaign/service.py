@@ -33,6 +33,7 @@ class _RecordedService(Service):
 
     def answer(self, request: Request) -> Reply:
         """Do what is asked; see `Service.answer`."""
+        request.performed = getattr(request, "performed", 0) + 1  # type: ignore[attr-defined]
         count = len(self.ledger.log)
         reply = super().answer(request)
         if len(self.ledger.log) > count:
@@ -159,7 +160,7 @@ class WorldSimulator(FusebillSimulator):
         arrival: Arrival | None = getattr(request, "arrival", None)
         if arrival is not None:
             arrival.customer_id = customer_id
-            arrival.effects.append(Effect(at, customer_id, place - 1, place, copy=bool(arrival.effects)))
+            arrival.effects.append(Effect(at, customer_id, place - 1, place, copy=request.performed > 1))
         self._note_event(
             _name(by), f"{request.operation} of {customer_id} takes effect: {self._changed(customer_id)}", b""
         )

@@ -6,6 +6,8 @@ import pytest
 
 from fusebill_async.converting import decode_activation, decode_customer
 from fusebill_async.settling.seen import LastSeen, lags_behind
+from fusebill_async.testing import Fault
+from tests.outcomes.outcome_cases import make_client
 
 OLD, NEW = "2026-05-04T03:02:01.1234567Z", "2026-05-04T03:02:05.1234567Z"
 
@@ -92,3 +94,14 @@ def test_customers_are_forgotten_in_the_end(seen):
         seen.remember(decode_customer(json.dumps({"id": number, "status": "Active"}).encode()), 1.0)
     assert seen.of(1) is None
     assert seen.of(1999) is not None
+
+
+async def test_a_preview_is_a_look_at_the_customer(fusebill):
+    """So a refusal that says "already active" is read after: a proxy has sent the activation twice."""
+    fusebill.add_customer(id=1, status="Draft")
+    fusebill.inject(Fault.doubled_request(operation="activate"))
+    async with make_client(fusebill) as client:
+        await client.customers.preview_activation(1)
+        answer = await client.with_response.customers.activate(1, True, True, False)
+    assert (answer.confirmed_by, answer.attribution, answer.value.customer.status) == ("read", "unproven", "Active")
+    assert fusebill.effects("activate", 1) == 1
