@@ -41,6 +41,15 @@ async def as_often_as_aiohttp_likes(request: Any, handler: Any) -> Any:
     return await handler(request)
 
 
+_right_hand_out = aiohttp_transport._UnderWay.hand_out
+
+
+def handed_out_again(self: Any) -> None:
+    """As `_UnderWay.hand_out`, which refuses a second connection for one exchange."""
+    self.sent_at = None
+    _right_hand_out(self)
+
+
 _right_read, _right_rule = answer.read_value, retry.rule
 
 
@@ -73,7 +82,10 @@ MUTANTS: Mapping[str, Mutant] = {
     "replay on": Mutant(
         "aiohttp sends a PUT again by itself",
         "effect twice: ",
-        ((aiohttp_transport, "_send_once", as_often_as_aiohttp_likes),),
+        (
+            (aiohttp_transport, "_send_once", as_often_as_aiohttp_likes),
+            (aiohttp_transport._UnderWay, "hand_out", handed_out_again),
+        ),
     ),
     "id check off": Mutant(
         "an answer about another customer is believed",
