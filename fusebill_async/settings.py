@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from ssl import SSLContext
 from typing import Any, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 import attrs
 
@@ -66,6 +68,24 @@ def _parts(settings: Any, attribute: attrs.Attribute[Any], value: tuple[Any, ...
         )
 
 
+def _address(settings: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+    if value is None:
+        return
+    parts = urlsplit(value) if isinstance(value, str) else None
+    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ConfigurationError(
+            f"{type(settings).__name__}({attribute.name}=) must be an address such as http://proxy.example:3128, "
+            "or None"
+        )
+
+
+def _context(settings: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+    if value is not None and not isinstance(value, SSLContext):
+        raise ConfigurationError(
+            f"{type(settings).__name__}({attribute.name}=) must be an ssl.SSLContext or None, not {shown(value)}"
+        )
+
+
 def _one_of(*choices: Any) -> Any:
     """A validator for one of a few values."""
 
@@ -116,6 +136,11 @@ class PoolSettings(Record):
         fresh_connections: which calls get a new connection each, so that no answer left over on a kept one can reach
             them: "money" for what moves money and what creates, "writes" for every write, "never". It costs a
             handshake a call. None is "money", and "never" with a user's `session=`.
+        proxy: the address of an HTTP proxy, such as "http://proxy.example:3128"; None for none.
+        trust_env: take a proxy from the environment (HTTPS_PROXY, NO_PROXY and so on), and its password from `.netrc`.
+        ssl: the TLS context to use, for a certificate of your own; None trusts what this machine trusts.
+
+    `proxy`, `trust_env` and `ssl` are for the client's own pool: a user's `session=` brings its own.
     """
 
     connections: int = attrs.field(default=100, validator=_whole(at_least=1))
@@ -123,6 +148,10 @@ class PoolSettings(Record):
     fresh_connections: FreshConnections | None = attrs.field(
         default=None, validator=_one_of(None, "money", "writes", "never")
     )
+    # A proxy's address may hold a password.
+    proxy: str | None = attrs.field(default=None, validator=_address, repr=False)
+    trust_env: bool = attrs.field(default=False, validator=_flag)
+    ssl: SSLContext | None = attrs.field(default=None, validator=_context, repr=False)
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)

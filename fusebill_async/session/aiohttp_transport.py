@@ -105,6 +105,25 @@ class _UnderWay:
             raise _WithheldError from None
         self.sent_at = self.now()
 
+    def facts(self, started_at: float) -> Exchange:
+        """What became of it. It lets go of the answer: cancelled timers keep the context that knows it for a while."""
+        response, body = self.response, self.body
+        exchange = Exchange(
+            phase=self.phase,
+            started_at=started_at,
+            sent_at=self.sent_at,
+            ended_at=self.now(),
+            status=None if response is None else response.status,
+            headers={} if response is None else CIMultiDict(response.headers),
+            body=body or b"",
+            reason=self.cause.reason,
+            timed_out=self.cause.timed_out,
+            lasting=self.cause.lasting,
+            oversized=self.oversized,
+        )
+        self.response = self.body = None
+        return exchange
+
     def close(self) -> None:
         """Tell of what was not watched and counts as sent, also to a caller that was cancelled."""
         if self.phase is not Phase.CONNECTING and self.sent_at is None and self.withheld is None:
@@ -195,21 +214,43 @@ async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHand
         raise _LostError(cause_of(error, _under_way.get().limits)) from None
 
 
+_HEADERS = {
+    "Content-Type": "application/json",
+    "Accept": "application/json",
+    "Accept-Encoding": "gzip, deflate",
+    "User-Agent": f"fusebill-async/{__version__}",
+}
+
+
+def _authorization(key: HiddenText) -> HiddenText:
+    """The header's value. Middlewares put it in last, so that no frame before holds it."""
+    return HiddenText(f"Basic {key}")
+
+
 class _OwnSessions:
     """Two pools: one keeps its connections, the other makes one for each request. The slots are their only limit."""
 
-    def __init__(self, headers: dict[str, str], settings: PoolSettings) -> None:
-        self._keeping = self._make(headers, keepalive_timeout=settings.keepalive)
-        self._fresh = self._make(headers, force_close=True)
+    def __init__(self, key: HiddenText, settings: PoolSettings) -> None:
+        self._authorization = _authorization(key)
+        self._keeping = self._make(settings, keepalive_timeout=settings.keepalive)
+        self._fresh = self._make(settings, force_close=True)
 
-    @staticmethod
-    def _make(headers: dict[str, str], **options: Any) -> aiohttp.ClientSession:
+    def _make(self, settings: PoolSettings, **options: Any) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
-            connector=_WatchedConnector(**options),
-            headers=headers,
+            connector=_WatchedConnector(ssl=settings.ssl or True, **options),
+            headers=_HEADERS,
             cookie_jar=aiohttp.DummyCookieJar(),
-            middlewares=(_send_once,),
+            middlewares=(_send_once, self._authorize),
+            proxy=settings.proxy,
+            trust_env=settings.trust_env,
         )
+
+    async def _authorize(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        """Put the key in, in place of what a `.netrc` has for the service."""
+        request.headers["Authorization"] = self._authorization
+        return await handler(request)
 
     def request(self, request: Request, url: URL, limits: Limits) -> Any:
         session = self._fresh if limits.fresh else self._keeping
@@ -228,12 +269,12 @@ class _OwnSessions:
 class _UsersSession:
     """A session that the user handed in, used as it is: with its proxy, traces, middlewares, cookies and limits."""
 
-    def __init__(self, headers: dict[str, str], session: aiohttp.ClientSession) -> None:
+    def __init__(self, key: HiddenText, session: aiohttp.ClientSession) -> None:
         self._session = session
-        self._authorization = headers["Authorization"]
-        # The key comes last, see `_watch`. A name that the user's program goes by is kept.
-        kept = {"Authorization", *(["User-Agent"] if "User-Agent" in session.headers else [])}
-        self._headers = {name: text for name, text in headers.items() if name not in kept}
+        self._authorization = _authorization(key)
+        # A name that the user's program goes by is kept.
+        kept = {"User-Agent"} if "User-Agent" in session.headers else set[str]()
+        self._headers = {name: text for name, text in _HEADERS.items() if name not in kept}
         self._middlewares = session._middlewares  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] # told nowhere else
 
     def request(self, request: Request, url: URL, limits: Limits) -> Any:
@@ -286,11 +327,17 @@ def check_session(session: Any, settings: PoolSettings) -> None:
         return
     if not isinstance(session, aiohttp.ClientSession):
         raise ConfigurationError(f"session= must be an aiohttp.ClientSession, not {shown(session)}")
-    if settings.fresh_connections in {"money", "writes"}:
-        raise ConfigurationError(
-            f'PoolSettings(fresh_connections="{settings.fresh_connections}") needs a pool of the client\'s own: '
-            "leave session= out"
-        )
+    own = {
+        "fresh_connections": settings.fresh_connections in {"money", "writes"},
+        "proxy": settings.proxy is not None,
+        "trust_env": settings.trust_env,
+        "ssl": settings.ssl is not None,
+    }
+    for name, given in own.items():
+        if given:
+            raise ConfigurationError(
+                f"PoolSettings({name}=) is for a pool of the client's own: leave it or session= out"
+            )
     cannot = {
         "auth=": session.auth is not None,
         "an Authorization header": "Authorization" in session.headers,
@@ -310,7 +357,7 @@ class AiohttpTransport:
     def __init__(
         self,
         *,
-        key: str,
+        key: HiddenText,
         base_url: str,
         settings: PoolSettings,
         now: Callable[[], float],
@@ -318,17 +365,8 @@ class AiohttpTransport:
     ) -> None:
         self._base = URL(base_url)
         self._now = now
-        headers = {
-            "Authorization": HiddenText(f"Basic {key}"),
-            "Content-Type": "application/json",
-            "Accept": "application/json",
-            "Accept-Encoding": "gzip, deflate",
-            "User-Agent": f"fusebill-async/{__version__}",
-        }
         self._users_session = users_session
-        self._sessions = (
-            _OwnSessions(headers, settings) if users_session is None else _UsersSession(headers, users_session)
-        )
+        self._sessions = _OwnSessions(key, settings) if users_session is None else _UsersSession(key, users_session)
 
     async def exchange(self, request: Request, limits: Limits, on_handed_out: Callable[[], None]) -> Exchange:
         """Send a request once, and read its answer; see `Transport`."""
@@ -344,20 +382,7 @@ class AiohttpTransport:
             finally:
                 _under_way.reset(token)
                 under_way.close()
-        response, cause = under_way.response, under_way.cause
-        return Exchange(
-            phase=under_way.phase,
-            started_at=started_at,
-            sent_at=under_way.sent_at,
-            ended_at=self._now(),
-            status=None if response is None else response.status,
-            headers={} if response is None else CIMultiDict(response.headers),
-            body=under_way.body or b"",
-            reason=cause.reason,
-            timed_out=cause.timed_out,
-            lasting=cause.lasting,
-            oversized=under_way.oversized,
-        )
+        return under_way.facts(started_at)
 
     async def _perform(self, under_way: _UnderWay, request: Request, limits: Limits) -> None:
         try:

@@ -55,13 +55,14 @@ class OpenWrites:
                 operation=write.call.operation.title,
                 customer_id=write.call.customer_id,
                 named=write.named,
-                opened_at=self._service_time(),
+                opened_at=self._service_time(write.first_sent_at),
                 before=write.before,
             )
         return write.intent
 
-    def _service_time(self) -> float:
-        bounds = self._session.clock.service_time(self._session.effects.now())
+    def _service_time(self, sent_at: float | None) -> float:
+        """The service's time at which a write was sent at the earliest."""
+        bounds = self._session.clock.service_time(self._session.effects.now() if sent_at is None else sent_at)
         return bounds[0] if bounds is not None else time.time() - _CLOCK_MARGIN
 
     async def close_or_keep(self, write: Write) -> None:

@@ -90,7 +90,7 @@ async def test_a_list_that_lacks_counted_customers_ends_with_an_error(sort, pref
         assert "after 20 customers" in str(error)
         assert "counts 5 more" in str(error)
         assert ("sort by id" in str(error)) is (sort != "id")
-        assert error.operation == "list"
+        assert error.operation == "customers.list"
         # Whoever wants no more than came is given it.
         given, error = await read(client.customers.list(page_size=10, sort=sort, prefetch=prefetch, limit=20))
         assert (len(given), error) == (20, None)
@@ -182,7 +182,7 @@ async def test_a_page_that_was_fetched_ahead_in_vain_is_dropped():
     async with sixteenth_left() as (fusebill, walk):
         before = asyncio.all_tasks()
         # The page that was fetched ahead never comes, and another one is the next.
-        fusebill.inject(Fault.hang_before_effect(operation="customers.list", skip=4))
+        fusebill.inject(Fault.hang_before_effect(operation="list", skip=4))
         async with asyncio.timeout(5):
             assert await walk() == list(range(1, 101))
         assert asyncio.all_tasks() == before

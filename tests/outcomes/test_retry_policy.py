@@ -177,7 +177,7 @@ async def test_a_service_that_is_away_is_asked_again_when_it_wants_to_be(fusebil
     assert pauses.taken == wanted
 
 
-@pytest.mark.parametrize("retry_after", ["100", "999999999"])
+@pytest.mark.parametrize("retry_after", ["100", "80000"])
 async def test_it_is_not_asked_again_if_that_is_after_the_deadline(fusebill, retry_after):
     pauses = Pauses()
     fault = Fault.status(503, headers={"Retry-After": retry_after}, operation="get", times=None)

@@ -112,7 +112,7 @@ class Later(Hooks):
             self.effect = None
 
 
-async def test_an_effect_of_the_first_attempt_that_came_before_the_second_is_ours():
+async def test_an_effect_of_the_first_attempt_that_came_before_the_second_was_refused_is_unproven():
     """It is older than the latest attempt, and still not "already so": times are compared with the first."""
     later = Later()
     async with FusebillSimulator(clock=later.service_now) as fusebill:
@@ -124,7 +124,7 @@ async def test_an_effect_of_the_first_attempt_that_came_before_the_second_is_our
             later.effect = lambda: fusebill.change(1, status="Hold")
             response = await client.with_response.customers.hold(1)
         assert fusebill.received("hold", 1) == 2
-    assert (response.confirmed_by, response.attribution) == ("read", "ours")
+    assert (response.confirmed_by, response.attribution) == ("read", "unproven")
 
 
 async def test_it_goes_before_every_call_that_waits(fusebill):
