@@ -190,7 +190,7 @@ class SettlingReader:
             return Settled(outcome=Outcome.UNKNOWN, reading=reading, reason=f"{reason}; {found.doubt}")
         if reading is None:
             return None
-        self.note_made(reading.customer)
+        self.note(write, reading.customer, answer.sent_at)
         # It was made after the send, with every field as it was sent.
         return Settled(
             outcome=Outcome.APPLIED,

@@ -105,3 +105,13 @@ async def test_a_preview_is_a_look_at_the_customer(fusebill):
         answer = await client.with_response.customers.activate(1, True, True, False)
     assert (answer.confirmed_by, answer.attribution, answer.value.customer.status) == ("read", "unproven", "Active")
     assert fusebill.effects("activate", 1) == 1
+
+
+async def test_a_customer_that_a_search_has_found_was_seen(fusebill):
+    """It was created, and the answer was lost. Then a proxy sends its cancellation twice."""
+    fusebill.inject(Fault.reset_after_effect(operation="create"), Fault.doubled_request(operation="cancel"))
+    async with make_client(fusebill) as client:
+        created = await client.with_response.customers.create(reference="made-1")
+        cancelled = await client.with_response.customers.cancel(created.value.id, "None")
+    assert (created.confirmed_by, cancelled.confirmed_by, cancelled.attribution) == ("read", "read", "unproven")
+    assert fusebill.effects("cancel", created.value.id) == 1
