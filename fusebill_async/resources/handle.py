@@ -82,7 +82,8 @@ class Handle:
 
         A customer instead of an id is a read from before: it tells whose work an effect is if an answer is lost.
         """
-        customer_id, wire = identify(customer)
+        # `build_request` checks the id.
+        customer_id, wire = (customer.id, customer.wire) if isinstance(customer, Customer) else (customer, None)
         request = build_request(operation, customer_id, **arguments)
         write = Write(
             Call(operation, customer_id, request, self.options),

@@ -8,7 +8,7 @@ import attrs
 
 from fusebill_async.converting import UnreadableAnswer
 from fusebill_async.operations import Operation, Safety
-from fusebill_async.outcome import Attempt
+from fusebill_async.outcome import Attempt, Phase
 from fusebill_async.policy.retry import Ruling, is_refusal, rule
 from fusebill_async.session.transport import Exchange
 from fusebill_async.wire.answer import read_value
@@ -57,7 +57,7 @@ def judge(operation: Operation, customer_id: int | None, exchange: Exchange) -> 
         exchange: the facts of the attempt.
     """
     value, reason, unrelated = None, exchange.reason, False
-    status = exchange.status if exchange.answered else None
+    status = exchange.status if exchange.phase is Phase.ANSWERED else None
     try:
         if status is not None and 200 <= status < 300:
             value = read_value(operation, customer_id, exchange.body, exchange.headers)

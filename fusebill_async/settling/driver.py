@@ -92,7 +92,7 @@ class WriteDriver:
         call = write.call
         while True:
             try:
-                async with self._session.slot(call, requests=self._preparer.requests(write)) as slot:
+                async with self._session.slot(call, requests=self._requests(write)) as slot:
                     judged = await self._send(write, slot)
             except ReadAgainError as error:
                 await self._preparer.pause(write, error)
@@ -105,6 +105,12 @@ class WriteDriver:
             refused_for_quota = judged.ruling is Ruling.WAIT_FOR_WINDOW and judged.operation is call.operation
             write.throttled = write.throttled or (refused_for_quota and call.operation.safety in _READ_FOR_AGAIN)
             await self._session.retry_or_raise(call, judged)
+
+    def _requests(self, write: Write) -> int:
+        """How many requests an attempt takes, with those that it rests on."""
+        if write.update is not None:
+            return self._preparer.requests(write.update)
+        return 1 + write.throttled
 
     async def _send(self, write: Write, slot: Slot) -> Judged | Response[Any]:
         """Send a write once, after what must be read before it. A read that fails is what the attempt has brought."""
@@ -152,8 +158,9 @@ class WriteDriver:
 
     def _hand_out(self, write: Write) -> None:
         """The last look before the first byte: whether the write may still be sent."""
-        self._preparer.check_age(write)
-        if write.locked is not None and not self._locks.still_held(write.locked):
+        if write.base_sent_at is not None:
+            self._preparer.check_age(write.base_sent_at)
+        if write.locked is not None and self._locks.shared and not self._locks.still_held(write.locked):
             raise write_errors.lease_lost(write)
         write.handed_out(self._session.effects.now())
 

@@ -42,10 +42,9 @@ class PutPreparer:
         self._locks = locks
         self._policy = policy
 
-    def requests(self, write: Write) -> int:
-        """How many requests an attempt takes: a PUT rests on a read, a strict one on two, and so on."""
-        update = write.update
-        return 1 + write.throttled if update is None else 1 + (self._young_base(update) is None) + update.strict
+    def requests(self, update: PendingUpdate) -> int:
+        """How many requests an attempt takes: a PUT rests on a read, and a strict one on two."""
+        return 1 + (self._young_base(update) is None) + update.strict
 
     async def prepare(self, write: Write, update: PendingUpdate, slot: Slot) -> Judged | Response[Any] | None:
         """Make the PUT of this attempt, from a customer that is read after everything that was waited for.
@@ -57,7 +56,7 @@ class PutPreparer:
             FusebillError: the PUT may not be sent.
         """
         first = present = self._young_base(update)
-        for _ in range(self.requests(write) - 1):
+        for _ in range(self.requests(update) - 1):
             judged = await self._read(write, slot)
             if judged.ruling is not Ruling.ACCEPT:
                 return judged
@@ -83,15 +82,13 @@ class PutPreparer:
         write.base_sent_at = present.sent_at
         return None
 
-    def check_age(self, write: Write) -> None:
+    def check_age(self, read_sent_at: float) -> None:
         """Look, right before the first byte of a PUT, at how old the read is that it rests on.
 
         Raises:
             ReadAgainError: it was sent too long ago.
         """
-        if write.base_sent_at is None:
-            return
-        age = self._session.effects.now() - write.base_sent_at
+        age = self._session.effects.now() - read_sent_at
         longest = max(_OLDEST_READ, self._policy.max_read_age)
         if age > longest:
             raise ReadAgainError(f"more than {longest:g} s passed from the sending of each read to its PUT")

@@ -103,7 +103,8 @@ class Writer:
                 write.response = await self._drive(write)
             finally:
                 try:
-                    await self._open_writes.close_or_keep(write)
+                    if write.recorded or write.state is not WriteState.ENDED:
+                        await self._open_writes.close_or_keep(write)
                 finally:
                     if write.locked is not None:
                         self._give_back(write.locked)
@@ -131,14 +132,17 @@ class Writer:
 
     def _give_back(self, locked: int) -> None:
         """Give a lock back, and leave with it what the next holder has to know."""
-        newest = self._seen.newest(locked, self._session.effects.now())
-        self._seen.hear(locked, None)
+        newest = None
+        if self._locks.shared:
+            newest = self._seen.newest(locked, self._session.effects.now())
+            self._seen.hear(locked, None)
         self._locks.release(locked, newest)
 
     async def _drive(self, write: Write) -> Response[Any]:
         customer_id = write.call.customer_id
         if customer_id is not None:
-            self._seen.hear(customer_id, self._locks.newest(customer_id))
+            if self._locks.shared:
+                self._seen.hear(customer_id, self._locks.newest(customer_id))
             seen = self._seen.of(customer_id)
             if seen is not None:
                 write.has_seen(seen, self._session.effects.now())
