@@ -9,6 +9,8 @@ from collections.abc import Collection
 from enum import StrEnum
 from typing import Any, Literal, TypeAlias
 
+import attrs
+
 from fusebill_async.models.enums import CancellationOption, ServiceStartOption, Status
 
 _PAGES = "https://developer.staxbill.com/reference/"
@@ -33,54 +35,44 @@ MAY_BE_SENT_AGAIN = frozenset({Safety.REPEATABLE, Safety.REPLACE})
 """What is sent again by default after it was settled as not applied."""
 
 
+@attrs.frozen
 class StatusIs:
     """The goal is met when the customer has one of these statuses."""
 
-    __slots__ = ("statuses",)
-    __match_args__ = ("statuses",)
-
-    def __init__(self, statuses: frozenset[Status]) -> None:
-        self.statuses = statuses
+    statuses: frozenset[Status]
 
 
+@attrs.frozen
 class FieldsAreNull:
     """The goal is met when these keys are there and null. A key that is absent leaves it undecided."""
 
-    __slots__ = ("keys",)
-    __match_args__ = ("keys",)
-
-    def __init__(self, keys: tuple[str, ...]) -> None:
-        self.keys = keys
+    keys: tuple[str, ...]
 
 
+@attrs.frozen
 class FieldsAre:
     """The goal is met when each key (on the left) holds the value that was sent under the key on the right.
 
     A key that the request left out is not looked at.
     """
 
-    __slots__ = ("keys",)
-    __match_args__ = ("keys",)
-
-    def __init__(self, keys: tuple[tuple[str, str], ...]) -> None:
-        self.keys = keys
+    keys: tuple[tuple[str, str], ...]
 
 
+@attrs.frozen
 class FieldIs:
     """The goal is met when the key holds this value."""
 
-    __slots__ = ("key", "value")
-    __match_args__ = ("key", "value")
-
-    def __init__(self, key: str, value: str) -> None:
-        self.key = key
-        self.value = value
+    key: str
+    value: str
 
 
+@attrs.frozen
 class FieldsAsNamed:
     """The goal is met when every field that the caller named reads as it was sent."""
 
 
+@attrs.frozen
 class FoundByReference:
     """The goal is met when a search finds what the request would have made."""
 
@@ -88,36 +80,24 @@ class FoundByReference:
 Goal: TypeAlias = StatusIs | FieldsAreNull | FieldsAre | FieldIs | FieldsAsNamed | FoundByReference
 
 
+@attrs.frozen(kw_only=True)
 class Parameter:
     """One parameter of an operation: `name` in Python, `key` on the wire.
 
     None leaves a parameter out. A `nullable` one is sent as null for None, and `UNSET` leaves it out.
     """
 
-    __slots__ = ("about", "choices", "key", "kind", "name", "nullable", "place", "required")
-
-    def __init__(
-        self,
-        *,
-        name: str,
-        key: str,
-        place: Literal["path", "query", "body"],
-        kind: Literal["id", "bool", "text", "fields", "ids", "object"],
-        required: bool = False,
-        choices: tuple[str, ...] = (),
-        nullable: bool = False,
-        about: str = "",
-    ) -> None:
-        self.name = name
-        self.key = key
-        self.place = place
-        self.kind = kind
-        self.required = required
-        self.choices = choices
-        self.nullable = nullable
-        self.about = about
+    name: str
+    key: str
+    place: Literal["path", "query", "body"]
+    kind: Literal["id", "bool", "text", "fields", "ids", "object"]
+    required: bool = False
+    choices: tuple[str, ...] = ()
+    nullable: bool = False
+    about: str = ""
 
 
+@attrs.frozen(kw_only=True)
 class Operation:
     """One endpoint.
 
@@ -136,51 +116,29 @@ class Operation:
         summary: one line for help texts.
     """
 
-    __slots__ = (
-        "allowed_from", "answer", "fixed", "goal", "leads_to", "method", "moves_money", "name", "page",
-        "parameters", "path", "resource", "safety", "summary", "takes_id_alone", "writes",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        *,
-        name: str,
-        resource: str,
-        method: str,
-        path: str,
-        safety: Safety,
-        parameters: tuple[Parameter, ...] = (),
-        fixed: tuple[tuple[Literal["query", "body"], str, Any], ...] = (),
-        allowed_from: frozenset[Status] | None = None,
-        leads_to: Status | None = None,
-        goal: Goal | None = None,
-        answer: Literal["customer", "activation", "overview", "customers", "any"] = "customer",
-        page: str = "",
-        summary: str = "",
-    ) -> None:
-        self.name = name
-        self.resource = resource
-        self.method = method
-        self.path = path
-        self.safety = safety
-        self.parameters = parameters
-        self.fixed = fixed
-        self.allowed_from = allowed_from
-        self.leads_to = leads_to
-        self.goal = goal
-        self.answer: Literal["customer", "activation", "overview", "customers", "any"] = answer
-        self.page = page
-        self.summary = summary
-
-        # Asked on every call, so they are worked out once.
-        self.writes = safety is not Safety.READ
-        self.moves_money = safety is Safety.MONEY
-        self.takes_id_alone = "{id}" in path and len(parameters) == 1 and not fixed
+    name: str
+    resource: str
+    method: str
+    path: str
+    safety: Safety
+    parameters: tuple[Parameter, ...] = ()
+    fixed: tuple[tuple[Literal["query", "body"], str, Any], ...] = ()
+    allowed_from: frozenset[Status] | None = None
+    leads_to: Status | None = None
+    goal: Goal | None = None
+    answer: Literal["customer", "activation", "overview", "customers", "any"] = "customer"
+    page: str = ""
+    summary: str = ""
 
     @property
-    def customer_in_path(self) -> bool:
-        """Whether the customer stands in the path."""
-        return "{id}" in self.path
+    def writes(self) -> bool:
+        """Whether it changes anything at the service."""
+        return self.safety is not Safety.READ
+
+    @property
+    def moves_money(self) -> bool:
+        """Whether it may invoice, charge or credit."""
+        return self.safety is Safety.MONEY
 
     @property
     def title(self) -> str:

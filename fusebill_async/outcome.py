@@ -8,8 +8,6 @@ from typing import NamedTuple
 
 import attrs
 
-from fusebill_async.record import Record
-
 
 class Outcome(StrEnum):
     """What is known of a call's effect at the service."""
@@ -64,8 +62,8 @@ class Phase(StrEnum):
 _BEFORE_SENDING = frozenset({Phase.QUEUED, Phase.CONNECTING})
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class Attempt(Record):
+@attrs.frozen(kw_only=True)
+class Attempt:
     """The record of one attempt.
 
     `duration` is in seconds, from the hand-out of a connection (or the start of connecting) to the end.
@@ -80,8 +78,8 @@ class Attempt(Record):
     followed: str = ""
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class Window(Record):
+@attrs.frozen(kw_only=True)
+class Window:
     """One quota window as the service last described it. `resets_at` is the service's time (aware, UTC)."""
 
     limit: int
@@ -89,8 +87,8 @@ class Window(Record):
     resets_at: datetime | None = None
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class QuotaSeen(Record):
+@attrs.frozen(kw_only=True)
+class QuotaSeen:
     """The `X-Rate-Limit-*` headers of one answer. A window that the headers left out, or garbled, is None.
 
     `date` is the answer's `Date` (aware, UTC): the windows are relative to it, never to the local clock.

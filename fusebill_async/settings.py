@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 import attrs
 
 from fusebill_async.errors import ConfigurationError
-from fusebill_async.record import Record
 from fusebill_async.shown import shown
 
 FreshConnections: TypeAlias = Literal["money", "writes", "never"]
@@ -107,8 +106,8 @@ _MOST_CALLS = 1_000_000_000
 _seconds: Any = _number(above=0, at_most=86_400, unit="seconds")
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class Timeouts(Record):
+@attrs.frozen(kw_only=True)
+class Timeouts:
     """How long a call may take, in seconds, each above 0 and at most 86,400.
 
     Args:
@@ -126,8 +125,8 @@ class Timeouts(Record):
     queue: float | None = attrs.field(default=30.0, validator=_optional(_seconds))
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class PoolSettings(Record):
+@attrs.frozen(kw_only=True)
+class PoolSettings:
     """The connection pool.
 
     Args:
@@ -154,8 +153,8 @@ class PoolSettings(Record):
     ssl: SSLContext | None = attrs.field(default=None, validator=_context, repr=False)
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class RetryPolicy(Record):
+@attrs.frozen(kw_only=True)
+class RetryPolicy:
     """When a call that may be sent again is sent again.
 
     Args:
@@ -177,8 +176,8 @@ class RetryPolicy(Record):
     budget_window: float = attrs.field(default=60.0, validator=_seconds)
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class QuotaPolicy(Record):
+@attrs.frozen(kw_only=True)
+class QuotaPolicy:
     """How the account's quota is used.
 
     Args:
@@ -208,8 +207,8 @@ class QuotaPolicy(Record):
         return cls(enabled=False)
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class SettlingPolicy(Record):
+@attrs.frozen(kw_only=True)
+class SettlingPolicy:
     """How an unknown outcome is settled by reading the customer.
 
     Args:
@@ -253,8 +252,8 @@ class SettlingPolicy(Record):
         return 60.0 if moves_money else 10.0
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class UpdatePolicy(Record):
+@attrs.frozen(kw_only=True)
+class UpdatePolicy:
     """How `update` and `edit` guard against the changes of others.
 
     Args:

@@ -8,7 +8,6 @@ from fusebill_async.converting.configuring import configure_converter, make_conv
 from fusebill_async.converting.decoding import (
     decode_activation,
     decode_customer,
-    decode_customers,
     decode_item,
     decode_overview,
     split_array,
@@ -21,7 +20,6 @@ __all__ = [
     "configure_converter",
     "decode_activation",
     "decode_customer",
-    "decode_customers",
     "decode_item",
     "decode_json",
     "decode_overview",

@@ -24,7 +24,15 @@ from fusebill_async.converting.quirks import (
     open_enum,
     text_from_number,
 )
-from fusebill_async.converting.reading import FieldReader, is_open_enum, is_view, is_view_or_decimal, is_view_tuple
+from fusebill_async.converting.reading import (
+    AnyView,
+    FieldReader,
+    is_open_enum,
+    is_view,
+    is_view_or_decimal,
+    is_view_tuple,
+    reader_of,
+)
 from fusebill_async.models import WireView
 
 
@@ -74,12 +82,17 @@ def own_converter() -> cattrs.Converter:
     return make_converter()
 
 
+def own_reader(model: type[AnyView]) -> FieldReader[AnyView]:
+    """Give what the package's own converter reads a model with."""
+    return reader_of(own_converter(), model)
+
+
 _Hook: TypeAlias = Callable[[Any, Any], Any]
 
 
 def _view_hooks(converter: cattrs.Converter) -> Callable[[type[WireView]], _Hook]:
     def make(model: type[WireView]) -> _Hook:
-        return ViewHook(FieldReader(model, lambda: converter))
+        return ViewHook(FieldReader(model, lambda: converter, own_reader))
 
     return make
 

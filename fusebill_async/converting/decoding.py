@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from fusebill_async.converting.configuring import own_converter
+from fusebill_async.converting.configuring import own_converter, own_reader
 from fusebill_async.converting.encoding import encode
 from fusebill_async.converting.json_text import UnreadableAnswer, check_utf8, raw_items, whole, wire_fields
-from fusebill_async.converting.reading import FieldReader, reader_of
+from fusebill_async.converting.reading import FieldReader
 from fusebill_async.errors import InvalidResponseError
 from fusebill_async.models import Activation, Customer, InvoicePreview, Overview
 
@@ -18,7 +18,7 @@ class _AnyObject(msgspec.Struct, gc=False):
 
 _any_object = msgspec.json.Decoder(_AnyObject)
 
-_customer_reader = FieldReader(Customer, own_converter)
+_customer_reader = FieldReader(Customer, own_converter, own_reader)
 
 
 def decode_customer(body: bytes) -> Customer:
@@ -28,14 +28,6 @@ def decode_customer(body: bytes) -> Customer:
     """
     _check_object(body)
     return _identified(_customer_reader.view(body))
-
-
-def decode_customers(body: bytes) -> list[Customer]:
-    """Take a body for an array of customers. Each keeps its own part of the text.
-
-    Raises `UnreadableAnswer`.
-    """
-    return [decode_customer(text) for text in split_array(body)]
 
 
 def split_array(body: bytes) -> list[bytes]:
@@ -81,7 +73,7 @@ def decode_activation(body: bytes) -> Activation:
 def decode_overview(body: bytes) -> Overview:
     """Take a body for a customer's overview, which is any JSON object. Raises `UnreadableAnswer`."""
     _check_object(body)
-    return reader_of(own_converter(), Overview).view(body)
+    return own_reader(Overview).view(body)
 
 
 def _check_object(body: bytes) -> None:
@@ -107,7 +99,7 @@ def _identified(customer: Customer) -> Customer:
 
 def _preview(raw: msgspec.Raw) -> InvoicePreview:
     whole(_any_object.decode, bytes(raw))
-    return reader_of(own_converter(), InvoicePreview).view(bytes(raw))
+    return own_reader(InvoicePreview).view(bytes(raw))
 
 
 def _is_null(raw: msgspec.Raw) -> bool:

@@ -32,8 +32,14 @@ class FieldReader(Generic[AnyView]):
     for.
     """
 
-    def __init__(self, model: type[AnyView], converter: Callable[[], cattrs.Converter]) -> None:
+    def __init__(
+        self,
+        model: type[AnyView],
+        converter: Callable[[], cattrs.Converter],
+        unpickle: Callable[[type[AnyView]], FieldReader[AnyView]],
+    ) -> None:
         self.model = model
+        self._unpickle = unpickle
         self._converter = converter
         self._plans: dict[str, _Plan] = {}
         self._types: dict[str, Any] = {}
@@ -103,7 +109,7 @@ class FieldReader(Generic[AnyView]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A converter cannot be pickled; what is unpickled reads with the package's own.
-        return _own_reader, (self.model,)
+        return self._unpickle, (self.model,)
 
     def __copy__(self) -> FieldReader[AnyView]:
         return self
@@ -117,12 +123,6 @@ def reader_of(converter: cattrs.Converter, model: type[AnyView]) -> FieldReader[
     hook: Any = converter.get_structure_hook(model)
     reader: FieldReader[AnyView] = hook.reader
     return reader
-
-
-def _own_reader(model: type[AnyView]) -> FieldReader[AnyView]:
-    from fusebill_async.converting import own_converter  # noqa: PLC0415 - its module imports this one
-
-    return reader_of(own_converter(), model)
 
 
 def _one_field(key: str, json_type: Any) -> Callable[[bytes], Any]:

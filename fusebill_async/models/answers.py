@@ -12,11 +12,10 @@ from fusebill_async.models.customer import Customer
 from fusebill_async.models.enums import Status, Title
 from fusebill_async.models.invoice import InvoicePreview
 from fusebill_async.models.view import UNSET, WireView
-from fusebill_async.record import Record
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class Activation(Record):
+@attrs.frozen(kw_only=True)
+class Activation:
     """The answer of https://developer.staxbill.com/reference/activate-customer.
 
     Attributes:
@@ -30,7 +29,7 @@ class Activation(Record):
     customer: Customer
     invoice_preview: InvoicePreview | None = None
     additional_invoices_for_preview: tuple[InvoicePreview, ...] = ()
-    extra: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+    extra: Mapping[str, Any] = attrs.field(factory=dict[str, Any], repr=False)
     wire: bytes | None = attrs.field(default=None, repr=False, eq=False)
 
 

@@ -12,6 +12,8 @@ from copy import copy
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, TypeAlias, TypeGuard, TypeVar, cast
 
+import attrs
+
 from fusebill_async.errors import InvalidResponseError, ValidationError
 from fusebill_async.models.naming import wire_keys
 from fusebill_async.shown import shown
@@ -134,15 +136,14 @@ class WireView:  # noqa: PLW1641 (its fields can be assigned, so it has no hash)
             self._named.discard(name)
 
     def __eq__(self, other: object) -> bool:
-        # Once for all models: a comparison that is generated for each costs as much of the import as its constructor.
         if type(other) is not type(self):
             return NotImplemented
         return all(getattr(self, name) == getattr(other, name) for name in (*wire_keys(type(self)), "extra"))
 
     def __repr__(self) -> str:
-        """Show what is there: fields that are None and unknown keys are left out."""
-        shown = [f"{name}={value}" for name, value in _readable(self) if value != "None"]
-        return f"{type(self).__name__}({', '.join(shown)})"
+        """Show id and status where there are any: the rest may be about a person, and reprs end up in logs."""
+        parts = [f"{name}={value}" for name, value in _shown_fields(self) if value != "None"]
+        return f"{type(self).__name__}({', '.join(parts)})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         named = self._named
@@ -164,6 +165,7 @@ _set_reader: Any = WireView.__dict__["_reader"].__set__
 _set_named: Any = WireView.__dict__["_named"].__set__
 
 
+@attrs.define(eq=False, repr=False, getstate_setstate=False)
 class Extra(Mapping[str, Any]):
     """The keys of an object that its model does not know, decoded when first asked for.
 
@@ -171,15 +173,10 @@ class Extra(Mapping[str, Any]):
     one alone, and this is the value through which the wire and the named fields get there.
     """
 
-    __slots__ = ("_named", "_reader", "_values", "_wire")
-
-    def __init__(
-        self, wire: bytes | None, reader: Reader | None, named: set[str], values: dict[str, Any] | None = None
-    ) -> None:
-        self._wire = wire
-        self._reader = reader
-        self._named = named
-        self._values = values
+    _wire: bytes | None
+    _reader: Reader | None
+    _named: set[str]
+    _values: dict[str, Any] | None = None
 
     def _decoded(self) -> dict[str, Any]:
         values = self._values
@@ -280,8 +277,10 @@ def _adopt(view: WireView, extra: Extra) -> None:
         named.discard("extra")
 
 
-def _readable(view: WireView) -> Iterator[tuple[str, str]]:
-    for name in wire_keys(type(view)):
+def _shown_fields(view: WireView) -> Iterator[tuple[str, str]]:
+    for name in ("id", "status"):
+        if name not in wire_keys(type(view)):
+            continue
         try:
             yield name, repr(getattr(view, name))
         except InvalidResponseError:

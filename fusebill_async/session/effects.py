@@ -7,12 +7,15 @@ import random as chance
 import time
 from collections.abc import Awaitable, Callable
 
+import attrs
+
 
 def monotonic() -> float:
     """Read the computer's clock, or what stands in for it: it is looked up anew with each call."""
     return time.monotonic()
 
 
+@attrs.frozen(kw_only=True)
 class Effects:
     """What the session takes from the world besides the network.
 
@@ -22,15 +25,6 @@ class Effects:
         random: draws a number from 0 up to 1.
     """
 
-    __slots__ = ("now", "random", "sleep")
-
-    def __init__(
-        self,
-        *,
-        now: Callable[[], float] = monotonic,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        random: Callable[[], float] = chance.random,
-    ) -> None:
-        self.now = now
-        self.sleep = sleep
-        self.random = random
+    now: Callable[[], float] = monotonic
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    random: Callable[[], float] = chance.random

@@ -6,12 +6,10 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, cast
+from typing import Any, Concatenate, ParamSpec, cast
 
 from fusebill_async.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from fusebill_async.outcome import Attempt, Outcome
+from fusebill_async.outcome import Attempt, Outcome
 
 P = ParamSpec("P")
 
@@ -47,8 +45,6 @@ class Listeners:
     Raises:
         ConfigurationError: something else.
     """
-
-    __slots__ = ("_failed", "_hooks")
 
     def __init__(self, hooks: Iterable[Hooks] = ()) -> None:
         self._hooks = _checked(hooks)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from fusebill_async.settling.intent import Intent
-
-if TYPE_CHECKING:
-    from fusebill_async.settling.protocols import Ledger
+from fusebill_async.settling.protocols import Ledger
 
 _TURNS = 4
 """Turns of the event loop in which an outcome reaches its caller: one is enough for who awaits the call itself, and two

@@ -9,11 +9,10 @@ import attrs
 
 from fusebill_async.converting import decode_json
 from fusebill_async.models import Customer
-from fusebill_async.record import Record
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class Reading(Record):
+@attrs.frozen(kw_only=True)
+class Reading:
     """What a read of a customer showed.
 
     Attributes:
@@ -86,8 +85,8 @@ class Before:
         )
 
 
-@attrs.define(kw_only=True, eq=False, repr=False)
-class Intent(Record):
+@attrs.define(kw_only=True)
+class Intent:
     """A write that may have been sent and has no known outcome.
 
     Attributes:
@@ -103,13 +102,13 @@ class Intent(Record):
     id: str
     operation: str
     customer_id: int | None
-    named: Mapping[str, Any]
+    named: Mapping[str, Any] = attrs.field(repr=False)
     opened_at: float
     before: Before | None = None
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class UnresolvedWrite(Record):
+@attrs.frozen(kw_only=True)
+class UnresolvedWrite:
     """A write whose outcome is not known yet, as `client.unresolved()` lists it.
 
     Attributes:

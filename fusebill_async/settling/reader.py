@@ -33,25 +33,15 @@ _MADE_KEPT = 512
 """Customers remembered as made by creates that are settled."""
 
 
+@attrs.frozen(kw_only=True)
 class Settled:
     """What reading has shown."""
 
-    __slots__ = ("answer", "attribution", "outcome", "reading", "reason")
-
-    def __init__(
-        self,
-        *,
-        outcome: Outcome,
-        reading: Reading | None,
-        reason: str,
-        answer: Answer | None = None,
-        attribution: Attribution = Attribution.OURS,
-    ) -> None:
-        self.outcome = outcome
-        self.reading = reading
-        self.reason = reason
-        self.answer = answer
-        self.attribution = attribution
+    outcome: Outcome
+    reading: Reading | None
+    reason: str
+    answer: Answer | None = None
+    attribution: Attribution = Attribution.OURS
 
 
 class SettlingReader:

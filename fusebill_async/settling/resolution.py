@@ -6,13 +6,12 @@ import attrs
 
 from fusebill_async.models import Activation, Customer
 from fusebill_async.outcome import Attribution, Outcome
-from fusebill_async.record import Record
 from fusebill_async.settling.intent import UnresolvedWrite
 from fusebill_async.settling.write import Write, listed
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class Resolution(Record):
+@attrs.frozen(kw_only=True)
+class Resolution:
     """What became of an unresolved write.
 
     Attributes:

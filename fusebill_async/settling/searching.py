@@ -7,6 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import attrs
+
 from fusebill_async.converting import decode_json
 from fusebill_async.errors import InvalidResponseError, ValidationError
 from fusebill_async.models import Customer
@@ -23,6 +25,7 @@ _NEWEST_FIRST = Sort("id", "Descending")
 _CLOCKS_APART = timedelta(seconds=CLOCKS_APART)
 
 
+@attrs.frozen(kw_only=True)
 class Found:
     """What a search shows.
 
@@ -31,11 +34,8 @@ class Found:
         doubt: why it cannot be told, "" if it can.
     """
 
-    __slots__ = ("customer", "doubt")
-
-    def __init__(self, *, customer: Customer | None = None, doubt: str = "") -> None:
-        self.customer = customer
-        self.doubt = doubt
+    customer: Customer | None = None
+    doubt: str = ""
 
 
 def searchable_reference(named: Mapping[str, Any]) -> str | None:

@@ -5,15 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
+from fusebill_async.policy.shared import SharedQuota
 from fusebill_async.session.effects import monotonic
 from fusebill_async.settings import QuotaPolicy
 from fusebill_async.settling.intent import Intent
-
-if TYPE_CHECKING:
-    from fusebill_async.policy.shared import SharedQuota
-
 
 NEWEST_KEPT = 60.0
 """Seconds for which the newest `modifiedTimestamp` of a customer is kept with its lock."""

@@ -6,16 +6,14 @@ writes one row, and whoever finds it dead takes all of them away at once.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import sqlite3
+from typing import Any
 
 import attrs
 
 from fusebill_async.stores.effects import Process, StoreEffects
 from fusebill_async.stores.lease import Moment, surely_held
 from fusebill_async.stores.memory import NEWEST_KEPT
-
-if TYPE_CHECKING:
-    import sqlite3
 
 TABLES = (
     """CREATE TABLE owners (

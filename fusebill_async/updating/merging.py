@@ -11,7 +11,6 @@ import msgspec
 
 from fusebill_async.converting import UnreadableAnswer, decode_json, encode, wire_fields
 from fusebill_async.errors import ValidationError
-from fusebill_async.record import Record
 from fusebill_async.shown import shown
 from fusebill_async.updating.rules import (
     CUSTOMER_RULES,
@@ -25,20 +24,20 @@ from fusebill_async.wire.comparing import Likeness, likeness
 from fusebill_async.wire.shapes import is_object
 
 
-@attrs.frozen(eq=False, repr=False)
-class Change(Record):
+@attrs.frozen
+class Change:
     """One field of a difference: its name, such as "customer_reference.reference1", and its two values."""
 
     field: str
-    before: Any
-    after: Any
+    before: Any = attrs.field(repr=False)
+    after: Any = attrs.field(repr=False)
 
     def __str__(self) -> str:
         return f"{self.field}: {_shown(self.before)} -> {_shown(self.after)}"
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class UpdatePlan(Record):
+@attrs.frozen(kw_only=True)
+class UpdatePlan:
     """What an update would send.
 
     Attributes:

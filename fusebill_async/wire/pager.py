@@ -10,12 +10,11 @@ from itertools import pairwise
 
 import attrs
 
-from fusebill_async.record import Record
 from fusebill_async.wire.paging import Sort
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class PageFacts(Record):
+@attrs.frozen(kw_only=True)
+class PageFacts:
     """What the headers of a page say. None is a header that did not come, or that is no whole number.
 
     Attributes:

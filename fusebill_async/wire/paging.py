@@ -11,15 +11,14 @@ from urllib.parse import quote, urlencode
 import attrs
 
 from fusebill_async.operations import LIST
-from fusebill_async.record import Record
 from fusebill_async.wire.request import Request
 
 LARGEST_PAGE = 1000
 """Customers on one page, at most: what every account allows."""
 
 
-@attrs.frozen(eq=False, repr=False)
-class Sort(Record):
+@attrs.frozen
+class Sort:
     """The order of a list: the name of a query parameter, and the direction."""
 
     expression: str = "id"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import attrs
+
 from fusebill_async.converting import encode
 from fusebill_async.errors import ValidationError
 from fusebill_async.models import UNSET
@@ -14,15 +16,13 @@ from fusebill_async.wire.checks import check_choice, check_flag, check_id, check
 from fusebill_async.wire.shapes import is_object, is_several
 
 
+@attrs.frozen
 class Request:
     """One HTTP request, without host and key. `target` is the encoded path and query under the base URL."""
 
-    __slots__ = ("body", "method", "target")
-
-    def __init__(self, method: str, target: str, body: bytes | None = None) -> None:
-        self.method = method
-        self.target = target
-        self.body = body
+    method: str
+    target: str = attrs.field(repr=False)
+    body: bytes | None = attrs.field(default=None, repr=False)
 
 
 def build_request(operation: Operation, customer_id: int | None = None, **arguments: Any) -> Request:
@@ -37,8 +37,6 @@ def build_request(operation: Operation, customer_id: int | None = None, **argume
     Raises:
         ValidationError: an argument that cannot be sent.
     """
-    if operation.takes_id_alone:
-        return Request(operation.method, operation.path.replace("{id}", str(check_id(customer_id))))
     target = operation.path
     query: list[str] = []
     body: dict[str, Any] = {}

@@ -49,7 +49,7 @@ def by_title(operation):
 def test_a_row_declares_what_others_rest_on(operation):
     assert operation.page.startswith("https://developer.staxbill.com/reference/")
     assert operation.summary.endswith(".")
-    assert operation.customer_in_path == any(one.place == "path" for one in operation.parameters)
+    assert ("{id}" in operation.path) == any(one.place == "path" for one in operation.parameters)
     assert all(parameter.about for parameter in operation.parameters)
     assert (operation.goal is None) == (operation in {*OPERATIONS} - {*WRITES} or operation is table.ACTIVATE_ITEMS)
     if isinstance(operation.goal, StatusIs) and operation.leads_to is not None:

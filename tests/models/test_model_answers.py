@@ -8,14 +8,18 @@ from fusebill_async.converting import (
     UnreadableAnswer,
     decode_activation,
     decode_customer,
-    decode_customers,
     decode_json,
     decode_overview,
     encode,
+    split_array,
 )
 
 DEEP = b'{"id":1,"status":"Hold","x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
 NOT_UTF8 = b'{"id":1,"status":"Hold","companyName":"\xff"}'
+
+
+def read_list(body):
+    return [decode_customer(text) for text in split_array(body)]
 
 
 @pytest.mark.parametrize("decode", [decode_customer, decode_activation])
@@ -56,16 +60,16 @@ def test_a_preview_that_is_no_object_is_unreadable():
 
 
 def test_customers_come_one_by_one():
-    first, second = decode_customers(b' [{"id":1,"status":"Hold"} , {"id":2,"status":"Draft"}]')
+    first, second = read_list(b' [{"id":1,"status":"Hold"} , {"id":2,"status":"Draft"}]')
 
     assert (first.wire, second.id, second.status) == (b'{"id":1,"status":"Hold"}', 2, "Draft")
-    assert decode_customers(b"[]") == []
+    assert read_list(b"[]") == []
 
 
 @pytest.mark.parametrize("body", [b"{}", b"[5]", b'[{"id":1}]', b"[" + NOT_UTF8 + b"]", b"[" + DEEP + b"]"])
 def test_what_is_no_list_of_customers_is_unreadable(body):
     with pytest.raises(UnreadableAnswer):
-        decode_customers(body)
+        read_list(body)
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"null", NOT_UTF8, DEEP])
@@ -124,7 +128,7 @@ def test_half_a_surrogate_pair_costs_no_more_than_its_character(half):
     assert customer.extra["pair"] == "\U0001f600"
     assert customer.first_name.encode()
     assert (customer.last_name, str(customer.extra["x"][1])) == ("Flores", "1.50")
-    listed = decode_customers(b"[" + wire + b' , {"id":2,"status":"Draft"}]')
+    listed = read_list(b"[" + wire + b' , {"id":2,"status":"Draft"}]')
     assert [one.wire for one in listed] == [wire, b'{"id":2,"status":"Draft"}']
     # What nobody names goes back as it came.
     customer.last_name = "Other"

@@ -214,8 +214,12 @@ def test_what_cannot_be_the_field_is_refused_when_it_is_read(text, field, what):
 
     with pytest.raises(InvalidResponseError, match=rf"Customer\.{field} .*{what}"):
         getattr(customer, field)
-    assert "<unreadable>" in repr(customer)
+    assert "id=7" in repr(customer)
     assert customer.id == 7
+
+
+def test_what_cannot_be_read_does_not_stop_a_repr():
+    assert repr(own_converter().structure({"id": {}}, Customer)) == "Customer(id=<unreadable>)"
 
 
 def test_a_wrong_item_is_refused():
