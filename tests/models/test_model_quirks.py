@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from fusebill_async.converting import decode_activation, decode_customer, decode_overview, encode
+from fusebill_async.converting import decode_activation, decode_customer, decode_overview, encode, own_converter
 from fusebill_async.errors import InvalidResponseError, ValidationError
 from fusebill_async.models import Customer, Status, SynchStatus, Title
 
