@@ -1,221 +1,86 @@
-"""Everything that can hold a customer, from hand-written bytes on a socket to threads: one name for each.
+"""What is compared, each in a process of its own, so that nobody pays for another's imports, objects or threads.
 
-Each contender is measured in a process of its own (`python -m benchmarks.contenders NAME URL CONCURRENCY`), which
-reads a number of calls from a line of its input, makes them, and answers with one line of JSON. So nobody pays for
-another's imports, objects or threads, and the rounds of all of them can alternate.
+`python -m benchmarks.contenders NAME URL CONCURRENCY` reads lines of JSON such as `{"calls": 1000}` and answers each
+with one line of figures. `Contender` is the other end of that.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
+import gc
+import itertools
 import json
+import os
 import resource
-import statistics
+import subprocess
 import sys
-import threading
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager
+import tracemalloc
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from threading import local
+from typing import Any, TypeAlias
+
+from benchmarks.server import ROOT
 
 KEY = "MDpub3QtYS1yZWFsLWtleQ"
-FIRST_ID = 12_000_000
-IDS = 100_000
+FIRST_ID, IDS = 12_000_000, 100_000
 """Ids go round in so many, all of the length that real ones have."""
 HEADERS = {"Authorization": f"Basic {KEY}", "Content-Type": "application/json"}
+KEEPS_ITS_MEMORY = {"MALLOC_TOP_PAD_": "16000000", "MALLOC_TRIM_THRESHOLD_": "100000000"}
+"""Tells glibc not to give memory back to the kernel after each read. Other allocators do that by themselves."""
 
-AsyncCall: TypeAlias = Callable[[int], Awaitable[Any]]
-
-
-class Ids:
-    """The ids of all calls, one after the other."""
-
-    def __init__(self) -> None:
-        self._next = 0
-
-    def take(self, calls: int) -> Iterator[int]:
-        """Give the next so many."""
-        begin = self._next
-        self._next += calls
-        return (FIRST_ID + number % IDS for number in range(begin, begin + calls))
-
-
-class Runner(Protocol):
-    """Makes calls, and gives the seconds that each of them took, in the order in which they ended."""
-
-    def run(self, ids: Iterator[int]) -> list[float]:
-        """Make the calls."""
-        ...
-
-    def close(self) -> None:
-        """End what is open."""
-        ...
-
-
-# --- on one event loop
+Call: TypeAlias = Callable[[int], Awaitable[Any]]
 
 
 @contextlib.asynccontextmanager
-async def streams(url: str, concurrency: int) -> AsyncIterator[AsyncCall]:
-    """Streams of asyncio, the bytes written by hand: what no client can be cheaper than."""
-    scheme, _, rest = url.partition("://")
-    host, _, port = rest.partition("/")[0].partition(":")
-    free: deque[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = deque()
-    tail = (
-        f" HTTP/1.1\r\nHost: {host}:{port}\r\nAuthorization: Basic {KEY}\r\n"
-        "Content-Type: application/json\r\nContent-Length: 0\r\n\r\n"
-    ).encode()
-
-    def connect() -> Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-        return asyncio.open_connection(host, int(port), ssl=True if scheme == "https" else None)
-
-    async def call(customer_id: int) -> bytes:
-        reader, writer = free.pop() if free else await connect()
-        writer.write(b"POST /v1/CustomerHold/%d" % customer_id + tail)
-        head = await reader.readuntil(b"\r\n\r\n")
-        place = head.index(b"Content-Length: ") + 16
-        body = await reader.readexactly(int(head[place : head.index(b"\r", place)]))
-        free.append((reader, writer))
-        return body
-
-    try:
-        yield call
-    finally:
-        del concurrency
-        for _, writer in free:
-            writer.close()
-
-
-@contextlib.asynccontextmanager
-async def aiohttp_session(concurrency: int) -> AsyncIterator[Any]:
+async def aiohttp_read(url: str, concurrency: int, *, parse: bool = False) -> AsyncIterator[Call]:
+    """Bare aiohttp: the reference."""
     import aiohttp  # noqa: PLC0415 - each process imports what its contender needs
 
-    connector = aiohttp.TCPConnector(limit=max(100, concurrency))
+    connector = aiohttp.TCPConnector(limit=concurrency)
     async with aiohttp.ClientSession(headers=HEADERS, connector=connector) as session:
-        yield session
 
-
-@contextlib.asynccontextmanager
-async def aiohttp_read(url: str, concurrency: int) -> AsyncIterator[AsyncCall]:
-    """Bare aiohttp: the reference."""
-    async with aiohttp_session(concurrency) as session:
-
-        async def call(customer_id: int) -> bytes:
+        async def call(customer_id: int) -> Any:
             async with session.post(f"{url}/CustomerHold/{customer_id}") as response:
-                return await response.read()
+                return await (response.json() if parse else response.read())
 
         yield call
 
 
-@contextlib.asynccontextmanager
-async def aiohttp_json(url: str, concurrency: int) -> AsyncIterator[AsyncCall]:
+def aiohttp_json(url: str, concurrency: int) -> contextlib.AbstractAsyncContextManager[Call]:
     """Bare aiohttp with the parsed answer, as most programs have it."""
-    async with aiohttp_session(concurrency) as session:
-
-        async def call(customer_id: int) -> Any:
-            async with session.post(f"{url}/CustomerHold/{customer_id}") as response:
-                return await response.json()
-
-        yield call
+    return aiohttp_read(url, concurrency, parse=True)
 
 
 @contextlib.asynccontextmanager
-async def straightforward(url: str, concurrency: int) -> AsyncIterator[AsyncCall]:
-    from benchmarks.straightforward import Client  # noqa: PLC0415 - as above
-
-    client = Client(KEY, url, connections=max(100, concurrency))
-    yield client.hold
-    await client.aclose()
-
-
-@contextlib.asynccontextmanager
-async def our_client(url: str, concurrency: int, *, quota: bool = True) -> AsyncIterator[Any]:
-    from fusebill_async import FusebillClient, PoolSettings, QuotaPolicy  # noqa: PLC0415 - as above
-
-    async with FusebillClient(
-        KEY,
-        base_url=url,
-        pool=PoolSettings(connections=max(100, concurrency)),
-        quota=QuotaPolicy() if quota else QuotaPolicy.off(),
-    ) as client:
-        yield client
-
-
-@contextlib.asynccontextmanager
-async def ours_attempt(url: str, concurrency: int) -> AsyncIterator[AsyncCall]:
-    """One attempt in a place of the pool, its phases watched, its answer checked; the quota is off."""
-    from fusebill_async.operations import HOLD  # noqa: PLC0415 - as above
-    from fusebill_async.policy.priority import Priority  # noqa: PLC0415
-    from fusebill_async.session.call import Call  # noqa: PLC0415
-    from fusebill_async.wire.request import build_request  # noqa: PLC0415
-
-    async with our_client(url, concurrency, quota=False) as client:
-        session, options = client._handle.session, client._handle.options
-        session.open()
-
-        async def call(customer_id: int) -> Any:
-            asked = Call(HOLD, customer_id, build_request(HOLD, customer_id), options)
-            permit = session.admission.enter_now(Priority.INTERACTIVE, 1)
-            try:
-                return await session.attempt(asked, permit)
-            finally:
-                permit.leave()
-
-        yield call
-
-
-@contextlib.asynccontextmanager
-async def ours_retry_and_quota(url: str, concurrency: int) -> AsyncIterator[AsyncCall]:
-    """The session's loop: admission, quota, attempts, retry."""
-    from fusebill_async.operations import HOLD  # noqa: PLC0415 - as above
-    from fusebill_async.session.call import Call  # noqa: PLC0415
-    from fusebill_async.wire.request import build_request  # noqa: PLC0415
-
-    async with our_client(url, concurrency) as client:
-        session, options = client._handle.session, client._handle.options
-
-        async def call(customer_id: int) -> Any:
-            return await session.send(Call(HOLD, customer_id, build_request(HOLD, customer_id), options))
-
-        yield call
-
-
-@contextlib.asynccontextmanager
-async def ours_settling(url: str, concurrency: int) -> AsyncIterator[AsyncCall]:
-    """With settling, ledger and the customer's lock: a `Response`."""
-    async with our_client(url, concurrency) as client:
-        yield client.with_response.customers.hold
-
-
-@contextlib.asynccontextmanager
-async def ours_hold(url: str, concurrency: int) -> AsyncIterator[AsyncCall]:
+async def hold(url: str, concurrency: int, *, look: bool = False) -> AsyncIterator[Call]:
     """What a user writes."""
-    async with our_client(url, concurrency) as client:
-        yield client.customers.hold
+    from fusebill_async import FusebillClient, PoolSettings  # noqa: PLC0415 - as above
 
-
-@contextlib.asynccontextmanager
-async def ours_hold_and_look(url: str, concurrency: int) -> AsyncIterator[AsyncCall]:
-    """What a user writes, and three fields of the customer looked at."""
-    async with our_client(url, concurrency) as client:
-        hold = client.customers.hold
+    async with FusebillClient(KEY, base_url=url, pool=PoolSettings(connections=concurrency)) as client:
 
         async def call(customer_id: int) -> Any:
-            customer = await hold(customer_id)
-            return customer.status, customer.company_name, customer.monthly_recurring_revenue
+            customer = await client.customers.hold(customer_id)
+            if look:
+                return customer.status, customer.company_name, customer.monthly_recurring_revenue
+            return customer
 
         yield call
 
 
-@contextlib.asynccontextmanager
-async def httpx_client(url: str, concurrency: int) -> AsyncIterator[AsyncCall]:
-    import httpx  # noqa: PLC0415 - as above
+def hold_and_look(url: str, concurrency: int) -> contextlib.AbstractAsyncContextManager[Call]:
+    """The same, and three fields of the customer looked at."""
+    return hold(url, concurrency, look=True)
 
-    limits = httpx.Limits(max_connections=max(100, concurrency), max_keepalive_connections=max(100, concurrency))
+
+@contextlib.asynccontextmanager
+async def httpx_client(url: str, concurrency: int) -> AsyncIterator[Call]:
+    import httpx  # noqa: PLC0415 - an extra
+
+    limits = httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
     async with httpx.AsyncClient(headers=HEADERS, limits=limits, timeout=60) as client:
 
         async def call(customer_id: int) -> bytes:
@@ -224,207 +89,139 @@ async def httpx_client(url: str, concurrency: int) -> AsyncIterator[AsyncCall]:
         yield call
 
 
-class LoopRunner:
-    """Fixed workers on one event loop, which rests between the rounds."""
+@contextlib.asynccontextmanager
+async def requests_threads(url: str, concurrency: int) -> AsyncIterator[Call]:
+    """A `requests.Session` in each of as many threads."""
+    import requests  # noqa: PLC0415 - an extra
+
+    kept = local()
+
+    def post(customer_id: int) -> bytes:
+        if not hasattr(kept, "session"):
+            kept.session = requests.Session()
+            kept.session.headers.update(HEADERS)
+        return kept.session.post(f"{url}/CustomerHold/{customer_id}", timeout=60).content
+
+    loop = asyncio.get_running_loop()
+    with ThreadPoolExecutor(concurrency) as threads:
+        yield lambda customer_id: loop.run_in_executor(threads, post, customer_id)
+
+
+REFERENCE, JSON, HOLD = "aiohttp", "aiohttp json", "hold"
+CONTENDERS: dict[str, tuple[str, Callable[[str, int], contextlib.AbstractAsyncContextManager[Call]]]] = {
+    REFERENCE: ("aiohttp: post, read", aiohttp_read),
+    JSON: ("aiohttp: post, resp.json()", aiohttp_json),
+    HOLD: ("fusebill_async: customers.hold(id)", hold),
+    "hold, 3 fields": ("the same, and three fields read", hold_and_look),
+    "httpx": ("httpx.AsyncClient", httpx_client),
+    "requests": ("requests.Session in threads", requests_threads),
+}
+
+
+class Contender:
+    """One contender in its process, from the outside."""
 
     def __init__(
         self,
-        contender: Callable[[str, int], AbstractAsyncContextManager[AsyncCall]],
+        name: str,
         url: str,
         concurrency: int,
         *,
-        uvloop: bool,
+        uvloop: bool = False,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
-        self._loop = _new_loop(uvloop=uvloop)
-        self._concurrency = concurrency
-        self._contender = contender(url, concurrency)
-        self._call = self._loop.run_until_complete(self._contender.__aenter__())
+        self._process = subprocess.Popen(  # noqa: S603 - our own program
+            [sys.executable, "-m", "benchmarks.contenders", name, url, str(concurrency), *["uvloop"] * uvloop],
+            cwd=ROOT,
+            env={**os.environ, **(environment or {})},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
 
-    def run(self, ids: Iterator[int]) -> list[float]:
-        """Make the calls."""
-        return self._loop.run_until_complete(self._drive(ids))
-
-    async def _drive(self, ids: Iterator[int]) -> list[float]:
-        call, clock = self._call, time.perf_counter
-        took: list[float] = []
-
-        async def work() -> None:
-            for customer_id in ids:
-                begin = clock()
-                await call(customer_id)
-                took.append(clock() - begin)
-
-        await asyncio.gather(*(work() for _ in range(self._concurrency)))
-        return took
+    def make(self, calls: int, *, trace: bool = False) -> dict[str, float]:
+        """Let it make so many calls; give the figures of `figures_of`, or of `traced`."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps({"calls": calls, "trace": trace}) + "\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise RuntimeError("a contender ended")
+        found: dict[str, float] = json.loads(answer)
+        return found
 
     def close(self) -> None:
-        """Close the client and the loop."""
-        self._loop.run_until_complete(self._contender.__aexit__(None, None, None))
-        self._loop.close()
+        """End the process."""
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            pipe.close()
+        self._process.wait(30)
 
 
-def _new_loop(*, uvloop: bool) -> asyncio.AbstractEventLoop:
-    if not uvloop:
-        return asyncio.new_event_loop()
-    import uvloop as fast  # noqa: PLC0415 - an extra
-
-    return fast.new_event_loop()
-
-
-# --- in threads
-
-
-def requests_call(url: str) -> Callable[[], Callable[[int], Any]]:
-    """As the API pages show it: a connection for each call."""
-    import requests  # noqa: PLC0415 - as above
-
-    return lambda: (
-        lambda customer_id: requests.post(f"{url}/CustomerHold/{customer_id}", headers=HEADERS, timeout=60).content
-    )
-
-
-def requests_session(url: str) -> Callable[[], Callable[[int], Any]]:
-    """A session for each thread, since a session is not made for more."""
-    import requests  # noqa: PLC0415 - as above
-
-    def make() -> Callable[[int], Any]:
-        session = requests.Session()
-        session.headers.update(HEADERS)
-        return lambda customer_id: session.post(f"{url}/CustomerHold/{customer_id}", timeout=60).content
-
-    return make
-
-
-class ThreadRunner:
-    """Fixed threads, which wait between the rounds."""
-
-    def __init__(
-        self, contender: Callable[[str], Callable[[], Callable[[int], Any]]], url: str, concurrency: int
-    ) -> None:
-        self._ids: Iterator[int] = iter(())
-        self._taking = threading.Lock()
-        self._took: list[float] = []
-        self._begin = threading.Barrier(concurrency + 1)
-        self._end = threading.Barrier(concurrency + 1)
-        self._failed: list[Exception] = []
-        make = contender(url)
-        for _ in range(concurrency):
-            threading.Thread(target=self._work, args=(make(),), daemon=True).start()
-
-    def _work(self, call: Callable[[int], Any]) -> None:
-        clock = time.perf_counter
-        while True:
-            self._begin.wait()
-            try:
-                while (customer_id := self._next()) is not None:
-                    begin = clock()
-                    call(customer_id)
-                    self._took.append(clock() - begin)
-            except Exception as error:  # noqa: BLE001 - told by the round
-                self._failed.append(error)
-            self._end.wait()
-
-    def _next(self) -> int | None:
-        with self._taking:
-            return next(self._ids, None)
-
-    def run(self, ids: Iterator[int]) -> list[float]:
-        """Make the calls."""
-        self._ids, self._took = ids, []
-        self._begin.wait()
-        self._end.wait()
-        if self._failed:
-            raise self._failed[0]
-        return self._took
-
-    def close(self) -> None:
-        """The threads end with the process."""
-
-
-LOOPS: dict[str, Callable[[str, int], AbstractAsyncContextManager[AsyncCall]]] = {
-    "streams": streams,
-    "aiohttp read": aiohttp_read,
-    "aiohttp json": aiohttp_json,
-    "straightforward": straightforward,
-    "ours: attempt": ours_attempt,
-    "ours: retry, quota": ours_retry_and_quota,
-    "ours: settling, ledger": ours_settling,
-    "ours: hold()": ours_hold,
-    "ours: hold(), 3 fields": ours_hold_and_look,
-    "httpx": httpx_client,
-}
-THREADS: dict[str, Callable[[str], Callable[[], Callable[[int], Any]]]] = {
-    "requests, one by one": requests_call,
-    "requests session": requests_session,
-}
-REFERENCE = "aiohttp read"
-ABOUT = {
-    "streams": "asyncio streams by hand, the floor",
-    "aiohttp read": "aiohttp: post, read",
-    "aiohttp json": "aiohttp: post, json",
-    "straightforward": "aiohttp + json + cattrs SDK",
-    "ours: attempt": "fusebill_async: the attempt alone",
-    "ours: retry, quota": "… with retry and quota",
-    "ours: settling, ledger": "… with settling and ledger",
-    "ours: hold()": "fusebill_async: customers.hold(id)",
-    "ours: hold(), 3 fields": "… and three fields read",
-    "httpx": "httpx.AsyncClient",
-    "requests, one by one": "requests.post in threads, as the API pages",
-    "requests session": "requests.Session in threads",
-}
-"""Every contender, in the order of the table."""
-
-
-def peak_memory() -> float:
-    """The largest resident set of this process so far in megabytes."""
+def resident() -> float:
+    """The memory of this process in megabytes: what is resident now, or the peak where that cannot be told."""
     try:
-        status = Path("/proc/self/status").read_text()
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
     except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    # What getrusage tells on Linux begins with the size of the parent that started us.
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
 
 
-def measure(runner: Runner, ids: Iterator[int], concurrency: int) -> dict[str, float]:
-    """One round: CPU and wall time of a call in microseconds, latencies, peak memory so far in megabytes.
+async def many(call: Call, ids: itertools.cycle[int], calls: int, concurrency: int) -> None:
+    """Make so many calls by fixed workers."""
+    rest = itertools.islice(ids, calls)
 
-    The latencies are those of a service under way: the first two calls of every worker are left out. A round begins
-    with all workers in the same instant, and what they would show is their place in that line.
-    """
+    async def work() -> None:
+        for customer_id in rest:
+            await call(customer_id)
+
+    await asyncio.gather(*(work() for _ in range(concurrency)))
+
+
+async def serve(name: str, url: str, concurrency: int) -> None:
+    """Do what the lines of the input say."""
+    ids = itertools.cycle(range(FIRST_ID, FIRST_ID + IDS))
+    async with CONTENDERS[name][1](url, concurrency) as call:
+        await many(call, ids, 4 * concurrency, concurrency)
+        # The loop stands still between the rounds, so that nobody takes time from the one whose turn it is.
+        for line in sys.stdin:
+            asked = json.loads(line)
+            measure = traced if asked["trace"] else figures_of
+            found = await measure(lambda calls: many(call, ids, calls, concurrency), asked["calls"])
+            sys.stdout.write(json.dumps(found) + "\n")
+            sys.stdout.flush()
+
+
+async def figures_of(make: Call, calls: int) -> dict[str, float]:
+    """CPU and wall time of a call in microseconds, and the memory afterwards in megabytes."""
     wall, cpu = time.perf_counter(), time.process_time()
-    took = runner.run(ids)
+    await make(calls)
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    calls = len(took)
-    cuts = statistics.quantiles(took[min(2 * concurrency, calls // 2) :], n=100)
-    return {
-        "calls": calls,
-        "cpu": cpu / calls * 1e6,
-        "wall": wall / calls * 1e6,
-        "p50": cuts[49] * 1e6,
-        "p99": cuts[98] * 1e6,
-        "memory": peak_memory(),
-    }
+    return {"cpu": cpu / calls * 1e6, "wall": wall / calls * 1e6, "resident": resident()}
+
+
+async def traced(make: Call, calls: int) -> dict[str, float]:
+    """What stays of a call, in bytes: a leak of one object a call shows here."""
+    tracemalloc.start()
+    await make(1_000)  # fills what is kept on purpose, such as the last customers seen
+    gc.collect()
+    before, _ = tracemalloc.get_traced_memory()
+    await make(calls)
+    gc.collect()
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return {"stays": (after - before) / calls}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("name", choices=[*LOOPS, *THREADS])
-    parser.add_argument("url")
-    parser.add_argument("concurrency", type=int)
-    parser.add_argument("--uvloop", action="store_true")
-    given = parser.parse_args()
-    runner: Runner
-    if given.name in LOOPS:
-        runner = LoopRunner(LOOPS[given.name], given.url, given.concurrency, uvloop=given.uvloop)
+    name, url, concurrency, *fast = sys.argv[1:]
+    work = serve(name, url, int(concurrency))
+    if fast:
+        import uvloop  # noqa: PLC0415 - an extra
+
+        uvloop.run(work)
     else:
-        runner = ThreadRunner(THREADS[given.name], given.url, given.concurrency)
-    ids = Ids()
-    # One call first: until an answer has told the quota, nobody may send many.
-    runner.run(ids.take(1))
-    for line in sys.stdin:
-        sys.stdout.write(json.dumps(measure(runner, ids.take(int(line)), given.concurrency)) + "\n")
-        sys.stdout.flush()
-    runner.close()
+        asyncio.run(work)
 
 
 if __name__ == "__main__":

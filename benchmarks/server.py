@@ -11,10 +11,12 @@ import argparse
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import ssl
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from email.utils import formatdate
@@ -26,6 +28,8 @@ SAMPLE = ROOT / "tests" / "samples" / "customer_hold_200.json"
 PER_MINUTE = 100_000_000
 """A quota that holds nobody back: what is measured is the client, not its waiting."""
 _ID = "12000750"
+_TRUSTED = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
+"""Where OpenSSL and httpx look for certificates, and where requests does."""
 
 
 def body_of(customer_id: int | str) -> bytes:
@@ -116,20 +120,42 @@ async def serve(certificate: Path | None) -> None:
 
 
 @contextlib.contextmanager
-def running(certificate: Path | None = None) -> Iterator[str]:
-    """Run the server in a process of its own, and give its base URL."""
-    options = ["--certificate", str(certificate)] if certificate else []
-    process = subprocess.Popen(  # noqa: S603 - our own program, by names of our own
-        [sys.executable, "-m", "benchmarks.server", *options], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert process.stdout is not None
-        yield process.stdout.readline().strip()
-    finally:
-        process.terminate()
-        process.wait(10)
-        if process.stdout is not None:
-            process.stdout.close()
+def running(*, tls: bool = False) -> Iterator[str]:
+    """Run the server in a process of its own, and give its base URL. With TLS, children started meanwhile trust it."""
+    with contextlib.ExitStack() as stack:
+        options = ["--certificate", str(stack.enter_context(trusted_certificate()))] if tls else []
+        process = subprocess.Popen(  # noqa: S603 - our own program, by names of our own
+            [sys.executable, "-m", "benchmarks.server", *options], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        )
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
+            process.wait(10)
+            if process.stdout is not None:
+                process.stdout.close()
+
+
+@contextlib.contextmanager
+def trusted_certificate() -> Iterator[Path]:
+    """A key and a certificate in one file. Processes that are started meanwhile trust whoever made it."""
+    import trustme  # noqa: PLC0415 - an extra
+
+    authority = trustme.CA()
+    with tempfile.TemporaryDirectory() as folder:
+        roots, certificate = Path(folder, "roots.pem"), Path(folder, "server.pem")
+        authority.cert_pem.write_to_path(str(roots))
+        authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(certificate))
+        before = {name: os.environ.get(name) for name in _TRUSTED}
+        os.environ.update(dict.fromkeys(_TRUSTED, str(roots)))
+        try:
+            yield certificate
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name)
+                if value is not None:
+                    os.environ[name] = value
 
 
 def main() -> None:
