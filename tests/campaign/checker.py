@@ -236,7 +236,8 @@ class Judge:
         match told.attribution:
             case Attribution.OURS if not seen.effects:
                 if stood:
-                    sent = seen.writes[0].at if seen.writes else record.begun
+                    # What a client knows of a customer is taken when its call has the lock.
+                    sent = seen.writes[0].at if seen.writes and planned.read_first else record.begun
                     yield Finding(number, "ours, but it stood before", UNTRUE, self._same_work(planned, sent))
                 else:
                     lagged = self._lagged(record, seen, first)
@@ -266,7 +267,7 @@ class Judge:
         if any(not self._stands(planned, versions[place]) for place in looked):
             return "somebody else did the same between what was seen and the read, of what moves no money"
         modified = versions[self._history.place_at(customer_id, sent) or 0].at
-        if not looked and sent - modified < _APART:
+        if known is None and sent - modified < _APART:
             return "it stood before, nobody had looked, and times prove nothing within a minute; of what moves no money"
         return ""
 
