@@ -28,10 +28,9 @@ from typing import Any
 import aiohttp
 
 from fusebill_async.policy.clock import ServiceClock
-from fusebill_async.policy.priority import Priority
 from fusebill_async.session.admission import Admission, QueueTimeout
 from fusebill_async.session.effects import Effects
-from fusebill_async.settings import QuotaPolicy
+from fusebill_async.settings import Priority, QuotaPolicy
 from fusebill_async.stores.redis_quota import RedisQuota
 
 EPOCH = datetime(2026, 11, 21, 12, 0, 17, 300_000, tzinfo=UTC).timestamp()

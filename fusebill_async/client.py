@@ -12,17 +12,23 @@ from typing import Any, Self, TypeVar
 
 import attrs
 
-from fusebill_async.errors import ClientStateError, ConfigurationError, NotUnresolvedError, OutcomeUnknownError
+from fusebill_async.errors import ClientStateError, ConfigurationError, NotUnresolvedError, OutcomeUnknownError, shown
 from fusebill_async.policy.clock import ServiceClock
 from fusebill_async.policy.quota import QuotaView
 from fusebill_async.policy.retry import RetryBudget
+from fusebill_async.resources.core import ClientCore
 from fusebill_async.resources.customers import Customers, CustomersWithResponse
-from fusebill_async.resources.geotab import Geotab, GeotabWithResponse
-from fusebill_async.resources.handle import Handle
-from fusebill_async.resources.hubspot import Hubspot, HubspotWithResponse
-from fusebill_async.resources.netsuite import Netsuite, NetsuiteWithResponse
+from fusebill_async.resources.integrations import (
+    Geotab,
+    GeotabWithResponse,
+    Hubspot,
+    HubspotWithResponse,
+    Netsuite,
+    NetsuiteWithResponse,
+    Salesforce,
+    SalesforceWithResponse,
+)
 from fusebill_async.resources.requests import send_request
-from fusebill_async.resources.salesforce import Salesforce, SalesforceWithResponse
 from fusebill_async.session.admission import Admission
 from fusebill_async.session.aiohttp_transport import AiohttpTransport, ClientSession, check_session
 from fusebill_async.session.call import CallOptions, OnCancel
@@ -43,11 +49,9 @@ from fusebill_async.settling.open_writes import OpenWrites
 from fusebill_async.settling.preparing import PutPreparer
 from fusebill_async.settling.protocols import Store
 from fusebill_async.settling.reader import SettlingReader
-from fusebill_async.settling.resolution import Resolution
-from fusebill_async.settling.response import Response
+from fusebill_async.settling.response import Resolution, Response
 from fusebill_async.settling.seen import LastSeen
 from fusebill_async.settling.writer import Writer
-from fusebill_async.shown import shown
 from fusebill_async.stores.memory import MemoryStore
 from fusebill_async.wire.checks import check_base_url, check_key
 from fusebill_async.wire.redact import HiddenText
@@ -61,43 +65,43 @@ PRODUCTION = "https://secure.fusebill.com/v1"
 class WithResponse:
     """The resources of a client, whose verbs give a `Response` in place of the bare value."""
 
-    def __init__(self, handle: Handle) -> None:
-        self._handle = handle
-        self.customers = CustomersWithResponse(handle)
+    def __init__(self, core: ClientCore) -> None:
+        self._core = core
+        self.customers = CustomersWithResponse(core)
 
     @cached_property
     def hubspot(self) -> HubspotWithResponse:
         """The verbs of `client.hubspot`, each giving a `Response`."""
-        return HubspotWithResponse(self._handle)
+        return HubspotWithResponse(self._core)
 
     @cached_property
     def salesforce(self) -> SalesforceWithResponse:
         """The verbs of `client.salesforce`, each giving a `Response`."""
-        return SalesforceWithResponse(self._handle)
+        return SalesforceWithResponse(self._core)
 
     @cached_property
     def netsuite(self) -> NetsuiteWithResponse:
         """The verbs of `client.netsuite`, each giving a `Response`."""
-        return NetsuiteWithResponse(self._handle)
+        return NetsuiteWithResponse(self._core)
 
     @cached_property
     def geotab(self) -> GeotabWithResponse:
         """The verbs of `client.geotab`, each giving a `Response`."""
-        return GeotabWithResponse(self._handle)
+        return GeotabWithResponse(self._core)
 
     async def request(
         self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Any = None
     ) -> Response[Any]:
         """Send a request to any endpoint; see `FusebillClient.request`."""
-        return await send_request(self._handle, method, path, query=query, body=body)
+        return await send_request(self._core, method, path, query=query, body=body)
 
 
-class _Handle:
-    """What a client and the handles made from it have in common: the verbs."""
+class Verbs:
+    """The calls that a client offers, and that a client from `with_options` offers too."""
 
-    def __init__(self, handle: Handle) -> None:
-        self._handle = handle
-        self.with_response = WithResponse(handle)
+    def __init__(self, core: ClientCore) -> None:
+        self._core = core
+        self.with_response = WithResponse(core)
         self.customers = Customers(self.with_response.customers)
 
     @cached_property
@@ -146,7 +150,7 @@ class _Handle:
         timeouts: Timeouts | None = None,
         retry: RetryPolicy | None = None,
         on_cancel: OnCancel | None = None,
-    ) -> ClientHandle:
+    ) -> ConfiguredClient:
         """A handle on the same client with other options; it shares pool, quota, locks and everything open.
 
         Args:
@@ -156,11 +160,11 @@ class _Handle:
             on_cancel: "finish" lets a write under way go on when its caller is cancelled; "abort" drops its
                 connection and leaves its outcome unknown.
         """
-        handle = self._handle
-        options = handle.options
-        return ClientHandle(
+        core = self._core
+        options = core.options
+        return ConfiguredClient(
             attrs.evolve(
-                handle,
+                core,
                 options=CallOptions(
                     timeouts=options.timeouts if timeouts is None else _of(Timeouts, timeouts, "timeouts"),
                     retry=options.retry if retry is None else _of(RetryPolicy, retry, "retry"),
@@ -174,11 +178,11 @@ class _Handle:
     @property
     def quota(self) -> QuotaView:
         """The quota as the headers last told it, and how many calls wait for it."""
-        return self._handle.session.admission.quota
+        return self._core.session.admission.quota
 
     def unresolved(self) -> list[UnresolvedWrite]:
         """The writes whose outcome is not known, oldest first: in flight, settling, or unknown."""
-        return self._handle.writer.unresolved()
+        return self._core.writer.unresolved()
 
     async def resolve(self, write: UnresolvedWrite | OutcomeUnknownError | str) -> Resolution:
         """Settle an unresolved write by reading the customer; it is never sent again.
@@ -189,7 +193,7 @@ class _Handle:
         Raises:
             NotUnresolvedError: it is not unresolved (any more).
         """
-        return await self._handle.writer.resolve(_intent_id(write))
+        return await self._core.writer.resolve(_intent_id(write))
 
     async def resolve_all(self) -> list[Resolution]:
         """Settle every unresolved write, one after the other; those that others settle meanwhile are left out."""
@@ -201,14 +205,14 @@ class _Handle:
         return settled
 
 
-class ClientHandle(_Handle):
+class ConfiguredClient(Verbs):
     """What `with_options` gives: the same client under other options. The client closes it."""
 
     def __repr__(self) -> str:
-        return f"ClientHandle({self._handle.session!r})"
+        return f"ConfiguredClient({self._core.session!r})"
 
 
-class FusebillClient(_Handle):
+class FusebillClient(Verbs):
     """The asyncio client for Fusebill (Stax Bill).
 
     Use it as an async context manager, or close it with `aclose()`. It belongs to the event loop of its first call.
@@ -293,7 +297,7 @@ class FusebillClient(_Handle):
         options = CallOptions(
             timeouts=limits, retry=retrying, budget=RetryBudget(retrying), on_cancel=checked_on_cancel
         )
-        super().__init__(Handle(session=manager, writer=writer, seen=seen, options=options, updates=update_policy))
+        super().__init__(ClientCore(session=manager, writer=writer, seen=seen, options=options, updates=update_policy))
 
     @classmethod
     def from_env(cls, **options: Any) -> Self:
@@ -320,7 +324,7 @@ class FusebillClient(_Handle):
         return f"FusebillClient(base_url={getattr(self, '_base_url', None)!r})"
 
     async def __aenter__(self) -> Self:
-        self._handle.session.open()
+        self._core.session.open()
         return self
 
     async def __aexit__(
@@ -333,12 +337,12 @@ class FusebillClient(_Handle):
 
         What nothing was sent of yet is dropped. A write that stays unresolved is named in a warning.
         """
-        session = self._handle.session
+        session = self._core.session
         if session.closed:
             return
         session.stop_admitting()
         try:
-            await self._handle.writer.aclose()
+            await self._core.writer.aclose()
         finally:
             try:
                 await session.aclose()

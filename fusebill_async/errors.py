@@ -318,3 +318,18 @@ class ConfigurationError(FusebillError, ValueError):
 
 class UnresolvedWritesWarning(RuntimeWarning):
     """A client was closed while the outcome of some of its writes was not known; the message names them."""
+
+
+_LONGEST = 200
+
+
+def shown(value: object) -> str:
+    """The value's `repr`, cut where it is long.
+
+    It never raises, as `repr` does for an integer of more than 4,300 digits and for some objects of a user.
+    """
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 (an error about an argument must not become another one)
+        return f"a value of type {type(value).__name__}"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fusebill_async._version import __version__
-from fusebill_async.client import ClientHandle, FusebillClient
+from fusebill_async.client import ConfiguredClient, FusebillClient
 from fusebill_async.errors import (
     APIError,
     AuthenticationError,
@@ -60,8 +60,7 @@ from fusebill_async.settings import (
     UpdatePolicy,
 )
 from fusebill_async.settling.intent import Reading, UnresolvedWrite
-from fusebill_async.settling.resolution import Resolution
-from fusebill_async.settling.response import Response
+from fusebill_async.settling.response import Resolution, Response
 from fusebill_async.updating.merging import Change, UpdatePlan
 
 __all__ = [
@@ -74,10 +73,10 @@ __all__ = [
     "BadRequestError",
     "CancellationOption",
     "Change",
-    "ClientHandle",
     "ClientStateError",
     "ConcurrentModificationError",
     "ConfigurationError",
+    "ConfiguredClient",
     "ConfirmedBy",
     "ConflictError",
     "ConnectError",

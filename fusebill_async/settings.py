@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import math
+from enum import IntEnum
 from ssl import SSLContext
 from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import attrs
 
-from fusebill_async.errors import ConfigurationError
-from fusebill_async.shown import shown
+from fusebill_async.errors import ConfigurationError, shown
+
+
+class Priority(IntEnum):
+    """The lower the number, the sooner it goes. A lower class is served now and then all the same."""
+
+    SETTLING = 0
+    """A read that settles an unknown outcome. It alone may use the reserve of the day."""
+    INTERACTIVE = 1
+    """A call that somebody awaits."""
+    BULK = 2
+    """A call of a batch job, which can wait for the next window or the next day."""
+
 
 FreshConnections: TypeAlias = Literal["money", "writes", "never"]
 

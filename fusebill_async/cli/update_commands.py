@@ -23,7 +23,7 @@ from fusebill_async.operations import CREATE, REPLACE, UPDATE
 from fusebill_async.updating.changes import wire_changes
 from fusebill_async.updating.merging import plan
 from fusebill_async.updating.rules import READ_ONLY
-from fusebill_async.wire.shapes import is_array
+from fusebill_async.wire.checks import is_array
 
 Field = Annotated[
     str,

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, TypeAlias, Typ
 
 import attrs
 
-from fusebill_async.errors import InvalidResponseError, ValidationError
+from fusebill_async.errors import InvalidResponseError, ValidationError, shown
 from fusebill_async.models.naming import wire_keys
-from fusebill_async.shown import shown
 
 AnyView = TypeVar("AnyView", bound="WireView")
 

@@ -14,10 +14,9 @@ import attrs
 
 from fusebill_async.outcome import QuotaReading, Window
 from fusebill_async.policy.clock import ServiceClock
-from fusebill_async.policy.priority import Priority
 from fusebill_async.policy.shared import QuotaGrant, QuotaReport, WindowFacts
 from fusebill_async.policy.window import FixedWindow, LimiterClock, plausible
-from fusebill_async.settings import QuotaPolicy
+from fusebill_async.settings import Priority, QuotaPolicy
 
 MINUTE, DAY = 60.0, 86_400.0
 """The longest that a window may last, in seconds."""

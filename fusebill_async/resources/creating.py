@@ -9,22 +9,22 @@ from fusebill_async.converting import decode_json, encode
 from fusebill_async.errors import FieldsNotTakenError, ValidationError
 from fusebill_async.models import Customer
 from fusebill_async.operations import CREATE
-from fusebill_async.resources.handle import Handle
+from fusebill_async.resources.core import ClientCore
 from fusebill_async.session.call import Call
 from fusebill_async.settling.response import Response
 from fusebill_async.settling.write import Write
 from fusebill_async.updating.changes import wire_changes
 from fusebill_async.updating.rules import check_changes, python_name
+from fusebill_async.wire.checks import is_array, is_object
 from fusebill_async.wire.comparing import same_value
 from fusebill_async.wire.request import Request
-from fusebill_async.wire.shapes import is_array, is_object
 
 _BESIDES: Mapping[str, str] = {"billing_setting": "billingSetting", "tracked_item_display": "trackedItemDisplay"}
 """What is set up with a new customer and is no field of it: no later read shows it."""
 
 
 async def create_customer(
-    handle: Handle, fields: Mapping[str, Any], *, validate: bool, resend: bool
+    core: ClientCore, fields: Mapping[str, Any], *, validate: bool, resend: bool
 ) -> Response[Customer]:
     """Create a customer; see `CustomersWithResponse.create`."""
     wired = wire_changes({name: value for name, value in fields.items() if name not in _BESIDES})
@@ -33,8 +33,8 @@ async def create_customer(
         raise ValidationError("a new customer is a Draft, and its verbs change that: leave status out", field="status")
     if validate:
         check_changes(wired)
-    call = Call(CREATE, None, Request(CREATE.method, CREATE.path, encode(wired | besides)), handle.options)
-    response = await handle.writer.write(Write(call, wired, resend=resend))
+    call = Call(CREATE, None, Request(CREATE.method, CREATE.path, encode(wired | besides)), core.options)
+    response = await core.writer.write(Write(call, wired, resend=resend))
     _compare(call, wired, response.value)
     return response
 

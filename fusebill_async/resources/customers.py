@@ -21,8 +21,8 @@ from fusebill_async.operations import (
     UNCANCEL,
     UPDATE,
 )
+from fusebill_async.resources.core import ClientCore, value_of
 from fusebill_async.resources.creating import create_customer
-from fusebill_async.resources.handle import Handle, value_of
 from fusebill_async.resources.listing import CustomerList, Query, find_customers
 from fusebill_async.resources.updates import Check, Edit, carry_out, make_replacement, make_update, plan_update
 from fusebill_async.settling.response import Response
@@ -39,8 +39,8 @@ class CustomersWithResponse:
     the customer; only while that fails too is the outcome unknown (`OutcomeUnknownError`).
     """
 
-    def __init__(self, handle: Handle) -> None:
-        self._handle = handle
+    def __init__(self, core: ClientCore) -> None:
+        self._core = core
 
     async def get(self, customer_id: int) -> Response[Customer]:
         """Read a customer.
@@ -53,7 +53,7 @@ class CustomersWithResponse:
 
         API page: https://developer.staxbill.com/reference/customer-object
         """
-        return await self._handle.read(GET, customer_id)
+        return await self._core.read(GET, customer_id)
 
     async def overview(self, customer_id: int) -> Response[Overview]:
         """Read a customer's short form: name, address, status, and the balances (in `Overview.extra`).
@@ -66,7 +66,7 @@ class CustomersWithResponse:
 
         API page: https://developer.staxbill.com/reference/read-customer-overview-1
         """
-        return await self._handle.read(OVERVIEW, customer_id)
+        return await self._core.read(OVERVIEW, customer_id)
 
     def list(
         self,
@@ -101,7 +101,7 @@ class CustomersWithResponse:
 
         API page: https://developer.staxbill.com/reference/list-customers
         """
-        return CustomerList(self._handle, query=query, page_size=page_size, sort=sort, limit=limit, prefetch=prefetch)
+        return CustomerList(self._core, query=query, page_size=page_size, sort=sort, limit=limit, prefetch=prefetch)
 
     async def find(self, *, reference: str) -> Response[builtins.list[Customer]]:
         """Find the customers with a reference. References are not unique.
@@ -117,7 +117,7 @@ class CustomersWithResponse:
 
         API page: https://developer.staxbill.com/reference/list-customers
         """
-        return await find_customers(self._handle, reference)
+        return await find_customers(self._core, reference)
 
     async def create(self, /, *, resend: bool = False, validate: bool = True, **fields: Any) -> Response[Customer]:
         """Create a draft customer. It is never created twice.
@@ -142,7 +142,7 @@ class CustomersWithResponse:
 
         API page: https://developer.staxbill.com/reference/customers-1
         """
-        return await create_customer(self._handle, fields, validate=validate, resend=resend)
+        return await create_customer(self._core, fields, validate=validate, resend=resend)
 
     async def hold(self, customer_id: int | Customer) -> Response[Customer]:
         """Put an active customer on hold; its subscriptions are suspended.
@@ -157,7 +157,7 @@ class CustomersWithResponse:
 
         API page: https://developer.staxbill.com/reference/hold-customer
         """
-        return await self._handle.write(HOLD, customer_id)
+        return await self._core.write(HOLD, customer_id)
 
     async def release_hold(
         self,
@@ -179,7 +179,7 @@ class CustomersWithResponse:
 
         API page: https://developer.staxbill.com/reference/un-hold-customer
         """
-        return await self._handle.write(
+        return await self._core.write(
             RELEASE_HOLD,
             customer_id,
             resend=resend,
@@ -209,7 +209,7 @@ class CustomersWithResponse:
 
         API page: https://developer.staxbill.com/reference/un-hold-customer
         """
-        return await self._handle.read(
+        return await self._core.read(
             PREVIEW_RELEASE_HOLD,
             customer_id,
             service_start_option=service_start_option,
@@ -229,7 +229,7 @@ class CustomersWithResponse:
 
         API page: https://developer.staxbill.com/reference/delete-customer
         """
-        return await self._handle.write(CANCEL, customer_id, resend=resend, cancellation_option=cancellation_option)
+        return await self._core.write(CANCEL, customer_id, resend=resend, cancellation_option=cancellation_option)
 
     async def uncancel(self, customer_id: int | Customer, *, resend: bool = False) -> Response[Customer]:
         """Undo the cancellation of a customer.
@@ -243,7 +243,7 @@ class CustomersWithResponse:
 
         API page: https://developer.staxbill.com/reference/uncancel-customer
         """
-        return await self._handle.write(UNCANCEL, customer_id, resend=resend)
+        return await self._core.write(UNCANCEL, customer_id, resend=resend)
 
     async def activate(
         self,
@@ -272,7 +272,7 @@ class CustomersWithResponse:
 
         API page: https://developer.staxbill.com/reference/activate-customer
         """
-        return await self._handle.write(
+        return await self._core.write(
             ACTIVATE,
             customer_id,
             resend=resend,
@@ -307,7 +307,7 @@ class CustomersWithResponse:
 
         API page: https://developer.staxbill.com/reference/activate-customer
         """
-        return await self._handle.read(
+        return await self._core.read(
             PREVIEW_ACTIVATION,
             customer_id,
             activate_all_subscriptions=activate_all_subscriptions,
@@ -344,7 +344,7 @@ class CustomersWithResponse:
 
         API page: https://developer.staxbill.com/reference/activate-customers-specific-subscriptions-and-purchases
         """
-        return await self._handle.write(
+        return await self._core.write(
             ACTIVATE_ITEMS,
             customer_id,
             subscription_ids=subscription_ids,
@@ -376,7 +376,7 @@ class CustomersWithResponse:
 
         API page: https://developer.staxbill.com/reference/activate-customers-specific-subscriptions-and-purchases
         """
-        return await self._handle.read(
+        return await self._core.read(
             PREVIEW_ACTIVATE_ITEMS,
             customer_id,
             subscription_ids=subscription_ids,
@@ -421,7 +421,7 @@ class CustomersWithResponse:
         API page: https://developer.staxbill.com/reference/customers-2
         """
         update = make_update(
-            self._handle,
+            self._core,
             UPDATE,
             customer_id,
             changes,
@@ -430,7 +430,7 @@ class CustomersWithResponse:
             allow_erase=allow_erase,
             check=check,
         )
-        return await carry_out(self._handle, update)
+        return await carry_out(self._core, update)
 
     async def plan_update(
         self,
@@ -448,7 +448,7 @@ class CustomersWithResponse:
         and it raises what `update` would raise.
         """
         return await plan_update(
-            self._handle,
+            self._core,
             customer_id,
             changes,
             validate=validate,
@@ -476,7 +476,7 @@ class CustomersWithResponse:
             "allow_erase": allow_erase,
             "check": check,
         }
-        return Edit(self._handle, UPDATE, customer_id, options)
+        return Edit(self._core, UPDATE, customer_id, options)
 
     async def replace(
         self,
@@ -505,13 +505,13 @@ class CustomersWithResponse:
         API page: https://developer.staxbill.com/reference/customers-2
         """
         update = make_replacement(
-            self._handle,
+            self._core,
             customer,
             allow_erase=allow_erase,
             allow_status_change=allow_status_change,
             validate=validate,
         )
-        return await carry_out(self._handle, update)
+        return await carry_out(self._core, update)
 
 
 class Customers:

@@ -9,16 +9,14 @@ from typing import Any, TypeAlias
 import attrs
 
 from fusebill_async.converting import decode_item
-from fusebill_async.errors import InvalidResponseError, ValidationError
+from fusebill_async.errors import InvalidResponseError, ValidationError, shown
 from fusebill_async.models import Customer
 from fusebill_async.operations import LIST
-from fusebill_async.resources.handle import Handle
+from fusebill_async.resources.core import ClientCore
 from fusebill_async.session.call import Answer, Call
 from fusebill_async.settling.response import Response, response_of
-from fusebill_async.shown import shown
 from fusebill_async.wire.checks import check_filter_text
-from fusebill_async.wire.pager import PageFacts, Pager, read_facts
-from fusebill_async.wire.paging import LARGEST_PAGE, Sort, page_request
+from fusebill_async.wire.paging import LARGEST_PAGE, PageFacts, Pager, Sort, page_request, read_facts
 from fusebill_async.wire.query import build_query, sort_of
 
 Query: TypeAlias = Mapping[str, Any] | str | None
@@ -57,7 +55,7 @@ class CustomerList:
 
     def __init__(
         self,
-        handle: Handle,
+        core: ClientCore,
         *,
         query: Query = None,
         page_size: int = LARGEST_PAGE,
@@ -65,7 +63,7 @@ class CustomerList:
         limit: int | None = None,
         prefetch: bool = True,
     ) -> None:
-        self._handle = handle
+        self._core = core
         self._query = build_query(query)
         self._sort = sort_of(sort)
         self._limit = None if limit is None else _count(limit, "limit", None)
@@ -97,7 +95,7 @@ class CustomerList:
         With `prefetch` the next page is asked for while this one is looked at. An iteration that ends early drops
         that request; `await pages.aclose()` does it at once.
         """
-        walk = _Walk(self._handle, self._query, self._sort, self._page_size, self._limit, prefetch=self._prefetch)
+        walk = _Walk(self._core, self._query, self._sort, self._page_size, self._limit, prefetch=self._prefetch)
         try:
             while True:
                 page = await walk.following()
@@ -110,14 +108,14 @@ class CustomerList:
             await walk.aclose()
 
 
-async def find_customers(handle: Handle, reference: Any) -> Response[list[Customer]]:
+async def find_customers(core: ClientCore, reference: Any) -> Response[list[Customer]]:
     """Find the customers with exactly this reference."""
     if not isinstance(reference, str):
         raise ValidationError(f"reference must be a str, not {shown(reference)}", field="reference")
     query = f"reference:{check_filter_text(reference, field='reference', wildcard=False)}"
     customers: list[Customer] = []
     response: Response[Any] | None = None
-    async for page in CustomerList(handle, query=query).pages():
+    async for page in CustomerList(core, query=query).pages():
         response = page.response
         customers += [customer for customer in page.customers if _has_reference(customer, reference)]
     assert response is not None
@@ -139,9 +137,9 @@ class _Walk:
     """The way through a list, a page at a time. What is fetched ahead is decoded when its turn has come."""
 
     def __init__(
-        self, handle: Handle, query: str | None, sort: Sort, size: int, limit: int | None, *, prefetch: bool
+        self, core: ClientCore, query: str | None, sort: Sort, size: int, limit: int | None, *, prefetch: bool
     ) -> None:
-        self._handle = handle
+        self._core = core
         self._query = query
         self._sort = sort
         self._size = size
@@ -205,8 +203,8 @@ class _Walk:
         return fetched
 
     async def _fetch(self, number: int) -> _Fetched:
-        call = Call(LIST, None, page_request(self._query, number, self._size, self._sort), self._handle.options)
-        return call, await self._handle.session.read(call)
+        call = Call(LIST, None, page_request(self._query, number, self._size, self._sort), self._core.options)
+        return call, await self._core.session.read(call)
 
     async def _decode(self, number: int, texts: Sequence[bytes]) -> list[Customer | None]:
         """The customers of a page. Others have their turn in between: a page must not hold up the event loop."""

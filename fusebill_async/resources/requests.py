@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from fusebill_async.converting import encode
-from fusebill_async.errors import ValidationError
+from fusebill_async.errors import ValidationError, shown
 from fusebill_async.operations import Operation, Safety
-from fusebill_async.resources.handle import Handle
+from fusebill_async.resources.core import ClientCore
 from fusebill_async.session.call import Call
 from fusebill_async.settling.response import Response, response_of
 from fusebill_async.settling.write import Write
-from fusebill_async.shown import shown
 from fusebill_async.wire.raw_query import encode_query
 from fusebill_async.wire.request import Request
 
@@ -26,7 +25,7 @@ _PATH = re.compile(r"(/[\w.~!$&'()*+,;=:@%-]+)+/?", re.ASCII)
 
 
 async def send_request(
-    handle: Handle, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Any = None
+    core: ClientCore, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Any = None
 ) -> Response[Any]:
     """Send a request to any endpoint; see `FusebillClient.request`."""
     given_method: Any = method
@@ -46,7 +45,7 @@ async def send_request(
         safety=Safety.READ if verb in _READS else Safety.MONEY,
         answer="any",
     )
-    call = Call(operation, None, Request(verb, target, None if body is None else encode(body)), handle.options)
+    call = Call(operation, None, Request(verb, target, None if body is None else encode(body)), core.options)
     if operation.writes:
-        return await handle.writer.write(Write(call, {}, resend=False))
-    return response_of(call, await handle.session.read(call))
+        return await core.writer.write(Write(call, {}, resend=False))
+    return response_of(call, await core.session.read(call))

@@ -8,15 +8,14 @@ from types import TracebackType
 from typing import Any, Literal, TypeAlias
 
 from fusebill_async.converting import decode_customer
-from fusebill_async.errors import FieldsNotTakenError, ValidationError
+from fusebill_async.errors import FieldsNotTakenError, ValidationError, shown
 from fusebill_async.models import Customer
 from fusebill_async.operations import REPLACE, UPDATE, Operation
 from fusebill_async.outcome import ConfirmedBy
-from fusebill_async.resources.handle import Handle, identify
+from fusebill_async.resources.core import ClientCore, identify
 from fusebill_async.session.call import Call
 from fusebill_async.settling.response import Response
 from fusebill_async.settling.write import Write
-from fusebill_async.shown import shown
 from fusebill_async.updating.changes import check_status, laid_over, model_changes, wire_changes
 from fusebill_async.updating.draft import CustomerDraft, draft_of
 from fusebill_async.updating.guarding import check_conflicts, erased, guard, named_paths, not_taken
@@ -32,17 +31,17 @@ from fusebill_async.updating.merging import (
 )
 from fusebill_async.updating.pending import PendingUpdate
 from fusebill_async.updating.rules import check_changes
-from fusebill_async.wire.shapes import is_several
+from fusebill_async.wire.checks import is_several
 
 logger = logging.getLogger("fusebill_async")
 
 Check: TypeAlias = Literal["fresh", "strict"]
 
 
-async def carry_out(handle: Handle, update: PendingUpdate) -> Response[Customer]:
+async def carry_out(core: ClientCore, update: PendingUpdate) -> Response[Customer]:
     """Carry out an update, and compare the answer with what was sent."""
-    call = Call(update.operation, update.customer_id, None, handle.options)
-    response = await handle.writer.write(Write(call, {}, resend=True, update=update))
+    call = Call(update.operation, update.customer_id, None, core.options)
+    response = await core.writer.write(Write(call, {}, resend=True, update=update))
     _compare(call, update, response)
     return response
 
@@ -72,7 +71,7 @@ def _at(wire: bytes, name: str) -> Any:
 
 
 def make_update(
-    handle: Handle,
+    core: ClientCore,
     operation: Operation,
     customer: int | Customer,
     changes: Mapping[str, Any],
@@ -106,12 +105,12 @@ def make_update(
         strict=check == "strict",
         allow_status_change=allow_status_change,
         allow_erase=_names(allow_erase),
-        rounds=handle.updates.rounds,
+        rounds=core.updates.rounds,
     )
 
 
 def make_replacement(
-    handle: Handle,
+    core: ClientCore,
     customer: Customer,
     *,
     allow_erase: Collection[str],
@@ -137,7 +136,7 @@ def make_replacement(
         from_scratch=wire is None,
         allow_status_change=allow_status_change,
         allow_erase=_names(allow_erase),
-        rounds=handle.updates.rounds,
+        rounds=core.updates.rounds,
     )
 
 
@@ -149,7 +148,7 @@ def _names(allow_erase: Collection[str]) -> frozenset[str]:
 
 
 async def plan_update(
-    handle: Handle,
+    core: ClientCore,
     customer: int | Customer,
     changes: Mapping[str, Any],
     *,
@@ -158,8 +157,8 @@ async def plan_update(
     allow_status_change: bool = False,
 ) -> Response[UpdatePlan]:
     """Read, and show what an update would send. Raises what the update would raise."""
-    update = make_update(handle, UPDATE, customer, changes, validate=validate, allow_erase=allow_erase)
-    read = await handle.read_newest(update.customer_id, update.base)
+    update = make_update(core, UPDATE, customer, changes, validate=validate, allow_erase=allow_erase)
+    read = await core.read_newest(update.customer_id, update.base)
     wire = read.value.wire or b"{}"
     facts = {"operation": UPDATE.title, "customer_id": update.customer_id}
     if update.base is not None:
@@ -179,15 +178,15 @@ class Edit:
     assigned it raises `ConcurrentModificationError`. A block that ends with an error sends nothing.
     """
 
-    def __init__(self, handle: Handle, operation: Operation, customer_id: int, options: Mapping[str, Any]) -> None:
-        self._handle = handle
+    def __init__(self, core: ClientCore, operation: Operation, customer_id: int, options: Mapping[str, Any]) -> None:
+        self._core = core
         self._operation = operation
         self._customer_id = customer_id
         self._options = options
         self._draft: CustomerDraft | None = None
 
     async def __aenter__(self) -> CustomerDraft:
-        response = await self._handle.read_newest(self._customer_id)
+        response = await self._core.read_newest(self._customer_id)
         self._draft = draft_of(response.value)
         return self._draft
 
@@ -196,11 +195,11 @@ class Edit:
     ) -> None:
         if kind is not None or self._draft is None:
             return
-        update = make_update(self._handle, self._operation, self._draft, {}, **self._options)
+        update = make_update(self._core, self._operation, self._draft, {}, **self._options)
         if not update.changes:
             assert update.base is not None
             self._draft.finish(decode_customer(update.base))
             return
         # The block may have waited for anything, so its own read is never young enough.
         update.always_read = True
-        self._draft.finish((await carry_out(self._handle, update)).value)
+        self._draft.finish((await carry_out(self._core, update)).value)

@@ -19,12 +19,11 @@ from typing import Literal, Self
 import attrs
 
 from fusebill_async.policy.clock import ServiceClock
-from fusebill_async.policy.priority import Priority
 from fusebill_async.policy.quota import Quota, QuotaView
 from fusebill_async.policy.shared import SharedQuota
 from fusebill_async.session.effects import Effects
 from fusebill_async.session.sharing import QuotaSharing
-from fusebill_async.settings import QuotaPolicy
+from fusebill_async.settings import Priority, QuotaPolicy
 from fusebill_async.wire.quota_headers import moment, read, retry_after
 
 _logger = getLogger("fusebill_async.quota")

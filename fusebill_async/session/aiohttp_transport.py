@@ -34,12 +34,11 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from fusebill_async._version import __version__
-from fusebill_async.errors import ConfigurationError
+from fusebill_async.errors import ConfigurationError, shown
 from fusebill_async.outcome import Phase
-from fusebill_async.session.tracebacks import forget_frames
+from fusebill_async.session.call_errors import forget_frames
 from fusebill_async.session.transport import BODY_LIMIT, Exchange, Limits
 from fusebill_async.settings import PoolSettings
-from fusebill_async.shown import shown
 from fusebill_async.wire.redact import HiddenText
 from fusebill_async.wire.request import Request
 

@@ -9,9 +9,8 @@ import attrs
 
 from fusebill_async.operations import Operation
 from fusebill_async.outcome import Attempt
-from fusebill_async.policy.priority import Priority
 from fusebill_async.policy.retry import RetryBudget
-from fusebill_async.settings import RetryPolicy, Timeouts
+from fusebill_async.settings import Priority, RetryPolicy, Timeouts
 from fusebill_async.wire.request import Request
 
 OnCancel: TypeAlias = Literal["finish", "abort"]

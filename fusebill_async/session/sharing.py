@@ -8,11 +8,10 @@ from contextlib import suppress
 from logging import getLogger
 from math import inf
 
-from fusebill_async.policy.priority import Priority
 from fusebill_async.policy.quota import Quota
 from fusebill_async.policy.shared import SharedQuota
 from fusebill_async.session.effects import Effects
-from fusebill_async.settings import QuotaPolicy
+from fusebill_async.settings import Priority, QuotaPolicy
 
 _logger = getLogger("fusebill_async.quota")
 

@@ -15,7 +15,7 @@ from fusebill_async.session.judging import Judged, judge
 from fusebill_async.session.manager import SessionManager, Slot
 from fusebill_async.settings import FreshConnections
 from fusebill_async.settling import write_errors
-from fusebill_async.settling.already import may_be_so_already, speaks_for_goal
+from fusebill_async.settling.evidence import may_be_so_already, speaks_for_goal
 from fusebill_async.settling.open_writes import OpenWrites
 from fusebill_async.settling.preparing import PutPreparer
 from fusebill_async.settling.protocols import CustomerLocks

@@ -12,12 +12,11 @@ from fusebill_async.errors import ClientStateError, FusebillError, NotFoundError
 from fusebill_async.models import Activation, Customer
 from fusebill_async.operations import GET, LIST, FoundByReference, Operation, Safety, StatusIs
 from fusebill_async.outcome import Attribution, Outcome
-from fusebill_async.policy.priority import Priority
 from fusebill_async.policy.retry import RetryBudget
 from fusebill_async.session.call import Answer, Call, CallOptions
 from fusebill_async.session.hooks import Hooks, Listeners
 from fusebill_async.session.manager import SessionManager
-from fusebill_async.settings import RetryPolicy, SettlingPolicy, Timeouts
+from fusebill_async.settings import Priority, RetryPolicy, SettlingPolicy, Timeouts
 from fusebill_async.settling.evidence import SendTime, attribute, is_evidence, stands, untouched
 from fusebill_async.settling.goals import Verdict, judge
 from fusebill_async.settling.intent import Reading

@@ -7,8 +7,10 @@ from typing import Any, Generic, TypeVar
 
 import attrs
 
-from fusebill_async.outcome import Attempt, Attribution, ConfirmedBy, QuotaSeen
+from fusebill_async.models import Customer
+from fusebill_async.outcome import Attempt, Attribution, ConfirmedBy, Outcome, QuotaSeen
 from fusebill_async.session.call import Answer, Call
+from fusebill_async.settling.intent import UnresolvedWrite
 from fusebill_async.wire.quota_headers import read_quota
 
 T = TypeVar("T")
@@ -58,3 +60,22 @@ def response_of(
         confirmed_by=confirmed_by,
         attribution=attribution,
     )
+
+
+@attrs.frozen(kw_only=True)
+class Resolution:
+    """What became of an unresolved write.
+
+    Attributes:
+        write: the write.
+        outcome: `APPLIED`, `NOT_APPLIED` or `UNKNOWN`.
+        attribution: whose work it is, for `APPLIED`.
+        customer: the customer as last read, None if no read succeeded.
+        reason: in words.
+    """
+
+    write: UnresolvedWrite
+    outcome: Outcome
+    attribution: Attribution | None
+    customer: Customer | None
+    reason: str

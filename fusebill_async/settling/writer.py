@@ -7,7 +7,8 @@ import logging
 import warnings
 from typing import Any
 
-from fusebill_async.errors import FusebillError, NotUnresolvedError, UnresolvedWritesWarning
+from fusebill_async.errors import FusebillError, NotUnresolvedError, UnresolvedWritesWarning, shown
+from fusebill_async.models import Activation
 from fusebill_async.operations import BY_TITLE, Operation, Safety
 from fusebill_async.outcome import Outcome
 from fusebill_async.session.call import Call
@@ -19,12 +20,10 @@ from fusebill_async.settling.intent import Intent, UnresolvedWrite
 from fusebill_async.settling.open_writes import OpenWrites
 from fusebill_async.settling.protocols import CustomerLocks
 from fusebill_async.settling.reader import SettlingReader
-from fusebill_async.settling.resolution import Resolution, resolution_of
-from fusebill_async.settling.response import Response
+from fusebill_async.settling.response import Resolution, Response
 from fusebill_async.settling.searching import reference_lock
 from fusebill_async.settling.seen import LastSeen
 from fusebill_async.settling.write import Write, WriteState, listed
-from fusebill_async.shown import shown
 
 logger = logging.getLogger("fusebill_async")
 
@@ -170,7 +169,7 @@ class Writer:
         intent = self._open_writes.recorded(intent_id)
         if intent is None:
             if under_way is not None and under_way.intent is not None:
-                return resolution_of(under_way)
+                return _resolution_of(under_way)
             raise _not_unresolved(intent_id)
         return await self._resolve(self._open_writes.unknown.get(intent_id) or self._revived(intent), intent)
 
@@ -250,3 +249,23 @@ def _lock_of(write: Write) -> int | None:
 
 def _not_unresolved(intent_id: object) -> NotUnresolvedError:
     return NotUnresolvedError(f"no unresolved write has the id {shown(intent_id)}: client.unresolved() lists them")
+
+
+def _resolution_of(write: Write) -> Resolution:
+    """The resolution of a write that came to its end by itself while it was waited for."""
+    assert write.intent is not None
+    shown = listed(write.intent, "settled")
+    if write.failed is not None:
+        outcome, reason = write.failed.outcome, write.failed.reason
+        return Resolution(write=shown, outcome=outcome, attribution=None, customer=None, reason=reason)
+    if write.response is None:
+        reason = "it was dropped before it was sent"
+        return Resolution(write=shown, outcome=Outcome.NOT_SENT, attribution=None, customer=None, reason=reason)
+    value = write.response.value
+    return Resolution(
+        write=shown,
+        outcome=Outcome.APPLIED,
+        attribution=write.response.attribution,
+        customer=value.customer if isinstance(value, Activation) else value,
+        reason="",
+    )

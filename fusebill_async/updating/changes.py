@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
-from fusebill_async.errors import ValidationError
+from fusebill_async.errors import ValidationError, shown
 from fusebill_async.models import (
     Customer,
     CustomerAcquisition,
@@ -17,9 +17,8 @@ from fusebill_async.models import (
     named_fields,
     wire_keys,
 )
-from fusebill_async.shown import shown
 from fusebill_async.updating.rules import is_read_only, known_key, python_name
-from fusebill_async.wire.shapes import is_array, is_object
+from fusebill_async.wire.checks import is_array, is_object
 
 _NESTED: Mapping[str, type[WireView]] = {
     "customer_reference": CustomerReference,

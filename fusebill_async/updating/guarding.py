@@ -9,8 +9,8 @@ from fusebill_async.converting import wire_fields
 from fusebill_async.errors import ConcurrentModificationError, WouldEraseError
 from fusebill_async.updating.merging import Change, decoded, differences, holds_object, spellings
 from fusebill_async.updating.rules import READ_ONLY, is_read_only, python_name
+from fusebill_async.wire.checks import is_object
 from fusebill_async.wire.comparing import same_value
-from fusebill_async.wire.shapes import is_object
 
 _NOTHING = (b"null", b'""', b"[]")
 _WORKED_OUT = frozenset(map(python_name, READ_ONLY))

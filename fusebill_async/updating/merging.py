@@ -10,8 +10,7 @@ import attrs
 import msgspec
 
 from fusebill_async.converting import UnreadableAnswer, decode_json, encode, wire_fields
-from fusebill_async.errors import ValidationError
-from fusebill_async.shown import shown
+from fusebill_async.errors import ValidationError, shown
 from fusebill_async.updating.rules import (
     CUSTOMER_RULES,
     EMPTY_WHEN_UNSET,
@@ -20,8 +19,8 @@ from fusebill_async.updating.rules import (
     known_key,
     python_name,
 )
+from fusebill_async.wire.checks import is_object
 from fusebill_async.wire.comparing import Likeness, likeness
-from fusebill_async.wire.shapes import is_object
 
 
 @attrs.frozen

@@ -9,12 +9,10 @@ from typing import Any
 
 import attrs
 
-from fusebill_async.errors import ValidationError
+from fusebill_async.errors import ValidationError, shown
 from fusebill_async.models import Customer, CustomerAcquisition, CustomerReference, SalesTrackingCode, wire_keys
 from fusebill_async.models.enums import QuickbooksLatchType, Title
-from fusebill_async.shown import shown
-from fusebill_async.wire.checks import LARGEST_ID
-from fusebill_async.wire.shapes import is_array, is_object
+from fusebill_async.wire.checks import LARGEST_ID, is_array, is_object
 
 MOST_TRACKING_CODES = 5
 

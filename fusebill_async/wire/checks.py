@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 
 from yarl import URL
 
-from fusebill_async.errors import ConfigurationError, ValidationError
-from fusebill_async.shown import shown
+from fusebill_async.errors import ConfigurationError, ValidationError, shown
 from fusebill_async.wire.redact import HiddenText
 
 LARGEST_ID = 2**63 - 1
@@ -134,3 +134,18 @@ def check_filter_text(value: str, *, field: str, wildcard: bool = True) -> str:
             f"{field} holds {held[0]!r}, which the service's queries cannot escape: {shown(value)}", field=field
         )
     return value
+
+
+def is_object(value: Any) -> TypeGuard[Mapping[str, Any]]:
+    """Whether it is a JSON object."""
+    return isinstance(value, Mapping)
+
+
+def is_array(value: Any) -> TypeGuard[Sequence[Any]]:
+    """Whether it is a JSON array."""
+    return isinstance(value, (list, tuple))
+
+
+def is_several(value: Any) -> TypeGuard[Iterable[Any]]:
+    """Whether it gives several values: no text, no bytes and no object."""
+    return isinstance(value, Iterable) and not isinstance(value, (str, bytes, bytearray, Mapping))

@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 from enum import IntEnum
 from typing import Any
 
-from fusebill_async.wire.shapes import is_array, is_object
+from fusebill_async.wire.checks import is_array, is_object
 
 _NUMBERS = (int, float, Decimal)
 

@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeAlias, cast
 import attrs
 
 from fusebill_async.converting.quirks import in_utc
-from fusebill_async.errors import ValidationError
+from fusebill_async.errors import ValidationError, shown
 from fusebill_async.models.enums import (
     AccountStatus,
     QuickbooksLatchType,
@@ -26,7 +26,6 @@ from fusebill_async.models.enums import (
     SynchStatus,
     Title,
 )
-from fusebill_async.shown import shown
 from fusebill_async.wire.checks import EMPTY, check_filter_text, plain_text
 from fusebill_async.wire.paging import Sort
 

@@ -11,11 +11,9 @@ from typing import Any, cast
 from urllib.parse import urlencode
 
 from fusebill_async.converting.quirks import iso_in_utc
-from fusebill_async.errors import ValidationError
-from fusebill_async.shown import shown
-from fusebill_async.wire.checks import plain_text
+from fusebill_async.errors import ValidationError, shown
+from fusebill_async.wire.checks import is_object, is_several, plain_text
 from fusebill_async.wire.query import number_text
-from fusebill_async.wire.shapes import is_object, is_several
 
 
 def encode_query(query: Any) -> str:

@@ -28,9 +28,9 @@ from fusebill_async.errors import (
     ServerError,
 )
 from fusebill_async.operations import Operation, names_of
+from fusebill_async.wire.checks import is_array, is_object
 from fusebill_async.wire.quota_headers import tells_quota
 from fusebill_async.wire.redact import redact, redact_bytes
-from fusebill_async.wire.shapes import is_array, is_object
 
 BODY_KEPT = 65_536
 """Bytes of an answer that an error keeps: enough to see what it was, not enough to fill a log."""

@@ -8,12 +8,10 @@ from typing import Any
 import attrs
 
 from fusebill_async.converting import encode
-from fusebill_async.errors import ValidationError
+from fusebill_async.errors import ValidationError, shown
 from fusebill_async.models import UNSET
 from fusebill_async.operations import Operation, Parameter
-from fusebill_async.shown import shown
-from fusebill_async.wire.checks import check_choice, check_flag, check_id, check_text
-from fusebill_async.wire.shapes import is_object, is_several
+from fusebill_async.wire.checks import check_choice, check_flag, check_id, check_text, is_object, is_several
 
 
 @attrs.frozen

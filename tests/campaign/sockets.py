@@ -41,7 +41,7 @@ from fusebill_async import (
     UnresolvedWritesWarning,
 )
 from fusebill_async.operations import CREATE, REPLACE, UPDATE
-from fusebill_async.settling.resolution import Resolution
+from fusebill_async.settling.response import Resolution
 from fusebill_async.stores import MemoryStore
 from tests.campaign.sockets_schedule import MIXES, QUIET_PERIOD, Planned, arguments_of, plan_call
 from tests.campaign.sockets_service import CampaignService, RemoteService, Seen

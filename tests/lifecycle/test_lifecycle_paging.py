@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fusebill_async import ValidationError
-from fusebill_async.wire.pager import PageFacts, Pager, read_facts
-from fusebill_async.wire.paging import Sort
+from fusebill_async.wire.paging import PageFacts, Pager, Sort, read_facts
 from fusebill_async.wire.query import sort_of
 
 

@@ -105,7 +105,7 @@ async def quiet_client(fusebill, **options):
         client.heard = heard
         yield client
         await settled(client)
-        admission = client._handle.session.admission
+        admission = client._core.session.admission
         assert len(store.locks) == 0
         assert not client.unresolved()
         assert client.quota.waiting == dict.fromkeys(client.quota.waiting, 0)
@@ -119,7 +119,7 @@ async def quiet_client(fusebill, **options):
 
 async def settled(client):
     async with asyncio.timeout(10):
-        while client.unresolved() or client._handle.writer._open_writes.under_way:
+        while client.unresolved() or client._core.writer._open_writes.under_way:
             await asyncio.sleep(0)
 
 
@@ -312,7 +312,7 @@ async def test_closing_that_is_cancelled_closes_every_connection(fusebill, ticks
     await keep_connections(client, fusebill.add_customer(id=1))
     if store == "slow":
         # As where others share the quota, and are told that one leaves.
-        monkeypatch.setattr(client._handle.session.admission, "aclose", lambda: asyncio.sleep(30))
+        monkeypatch.setattr(client._core.session.admission, "aclose", lambda: asyncio.sleep(30))
     closing = asyncio.ensure_future(client.aclose())
     for _ in range(ticks):
         await asyncio.sleep(0)

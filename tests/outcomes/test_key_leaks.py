@@ -131,7 +131,7 @@ async def _fail(fusebill, verb, fault):
     else:
         raised = None
     fusebill.clear_faults()
-    texts = [repr(client), repr(client._handle), repr(client.unresolved()), repr(client.quota)]
+    texts = [repr(client), repr(client._core), repr(client.unresolved()), repr(client.quota)]
     try:
         await client.aclose()
     except UnresolvedWritesWarning as warning:

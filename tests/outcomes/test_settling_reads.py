@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from fusebill_async import Hooks, NotAppliedError, Outcome, OutcomeUnknownError, PoolSettings, SettlingPolicy
-from fusebill_async.policy.priority import Priority
 from fusebill_async.session.effects import Effects
+from fusebill_async.settings import Priority
 from fusebill_async.testing import Fault, FusebillSimulator
 from tests.outcomes.outcome_cases import make_client
 

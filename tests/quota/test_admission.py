@@ -10,11 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fusebill_async.policy.clock import ServiceClock
-from fusebill_async.policy.priority import Priority
 from fusebill_async.policy.shared import QuotaGrant
 from fusebill_async.session.admission import Admission, AdmissionClosed, QueueTimeout, QuotaExhausted
 from fusebill_async.session.effects import Effects
-from fusebill_async.settings import QuotaPolicy
+from fusebill_async.settings import Priority, QuotaPolicy
 from tests.quota.conftest import load_simulation
 
 SETTLING, INTERACTIVE, BULK = Priority

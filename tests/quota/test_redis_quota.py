@@ -15,11 +15,10 @@ from contextlib import suppress
 import pytest
 
 from fusebill_async.policy.clock import ServiceClock
-from fusebill_async.policy.priority import Priority
 from fusebill_async.policy.shared import QuotaReport, WindowFacts
 from fusebill_async.session.admission import Admission, QueueTimeout
 from fusebill_async.session.effects import Effects
-from fusebill_async.settings import QuotaPolicy
+from fusebill_async.settings import Priority, QuotaPolicy
 from fusebill_async.stores.redis_quota import RedisQuota
 from tests.quota.conftest import load_simulation
 

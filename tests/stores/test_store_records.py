@@ -120,13 +120,13 @@ async def test_the_store_is_closed_even_if_closing_the_connections_fails(place, 
         fusebill.add_customer(id=1, status="Active")
         client = FusebillClient("key", base_url=fusebill.base_url, store=store)
         await client.customers.hold(1)
-        close_session = client._handle.session.aclose
+        close_session = client._core.session.aclose
 
         async def fail():
             await close_session()
             raise OSError("no")
 
-        monkeypatch.setattr(client._handle.session, "aclose", fail)
+        monkeypatch.setattr(client._core.session, "aclose", fail)
         with pytest.raises(OSError, match="no"):
             await client.aclose()
     assert closed == [None]

@@ -99,7 +99,7 @@ async def test_whoever_resolves_comes_first(fusebill, order):
     fusebill.inject(Fault.reset_after_effect(operation="hold", times=1))
     fusebill.inject(Fault.status(503, operation="get", times=None))
     impatient = SettlingPolicy(first_read=0.01, give_up=0.1, quiet_period=0.1, wait=0.2)
-    client._handle.writer._policy = client._handle.writer._reader.policy = impatient
+    client._core.writer._policy = client._core.writer._reader.policy = impatient
     with pytest.raises(OutcomeUnknownError) as unknown:
         await client.customers.hold(1)
     fusebill.clear_faults()

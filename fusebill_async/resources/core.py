@@ -1,4 +1,4 @@
-"""What the resources of one handle of a client share: the way down, and the options of the handle."""
+"""What every resource of a client stands on: reads and writes under the client's options."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ T = TypeVar("T")
 
 
 @attrs.frozen(kw_only=True)
-class Handle:
-    """The core of a client under the options of one handle."""
+class ClientCore:
+    """The shared parts of a client, with the options of this client or of one from `with_options`."""
 
     session: SessionManager
     writer: Writer
