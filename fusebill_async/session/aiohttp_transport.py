@@ -401,6 +401,8 @@ class AiohttpTransport:
 
     def _url(self, request: Request) -> URL:
         path, _, query = request.target.partition("?")
+        if not query:
+            return self._base.with_path(self._base.raw_path + path, encoded=True)
         return URL.build(
             scheme=self._base.scheme,
             authority=self._base.raw_authority,

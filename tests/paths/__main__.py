@@ -1,7 +1,7 @@
-"""How far a reader has to go: the files of the package that one call enters, and how often it changes from one to another.
+"""How far a reader has to go: the files of the package that a call enters, and how often it turns from one to another.
 
-`python -m tests.paths` prints three calls against the simulator; `--list` names the files in the order in which they are
-first entered. Each frame is counted once, however often its coroutine is resumed.
+`python -m tests.paths` prints three calls against the simulator; `--list` names the files in the order in which they
+are first entered. Each frame is counted once, however often its coroutine is resumed.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -92,7 +93,7 @@ def measure() -> dict[str, list[str]]:
 
 def changes(files: list[str]) -> int:
     """How often a reader turns from one file to another."""
-    return sum(one != other for one, other in zip(files, files[1:], strict=False))
+    return sum(one != other for one, other in pairwise(files))
 
 
 def main() -> None:
