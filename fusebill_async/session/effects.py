@@ -15,16 +15,23 @@ def monotonic() -> float:
     return time.monotonic()
 
 
+def wall() -> float:
+    """Read the system's clock, or what stands in for it."""
+    return time.time()
+
+
 @attrs.frozen(kw_only=True)
 class Effects:
     """What the session takes from the world besides the network.
 
     Attributes:
         now: a clock in seconds that never goes back; only differences of it mean anything.
+        wall: the system's clock in epoch seconds: unlike `now` it goes on while a machine is suspended.
         sleep: waits for so many seconds.
         random: draws a number from 0 up to 1.
     """
 
     now: Callable[[], float] = monotonic
+    wall: Callable[[], float] = wall
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     random: Callable[[], float] = chance.random

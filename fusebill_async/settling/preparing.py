@@ -56,7 +56,9 @@ class PutPreparer:
             FusebillError: the PUT may not be sent.
         """
         first = present = self._young_base(update)
+        wall = self._session.effects.wall()
         for _ in range(self.requests(update) - 1):
+            wall = self._session.effects.wall()
             judged = await self._read(write, slot)
             if judged.ruling is not Ruling.ACCEPT:
                 return judged
@@ -79,16 +81,21 @@ class PutPreparer:
             return response_of(write.call, present, confirmed_by=ConfirmedBy.READ, attribution=Attribution.ALREADY)
         write.call.request, write.named = put.request, put.named
         write.knows(present.value.wire, recent=True)
-        write.base_sent_at = present.sent_at
+        write.base_sent_at = present.sent_at, wall
         return None
 
-    def check_age(self, read_sent_at: float) -> None:
+    def check_age(self, read_sent_at: tuple[float, float]) -> None:
         """Look, right before the first byte of a PUT, at how old the read is that it rests on.
 
+        Args:
+            read_sent_at: by the session's clock, which may stand still while a machine is suspended, and by the system's
+                clock.
+
         Raises:
-            ReadAgainError: it was sent too long ago.
+            ReadAgainError: it was sent too long ago by one of them.
         """
-        age = self._session.effects.now() - read_sent_at
+        effects, (sent_at, wall) = self._session.effects, read_sent_at
+        age = max(effects.now() - sent_at, effects.wall() - wall)
         longest = max(_OLDEST_READ, self._policy.max_read_age)
         if age > longest:
             raise ReadAgainError(f"more than {longest:g} s passed from the sending of each read to its PUT")

@@ -82,7 +82,7 @@ class Write:
         first_sent_at, sent_at: when the first and the last attempt was handed its connection, by the session's clock.
         locked: what it holds the lock of.
         lagging_reads: reads in a row that were too old to base its PUT on.
-        base_sent_at: when the read that its PUT rests on was sent, by the session's clock.
+        base_sent_at: when the read that its PUT rests on was sent, by the session's clock and by the system's.
         intent: its record in the ledger, once it has a name.
         recorded: the intent stands in the ledger.
         created_after: the service's time (epoch seconds) before which a create was certainly not sent.
@@ -105,7 +105,7 @@ class Write:
     sent_at: float | None = None
     locked: int | None = None
     lagging_reads: int = 0
-    base_sent_at: float | None = None
+    base_sent_at: tuple[float, float] | None = None
     intent: Intent | None = None
     recorded: bool = False
     created_after: float | None = None
