@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter as Option
-from cyclopts import validators
+from cyclopts import Token, validators
 from rich.text import Text
 
 from fusebill_async.cli.exit_code import ExitCode
 from fusebill_async.cli.terminal import messages, output
-from fusebill_async.settings import QuotaPolicy
+from fusebill_async.models.enums import Status
 from fusebill_async.testing import FusebillSimulator, SimulatorQuota
-from fusebill_async.testing.serving import serve
+from fusebill_async.testing.customers import choice
+from fusebill_async.testing.serving import parse_quota, serve
 
 _Count = Annotated[int, Option(validator=validators.Number(gte=0))]
 _Limit = Annotated[int | None, Option(validator=validators.Number(gte=1))]
+
+
+def _read_quota(_kind: Any, tokens: Sequence[Token]) -> SimulatorQuota:
+    return parse_quota(tokens[0].value)
+
+
+def _read_status(_kind: Any, tokens: Sequence[Token]) -> Status:
+    status = choice(Status, tokens[0].value)
+    if status is None:
+        raise ValueError(f"{tokens[0].value!r} must be one of {', '.join(Status)}")
+    return status
 
 
 async def simulate(
@@ -26,10 +39,25 @@ async def simulate(
     port: Annotated[int, Option(help="0 is any free one.", validator=validators.Number(gte=0, lte=65535))] = 8090,
     customers: Annotated[_Count, Option(help="How many customers there are, with ids from 1.")] = 1000,
     state: Annotated[Path | None, Option(help="A SQLite file that keeps the customers over a restart.")] = None,
-    per_minute: Annotated[
-        _Limit, Option(help="Requests a minute; the documented limit of a live account is 1000.")
+    per_minute: Annotated[_Limit, Option(help="Requests a minute, in place of those of --quota.")] = None,
+    per_day: Annotated[_Limit, Option(help="Requests a day, in place of those of --quota.")] = None,
+    quota: Annotated[
+        SimulatorQuota | None,
+        Option(
+            converter=_read_quota,
+            show_default=False,
+            help="live, sandbox, testdrive or MINUTE/DAY; by default the documented limits of a live account.",
+        ),
     ] = None,
-    per_day: Annotated[_Limit, Option(help="Requests a day; the documented limit of a live account is 180000.")] = None,
+    status: Annotated[
+        Status | None, Option(converter=_read_status, help="One status for all generated customers, not a mix.")
+    ] = None,
+    any_status: Annotated[
+        bool, Option(negative="", show_default=False, help="Every operation works from every status.")
+    ] = False,
+    api_key: Annotated[
+        str | None, Option(help="The only key that is let in. Make one up: it is no place for a real one.")
+    ] = None,
     latency: Annotated[
         float, Option(help="Seconds that every answer takes.", validator=validators.Number(gte=0))
     ] = 0.0,
@@ -44,7 +72,10 @@ async def simulate(
         port=port,
         customers=customers,
         state=state,
-        quota=_quota(per_minute, per_day),
+        quota=_quota(quota or SimulatorQuota.live(), per_minute, per_day),
+        customers_status=status,
+        enforce_states=not any_status,
+        api_key=api_key,
         latency=latency,
         seed=seed,
         # It may run for days: what only a test reads is not gathered.
@@ -65,14 +96,8 @@ async def simulate(
     return ExitCode.DONE
 
 
-def _quota(per_minute: int | None, per_day: int | None) -> SimulatorQuota | None:
-    if per_minute is None and per_day is None:
-        return None
-    documented = QuotaPolicy()
-    return SimulatorQuota(
-        per_minute=per_minute or documented.per_minute,
-        per_day=per_day or documented.per_day,
-    )
+def _quota(account: SimulatorQuota, per_minute: int | None, per_day: int | None) -> SimulatorQuota:
+    return SimulatorQuota(per_minute=per_minute or account.per_minute, per_day=per_day or account.per_day)
 
 
 def _announce(base_url: str, customers: int) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+import re
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Final
+from enum import StrEnum
+from typing import Any, Final, TypeVar
 
 import attrs
 import msgspec
@@ -16,6 +19,8 @@ from fusebill_async.testing.messages import NotAnObjectError, raw_fields
 from fusebill_async.testing.refusals import SUSPENDING, RefusedError, api_error, refuse
 
 NULL: Final = b"null"
+
+_Choice = TypeVar("_Choice", bound=StrEnum)
 
 # The order of a live answer (FACTS 6), so that new keys take their place between the old ones.
 ORDER: Final = (
@@ -43,7 +48,13 @@ READ_ONLY: Final = frozenset({
 
 _SHORT = ("firstName", "middleName", "lastName", "companyName", "suffix", "primaryPhone", "secondaryPhone")
 _LONG = ("primaryEmail", "secondaryEmail", "reference")
-_LENGTHS: Final = {**dict.fromkeys(_SHORT, 50), **dict.fromkeys(_LONG, 255)}
+_LENGTHS: Final = {**dict.fromkeys(_SHORT, 50), **dict.fromkeys((*_LONG, "portalUserName", "geotabId"), 255)}
+_NESTED_LENGTH: Final = 255
+_TRACKING_CODES: Final = 5
+_EMPTY_WHEN_UNSET: Final = frozenset({"title", "netsuiteCustomerType"})
+"""Enums that read back as "" and not as null when they are not set (FACTS 6)."""
+
+_CURRENCY: Final = re.compile(r"[A-Za-z]{3}", re.ASCII)
 
 _KNOWN: Final = {key.lower(): key for key in (*ORDER, *REFERENCE_ORDER, *ACQUISITION_ORDER)}
 _PLACES: Final = {key: place for place, key in enumerate(ORDER)}
@@ -68,6 +79,35 @@ def wire_key(name: str) -> str:
         return known
     first, *rest = name.split("_")
     return first + "".join(part[:1].upper() + part[1:] for part in rest)
+
+
+def check_names(fields: Mapping[str, Any]) -> None:
+    """Refuse what a test has misspelt.
+
+    Raises:
+        ValueError: a field that no customer has, or a status that there is not.
+    """
+    _check_keys(fields, _PLACES, "customer")
+    for key, order in NESTED.items():
+        inner = next((value for name, value in fields.items() if wire_key(name) == key), None)
+        if isinstance(inner, Mapping):
+            _check_keys(inner, order, key)  # pyright: ignore[reportUnknownArgumentType]  # a Mapping of anything
+    status = fields.get("status")
+    if "status" in fields and status not in tuple(Status):
+        raise ValueError(f"no customer has the status {status!r}; there are {', '.join(Status)}")
+
+
+def _check_keys(names: Iterable[Any], known: Iterable[str], owner: str) -> None:
+    for name in names:
+        if wire_key(str(name)) not in known:
+            near = difflib.get_close_matches(wire_key(str(name)), known, n=1)
+            hint = f": did you mean {near[0]}?" if near else ""
+            raise ValueError(f"no {owner} has the field {name!r}{hint} What the API does not know goes in raw=")
+
+
+def choice(kind: type[_Choice], text: str) -> _Choice | None:
+    """Return the member of an enum with this name, in any case: the service does not tell the cases apart."""
+    return next((member for member in kind if member.lower() == text.lower()), None)
 
 
 def literal(value: Any) -> bytes:
@@ -249,15 +289,19 @@ class StoredCustomer:
             given = sent.get(key.lower(), NULL)
             if key in NESTED:
                 given = _replaced_object(key, present, given)
-            elif key == "currency" and given == NULL:
-                given = msgspec.json.encode(default_currency)
+            elif key == "currency":
+                given = msgspec.json.encode((text_of(given) or default_currency).upper())
+            elif key in _EMPTY_WHEN_UNSET and given == NULL:
+                given = b'""'
+            elif key == "title":
+                given = msgspec.json.encode(choice(Title, text_of(given)) or "")
             fields[key] = given
         for name, given in sent.items():
             known = _KNOWN.get(name)
             if known in _PLACES and known not in READ_ONLY and known not in fields:
                 fields[known] = _replaced_object(known, NULL, given) if known in NESTED else given
         if "status" in sent:
-            fields["status"] = sent["status"]
+            fields["status"] = msgspec.json.encode(choice(Status, text_of(sent["status"])))
         self.fields = dict(sorted(fields.items(), key=_place)) if len(fields) > len(self.fields) else fields
         self._body = None
 
@@ -300,27 +344,64 @@ def check_put(customer: StoredCustomer, sent: Mapping[str, bytes]) -> None:
     status = sent.get("status", NULL)
     if status == NULL:
         raise refuse(400, "Status is required.")
-    name = text_of(status)
-    if name not in tuple(Status):
-        raise refuse(400, f"Status {name} is not valid.")
+    name = choice(Status, text_of(status))
+    if name is None:
+        raise refuse(400, f"Status {text_of(status)} is not valid.")
     if name != customer.status and name == Status.SUSPENDED:
         raise refuse(400, SUSPENDING)
     if name != customer.status and name == Status.DRAFT:
         raise refuse(400, "Cannot change the status of a customer back to Draft.")
     check_fields(sent)
+    currency = text_of(sent.get("currency", NULL)).upper()
+    present = text_of(customer.fields.get("currency", NULL)).upper()
+    if currency not in {"", present} and customer.status != Status.DRAFT:
+        raise refuse(400, f"The currency cannot be changed from {present} to {currency}.")
 
 
 def check_fields(sent: Mapping[str, bytes]) -> None:
-    """Refuse fields that are longer than the update page allows, and unknown titles; all of them at once."""
-    errors: list[tuple[str, str]] = []
-    for key, longest in _LENGTHS.items():
-        if len(text_of(sent.get(key.lower(), NULL))) > longest:
-            errors.append((key, f"{key} can be at most {longest} characters."))
+    """Refuse what the update page does not allow in a field, wherever it stands; all of it at once."""
+    errors = [
+        (key, f"{key} can be at most {longest} characters.")
+        for key, longest in _LENGTHS.items()
+        if len(text_of(sent.get(key.lower(), NULL))) > longest
+    ]
+    for key in NESTED:
+        inner = _object(sent.get(key.lower(), NULL), key)
+        errors += [
+            (name, f"{name} can be at most {_NESTED_LENGTH} characters.")
+            for name, value in inner.items()
+            if len(text_of(value)) > _NESTED_LENGTH and name.lower() != "salestrackingcodes"
+        ]
+        errors += _code_errors({name.lower(): value for name, value in inner.items()}.get("salestrackingcodes", NULL))
     title = text_of(sent.get("title", NULL))
-    if title and title not in tuple(Title):
+    if title and choice(Title, title) is None:
         errors.append(("title", f"{title} is not a valid title."))
+    currency = text_of(sent.get("currency", NULL))
+    if currency and not _CURRENCY.fullmatch(currency):
+        errors.append(("currency", f"{currency} is not a valid currency."))
     if errors:
         raise RefusedError(api_error(400, *errors))
+
+
+def _code_errors(text: bytes) -> list[tuple[str, str]]:
+    """Say what is wrong with a list of sales tracking codes."""
+    codes: Any = decode_json(text)
+    key = "salesTrackingCodes"
+    if codes is None:
+        return []
+    if not isinstance(codes, list):
+        return [(key, f"{key} is not a list.")]
+    kinds: list[str] = []
+    for code in codes:  # pyright: ignore[reportUnknownVariableType]  # any JSON
+        given = {str(name).lower(): value for name, value in code.items()} if isinstance(code, dict) else {}  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType,reportUnknownMemberType]
+        if not all(given.get(name) and isinstance(given[name], str) for name in ("type", "code")):
+            return [(key, f"each of {key} needs a type and a code.")]
+        if len(given["code"]) > _NESTED_LENGTH:
+            return [(key, f"code can be at most {_NESTED_LENGTH} characters.")]
+        kinds.append(given["type"].lower())
+    if len(kinds) > _TRACKING_CODES or len(kinds) != len(set(kinds)):
+        return [(key, f"{key} can hold one of each of {_TRACKING_CODES} types.")]
+    return []
 
 
 def text_of(raw: bytes) -> str:

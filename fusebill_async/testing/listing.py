@@ -11,14 +11,23 @@ from typing import Any, Literal, TypeAlias, cast
 
 import attrs
 
-from fusebill_async.converting import decode_json
+from fusebill_async.converting import UnreadableAnswer, decode_json
 from fusebill_async.testing.customers import StoredCustomer
 from fusebill_async.testing.messages import Reply
 from fusebill_async.testing.refusals import refuse
 from fusebill_async.testing.store import CustomerStore
 
-Kind: TypeAlias = Literal["text", "set", "date", "decimal"]
+Kind: TypeAlias = Literal["text", "set", "date", "decimal", "currency"]
 Test: TypeAlias = Callable[[Mapping[str, Any]], bool]
+
+_CURRENCIES = (
+    "USD", "CAD", "EUR", "GBP", "AUD", "NZD", "CHF", "DKK", "NOK", "SEK", "JPY", "HKD",
+    "SGD", "ZAR", "MXN", "BRL", "INR", "PLN", "CZK", "HUF", "ILS", "THB", "PHP", "AED",
+)  # fmt: skip
+"""The currencies of CurrencyId 1 to 24. The page gives the numbers and not what they stand for: this order is ours."""
+_NO_BALANCE = Decimal(0)
+"""What customers owe: the simulator keeps no balance."""
+_LONGEST_NUMBER = 18
 
 _TRACKING_CODES = range(1, 6)
 
@@ -34,10 +43,10 @@ class _Filter:
 def _filters() -> dict[str, _Filter]:
     plain = (
         "companyName", "firstName", "lastName", "middleName", "primaryEmail", "primaryPhone", "reference",
-        "secondaryEmail", "secondaryPhone", "suffix", "quickBooksSyncToken", "salesforceId", "geotabId",
+        "secondaryEmail", "secondaryPhone", "suffix", "netsuiteId", "salesforceId", "geotabId",
     )  # fmt: skip
     sets = (
-        "id", "status", "title", "parentId", "netSuiteId", "quickBooksId", "salesforceAccountType",
+        "id", "status", "title", "parentId", "quickBooksId", "quickBooksSyncToken", "salesforceAccountType",
         "salesforceSynchStatus", "hubSpotId", "hubSpotCompanyId", "currency",
     )  # fmt: skip
     known = {key.lower(): _Filter((key,)) for key in plain}
@@ -45,7 +54,7 @@ def _filters() -> dict[str, _Filter]:
     known |= {key.lower(): _Filter((key,), "date") for key in ("createdTimestamp", "modifiedTimestamp")}
     # The filter and the field differ in name.
     known |= {
-        "netsuiteid": _Filter(("netsuiteId",), "set"),
+        "currencyid": _Filter(("currency",), "currency"),
         "accountstatus": _Filter(("customerAccountStatus",), "set"),
         "netsuiteentitytype": _Filter(("netsuiteCustomerType",), "set"),
         "netsuitesynchstatusid": _Filter(("netsuiteSynchStatus",), "set"),
@@ -151,8 +160,20 @@ class Listing:
 
 
 def _document(customer: StoredCustomer) -> dict[str, Any]:
-    document: dict[str, Any] = decode_json(customer.body)
+    try:
+        document: dict[str, Any] = decode_json(customer.body)
+    except UnreadableAnswer:
+        # One odd value, such as a number of 5,000 digits, must not end every list.
+        document = {key: _decoded(value) for key, value in customer.fields.items()}
+    document.setdefault("arBalance", _NO_BALANCE)
     return document
+
+
+def _decoded(value: bytes) -> Any:
+    try:
+        return decode_json(value)
+    except UnreadableAnswer:
+        return value.decode()
 
 
 def _sorting(options: Mapping[str, str]) -> tuple[str, str]:
@@ -167,9 +188,9 @@ def _sorting(options: Mapping[str, str]) -> tuple[str, str]:
 
 def _whole_number(options: Mapping[str, str], name: str, usual: int, *, least: int) -> int:
     text = options.get(name)
-    if text is None:
+    if not text:
         return usual
-    if not text.isascii() or not text.isdigit() or int(text) < least:
+    if not text.isascii() or not text.isdigit() or len(text) > _LONGEST_NUMBER or int(text) < least:
         raise refuse(400, f"{name} {text} is not valid.")
     return int(text)
 
@@ -194,7 +215,7 @@ def _inside(value: object, step: str) -> Any:
         return cast("dict[str, Any]", value).get(step)
     if isinstance(value, list):
         # salesTrackingCodes: the one of the type with this number.
-        codes = cast("list[dict[str, Any]]", value)
+        codes = [cast("dict[str, Any]", code) for code in value if isinstance(code, dict)]
         return next((code for code in codes if str(code.get("type", "")).endswith(step)), None)
     return None
 
@@ -214,12 +235,21 @@ def _test(by: _Filter, wanted: str) -> Test:
         return lambda document: _value(document, by.path) in (None, "")
     if by.kind in {"date", "decimal"}:
         return _range_test(by, wanted)
+    if by.kind == "currency":
+        names = {_currency(number.strip()) for number in wanted.split(",")}
+        return lambda document: _text(_value(document, by.path)).upper() in names
     if by.kind == "set":
         values = {value.strip().lower() for value in wanted.split(",")}
         return lambda document: _text(_value(document, by.path)).lower() in values
     # The service's only wildcard is *; the others of fnmatch are plain characters here.
     pattern = re.compile(fnmatch.translate(re.sub(r"([\[?])", r"[\1]", wanted)), re.IGNORECASE)
     return lambda document: pattern.match(_text(_value(document, by.path))) is not None
+
+
+def _currency(number: str) -> str:
+    if not (number.isascii() and number.isdigit() and len(number) < 3) or not 1 <= int(number) <= len(_CURRENCIES):
+        raise refuse(400, f"{number} is not a valid value for CurrencyId.")
+    return _CURRENCIES[int(number) - 1]
 
 
 def _range_test(by: _Filter, wanted: str) -> Test:
@@ -252,7 +282,8 @@ def _comparable(value: Any, kind: Kind) -> Any:
         if kind == "date":
             moment = datetime.fromisoformat(str(value))
             return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return Decimal(str(value))
+        number = Decimal(str(value))
+        return number if number.is_finite() else None
     except (ValueError, InvalidOperation):
         return None
 

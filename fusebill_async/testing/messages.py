@@ -16,6 +16,10 @@ JSON = b"application/json; charset=utf-8"
 HTML = b"text/html; charset=utf-8"
 
 
+_LONGEST_LENIENT = 64 * 1024
+"""Bytes of a body that is read leniently; a long one is a program's, and would hold everyone up."""
+
+
 class NotAnObjectError(ValueError):
     """A body that should hold a JSON object holds something else."""
 
@@ -27,6 +31,8 @@ def raw_fields(body: bytes) -> dict[str, bytes]:
         try:
             fields = wire_fields(body)
         except UnreadableAnswer:
+            if len(body) > _LONGEST_LENIENT:
+                raise
             fields = wire_fields(strict(body.decode()).encode())
     except ValueError as error:
         raise NotAnObjectError(str(error)) from error

@@ -10,6 +10,9 @@ from fusebill_async.testing.messages import Headers, Reply, Request
 from fusebill_async.testing.refusals import message
 
 _LONGEST_HEAD: Final = 64 * 1024
+_LONGEST_BODY: Final = 4 * 1024 * 1024
+"""Bytes: what ASP.NET takes unless it is configured otherwise."""
+
 _HEADS_KEPT: Final = 1024
 
 
@@ -66,6 +69,8 @@ class Parser:
         method, target = _request_line(data[:line_end])
         head = self._head(data[line_end + 2 : end + 2], method)
         start = end + 4
+        if (len(data) - start if head.chunked else head.length or 0) > _LONGEST_BODY:
+            raise BadRequestError(413, "Maximum request length exceeded.")
         if head.chunked:
             body, after = _chunked(data, start)
             if body is None:

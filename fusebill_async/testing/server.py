@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 _LINGER_ZERO = struct.pack("ii", 1, 0)
 
 
+_LEAVE_AFTER = 0.5
+"""Seconds in which a client that was refused can read why."""
+
+
 class Application(Protocol):
     """What the server asks: the simulator implements it."""
 
@@ -131,7 +135,9 @@ class Connection(asyncio.Protocol):
     def _refuse(self, error: BadRequestError) -> None:
         if self._transport is not None:
             self._transport.write(render(error.reply, self._application.standing() + b"Connection: close\r\n"))
-            self._transport.close()
+            # What is still on its way is read and dropped: a close would make it an RST, and the answer be lost.
+            self._deaf, self._data = True, b""
+            self._timer = asyncio.get_running_loop().call_later(_LEAVE_AFTER, self.close)
 
     def _finish(self) -> None:
         if not self._keep_alive and self._transport is not None:

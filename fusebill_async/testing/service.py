@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections import Counter
+from collections.abc import Mapping
 
 import attrs
 import msgspec
 
 from fusebill_async import operations as table
-from fusebill_async.models.enums import ServiceStartOption
+from fusebill_async.models.enums import ServiceStartOption, Status
 from fusebill_async.operations import FieldIs, FieldsAre, FieldsAreNull, Operation
 from fusebill_async.testing.clock import Clock
 from fusebill_async.testing.customers import (
@@ -18,9 +20,11 @@ from fusebill_async.testing.customers import (
     Template,
     check_fields,
     check_put,
+    choice,
     splice,
     text_of,
 )
+from fusebill_async.testing.indenting import indented
 from fusebill_async.testing.invoices import invoice_preview, posted_invoice
 from fusebill_async.testing.ledger import Effect, Ledger
 from fusebill_async.testing.listing import Listing, Paging
@@ -41,13 +45,16 @@ from fusebill_async.testing.refusals import (
 from fusebill_async.testing.routing import ID_KEYS, body_flag, check_parameters, is_known
 from fusebill_async.testing.store import CustomerStore, Replica
 
+_log = logging.getLogger(__name__)
 _KEY = re.compile(r"Basic +([A-Za-z0-9+/=_\-.~:{} ]+)", re.IGNORECASE)
 # Two reads that are not in the table: enough to show that any endpoint can be asked for.
 _RELATED = re.compile(r"/v1/(?:customers/(\d{1,18})/subscriptions|customerbillingsetting/(\d{1,18}))", re.ASCII)
 _SUBSCRIPTIONS = (
-    b'[{"id":%d,"customerId":%d,"planCode":"monthly","status":"Active","quantity":1.000000,"amount":25.980000,'
+    b'[{"id":%d,"customerId":%d,"planCode":"monthly","status":"%b","quantity":1.000000,"amount":25.980000,'
     b'"createdTimestamp":"2018-01-01T03:33:33.02"}]'
 )
+_SUBSCRIPTION_STATUS: dict[str, bytes] = {Status.HOLD: b"Suspended"}
+"""Where a customer's subscription has another status than the customer."""
 _BILLING = b'{"id":%d,"customerId":%d,"invoiceDay":1,"term":"Net0","interval":"Monthly","autoCollect":true}'
 _OVERVIEW = ("title", "firstName", "middleName", "lastName", "suffix", "primaryEmail", "primaryPhone",
              "companyName", "reference", "createdTimestamp", "status")  # fmt: skip
@@ -117,8 +124,12 @@ class Service:
             reply = self._answer(request)
         except (RefusedError, NotAnObjectError) as error:
             reply = _reply_to(error)
+        except Exception:  # noqa: BLE001  # a bug of the simulator, or a full disk under its state
+            # As the service does: an accident ends one request, not the connection of a client.
+            _log.exception("the simulator could not answer %s %s", request.method, request.path)
+            return message(500, "An error has occurred.").reply
         if self.behaviour.template.pretty and reply.body:
-            return attrs.evolve(reply, body=msgspec.json.format(reply.body, indent=2))
+            return attrs.evolve(reply, body=indented(reply.body))
         return reply
 
     def answer_behind(self, request: Request, seconds: float) -> Reply:
@@ -176,18 +187,25 @@ class Service:
             return reply
         related = _RELATED.fullmatch(path)
         if related is not None and request.method == "GET":
-            return self._related(related[1] or related[2], billing=related[2] is not None)
+            return self._related(related[1] or related[2], request, billing=related[2] is not None)
         if is_known(path):
             text = f"The requested resource does not support http method '{request.method}'."
             raise message(405, text)
         raise message(404, _NO_OPERATION.format(path=request.path))
 
-    def _related(self, identifier: str, *, billing: bool) -> Reply:
+    def _related(self, identifier: str, request: Request, *, billing: bool) -> Reply:
         """Answer a read beyond the table, for `client.request`."""
         customer = self.store.get(int(identifier))
         if customer is None:
             raise refuse(404, NOT_FOUND.format(id=identifier))
-        return Reply(200, (_BILLING if billing else _SUBSCRIPTIONS) % (customer.id, customer.id))
+        if billing:
+            return Reply(200, _BILLING % (customer.id, customer.id))
+        # A subscription goes with its customer: a hold suspends it (FACTS 5).
+        status = _SUBSCRIPTION_STATUS.get(customer.status, customer.status.encode())
+        name, _, wanted = request.options.get("query", "").partition(":")
+        if name.lower() == "status" and status.decode().lower() not in wanted.lower().split(","):
+            return Reply(200, b"[]")
+        return Reply(200, _SUBSCRIPTIONS % (customer.id, customer.id, status))
 
     # -- customers -----------------------------------------------------------------------------------------
 
@@ -198,14 +216,13 @@ class Service:
     def _create(self, request: Request) -> Reply:
         sent = request.fields if request.body.strip() else {}
         check_fields(sent)
+        self._check_user_name(sent, None)
         customer_id = self.store.new_id()
         customer = StoredCustomer(customer_id, self.behaviour.template.blank(customer_id))
         # The rules of a PUT on a blank customer: what is not sent stays null.
         customer.replace(
             {key: value for key, value in sent.items() if key != "status"}, self.behaviour.default_currency
         )
-        unset = [key for key in ("title", "netsuiteCustomerType") if sent.get(key.lower(), NULL) == NULL]
-        customer.set(dict.fromkeys(unset, b'""'))
         stamp = self.clock.stamp()
         # Z right after create, no zone on every later read (FACTS 6).
         customer.set({"modifiedTimestamp": stamp, "createdTimestamp": stamp})
@@ -239,6 +256,8 @@ class Service:
         if operation is table.UPDATE:
             check_put(customer, request.fields)
             self._check_status(operation, customer)
+            self._check_change_of_status(customer, request)
+            self._check_user_name(request.fields, customer)
             return
         check_parameters(operation, request, preview=_previews(operation))
         self._check_status(operation, customer)
@@ -250,6 +269,26 @@ class Service:
             given = text_of(request.fields.get("netsuiteid", NULL))
             if given != text_of(customer.fields.get("netsuiteId", NULL)):
                 raise refuse(400, NO_NETSUITE_ACCOUNT.format(id=given))
+
+    def _check_change_of_status(self, customer: StoredCustomer, request: Request) -> None:
+        """Refuse a PUT that would do what no verb does, such as a hold of a draft."""
+        wanted = choice(Status, text_of(request.fields["status"]))
+        if wanted == customer.status or not self.behaviour.enforce_states:
+            return
+        for verb in table.OPERATIONS:
+            if verb.leads_to == wanted and (verb.allowed_from is None or customer.status in verb.allowed_from):
+                return
+        raise refuse(self.behaviour.conflict_status, WRONG_STATUS.format(status=customer.status))
+
+    def _check_user_name(self, sent: Mapping[str, bytes], owner: StoredCustomer | None) -> None:
+        """Refuse a user name of the portal that somebody else has."""
+        wanted = sent.get("portalusername", NULL)
+        if not text_of(wanted) or (owner is not None and owner.fields.get("portalUserName") == wanted):
+            return
+        for other in self.store.scan():
+            taken = text_of(other.fields.get("portalUserName", NULL)).lower() == text_of(wanted).lower()
+            if taken and (owner is None or other.id != owner.id):
+                raise refuse(400, f"Portal user name {text_of(wanted)} is already in use.")
 
     def _check_status(self, operation: Operation, customer: StoredCustomer) -> None:
         if operation.allowed_from is None or not self.behaviour.enforce_states:
@@ -265,6 +304,9 @@ class Service:
             return reply
         option = text_of(request.fields.get("servicestartoption", NULL))
         if option.lower() == ServiceStartOption.NO_CHARGES_FOR_MISSED_PERIODS.lower():
+            return reply
+        if body_flag(request, "temporarilyDisableAutoPost"):
+            # The invoice stays a draft.
             return reply
         self.invoices[customer.id] += 1
         if request.options.get("view", "").lower() != "sideeffects":

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import signal
+import sqlite3
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from fusebill_async.models.enums import Status
 from fusebill_async.testing.quota import SimulatorQuota
 from fusebill_async.testing.simulator import FusebillSimulator
 
@@ -65,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0 is any free one")
     parser.add_argument("--customers", type=int, default=100, help="how many are generated, with ids from 1")
-    parser.add_argument("--status", default=None, help="one status for all generated customers, not a mix")
+    parser.add_argument("--status", choices=[*Status], default=None, help="of all generated customers, not a mix")
     parser.add_argument("--quota", type=parse_quota, default=None, help="live, sandbox, testdrive or MINUTE/DAY")
     parser.add_argument("--state", type=Path, default=None, help="a SQLite file that keeps the customers")
     parser.add_argument("--api-key", default=None, help="the only key that is let in")
@@ -91,4 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         record_requests=False,
         log_size=1000,
     )
-    asyncio.run(serve(simulator))
+    try:
+        asyncio.run(serve(simulator))
+    except (OSError, sqlite3.Error, OverflowError) as error:
+        sys.exit(f"not started: {error}")

@@ -20,7 +20,7 @@ import attrs
 from fusebill_async.models.enums import Status
 from fusebill_async.operations import BY_TITLE
 from fusebill_async.testing.clock import Clock, ClockSkew
-from fusebill_async.testing.customers import StoredCustomer, Template, literal, wire_key
+from fusebill_async.testing.customers import StoredCustomer, Template, check_names, literal, wire_key
 from fusebill_async.testing.faults import Fault, FaultScript, Fired
 from fusebill_async.testing.ledger import Effect, Ledger, title_of
 from fusebill_async.testing.listing import Paging
@@ -35,6 +35,10 @@ from fusebill_async.testing.store import CustomerStore
 
 _GENEROUS = 1_000_000
 _REQUESTS_KEPT = 10_000
+_PREFLIGHT = (
+    b"Access-Control-Allow-Methods: GET, POST, PUT, DELETE, PATCH\r\n"
+    b"Access-Control-Allow-Headers: Authorization, Content-Type\r\n"
+)
 _LIMITS: dict[WindowName, str] = {
     "minute": "The limit of requests per minute has been reached.",
     "day": "The limit of requests per day has been reached.",
@@ -96,7 +100,8 @@ class FusebillSimulator:
         bump_modified_on_status: whether an operation that changes the status touches `modifiedTimestamp`.
         conflict_status: the status of a refusal for the service status: 400 as in the samples, or 409.
         enforce_states: False lets every operation work from every status.
-        state: a SQLite file in which the customers are kept, so that they survive a restart.
+        state: a SQLite file in which the customers are kept, so that they survive a restart and a kill. One
+            simulator at a time can have it open.
         record_requests: whether `requests` keeps the last 10,000 requests.
         log_size: how many effects `effects_log` keeps; None is all.
         clock: the wall clock, in place of the computer's.
@@ -127,6 +132,7 @@ class FusebillSimulator:
         template: Template | None = None,
         paging: Paging | None = None,
     ) -> None:
+        check_names({} if customers_status is None else {"status": customers_status})
         self.latency = latency
         self.quota = quota or SimulatorQuota(per_minute=_GENEROUS, per_day=1000 * _GENEROUS)
         self.requests: deque[Request] = deque(maxlen=_REQUESTS_KEPT)
@@ -210,7 +216,11 @@ class FusebillSimulator:
             id: the next free one by default.
             raw: keys, also unknown ones, with the exact JSON text of their values: `{"rate": b"10.000000"}`.
             **fields: the API's names or their snake_case; an object merges into the template's.
+
+        Raises:
+            ValueError: no field has this name, or no customer this status; what the API does not know goes in `raw`.
         """
+        check_names(fields)
         customer_id = self._store.new_id() if id is None else id
         customer = StoredCustomer(customer_id, self._template.fields(customer_id))
         customer.change(fields)
@@ -240,7 +250,9 @@ class FusebillSimulator:
 
         Raises:
             KeyError: there is none.
+            ValueError: no field has this name, or no customer this status; what the API does not know goes in `raw`.
         """
+        check_names(fields)
         customer = self._stored(customer_id)
         touched = {} if "modifiedTimestamp" in map(wire_key, fields) else {"modifiedTimestamp": self._clock.stamp()}
         customer.change(fields)
@@ -437,15 +449,26 @@ class FusebillSimulator:
         return chain((self.latency, first), steps)
 
     def _answer(self, request: Request, fault: Fault | None) -> bytes | Script:
+        if request.method == "OPTIONS" and "access-control-request-method" in request.headers:
+            # A browser asks without the key whether it may ask.
+            return self._rendered(request, Reply(200, headers=_PREFLIGHT))
         refusal = self.service.admit(request)
         if refusal is not None:
-            return render(refusal, self.standing())
+            return self._rendered(request, refusal)
         if fault is not None:
             self.quota.take(self._limiter_time(), request.method, request.path)
             return SCRIPTS[fault.kind](fault, _Exchange(self, request))
         full = self.quota.take(self._limiter_time(), request.method, request.path)
         reply = self.service.answer(request) if full is None else api_error(429, (API_ERROR, _LIMITS[full]))
-        return render(reply, self.standing())
+        return self._rendered(request, reply)
+
+    def _rendered(self, request: Request, reply: Reply) -> bytes:
+        standing = self.standing()
+        if "origin" in request.headers:
+            standing += b"Access-Control-Allow-Origin: *\r\n"
+        answer = render(reply, standing)
+        # The head of an answer tells how long its body would be.
+        return answer[: len(answer) - len(reply.body)] if request.method == "HEAD" else answer
 
     def _limiter_time(self) -> float:
         return self._clock.seconds() + self.clock_skew.limiter

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import sqlite3
 from collections import deque
@@ -11,9 +10,6 @@ from pathlib import Path
 
 from fusebill_async.testing.customers import StoredCustomer, Template, generated_status
 from fusebill_async.testing.messages import raw_fields
-
-# Changes are written together: a commit for each hold would make the disk the service's speed.
-_FLUSH_AFTER = 0.2
 
 _VERSIONS_KEPT = 64
 
@@ -39,17 +35,19 @@ class CustomerStore:
         self._customers: dict[int, StoredCustomer] = {}
         self._dirty: set[int] = set()
         self._connection: sqlite3.Connection | None = None
-        self._flush: asyncio.TimerHandle | None = None
         self._next_id = generated + 1
         self._seconds: Callable[[], float] | None = None
         self._versions: dict[int, deque[tuple[float, bytes]]] = {}
 
     def open(self) -> None:
-        """Load the file, if there is one to load. An empty one is filled with the generated customers."""
+        """Load the file, if there is one to load. An empty one is filled with the generated customers.
+
+        Raises:
+            sqlite3.OperationalError: another simulator has the file open, or it cannot be opened.
+        """
         if self._path is None:
             return
-        self._connection = sqlite3.connect(self._path)
-        self._connection.execute(_SCHEMA)
+        self._connection = _opened(self._path)
         rows = self._connection.execute("SELECT id, body FROM customers ORDER BY id").fetchall()
         if rows:
             self._generated = 0
@@ -64,17 +62,14 @@ class CustomerStore:
             self.save()
 
     def close(self) -> None:
-        """Save what changed and let the file go."""
+        """Let the file go."""
         self.save()
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
     def save(self) -> None:
-        """Write what changed since the last time."""
-        if self._flush is not None:
-            self._flush.cancel()
-            self._flush = None
+        """Write what changed since the last time. After it, a killed process loses none of that."""
         if self._connection is None or not self._dirty:
             return
         found = (self.get(customer_id) for customer_id in sorted(self._dirty))
@@ -121,11 +116,9 @@ class CustomerStore:
         if self._seconds is not None:
             versions = self._versions.setdefault(customer.id, deque(maxlen=_VERSIONS_KEPT))
             versions.append((self._seconds(), customer.body))
-        if self._path is None:
-            return
-        self._dirty.add(customer.id)
-        if self._flush is None and self._connection is not None:
-            self._flush = asyncio.get_running_loop().call_later(_FLUSH_AFTER, self.save)
+        if self._path is not None:
+            self._dirty.add(customer.id)
+            self.save()
 
     def new_id(self) -> int:
         """Return an id that nobody has."""
@@ -157,6 +150,25 @@ class CustomerStore:
         fields = self._template.fields(customer_id)
         fields["status"] = f'"{self._status or generated_status(customer_id)}"'.encode()
         return StoredCustomer(customer_id, fields)
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    """Open a file for this process alone: another one would not see what this one keeps in memory."""
+    connection = sqlite3.connect(path, timeout=1.0)
+    try:
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        # A commit before each answer: this mode needs no wait for the disk, and a killed process loses nothing.
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(_SCHEMA)
+        connection.commit()
+    except sqlite3.OperationalError as error:
+        connection.close()
+        if "locked" in str(error):
+            raise sqlite3.OperationalError(f"another simulator has {path} open") from error
+        raise
+    return connection
 
 
 class Replica(CustomerStore):

@@ -11,6 +11,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from fusebill_async.testing import Fault, FusebillSimulator
+from tests.simulator.plain_wire import Wire
 
 
 async def ended(process):
@@ -74,6 +75,35 @@ async def test_simulate_serves_until_it_is_stopped(start, number, tmp_path):
     assert (code, err) == (0, "")
     assert "curl" in out
     assert f"FUSEBILL_BASE_URL={base_url}" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "limit", "statuses", "let_in"),
+    [
+        ([], 1000, {"Active", "Draft"}, True),
+        (["--quota", "sandbox", "--status", "hold"], 50, {"Hold"}, True),
+        (["--quota", "7/8", "--per-minute", "9", "--api-key", "made-up"], 9, {"Active", "Draft"}, False),
+    ],
+)
+async def test_simulate_has_the_live_quota_and_every_option(start, options, limit, statuses, let_in):
+    process = await start("simulate", "--port", "0", "--customers", "2", *options)
+    try:
+        port = int((await process.stdout.readline()).decode().split()[-1].split(":")[2].removesuffix("/v1"))
+        async with Wire(port) as wire:
+            answer = await wire.ask("GET", "/v1/customers", key="made-up")
+            assert {customer["status"] for customer in answer.json} == statuses
+            assert answer.header("X-Rate-Limit-Limit-Minute") == str(limit)
+            assert (await wire.ask("GET", "/v1/customers", key="another")).status == (200 if let_in else 401)
+    finally:
+        process.terminate()
+        assert (await ended(process))[0] == 0
+
+
+@pytest.mark.parametrize("options", [["--quota", "much"], ["--status", "Nope"]], ids=" ".join)
+async def test_simulate_refuses_what_it_cannot_be(cli, options):
+    ran = await cli("simulate", *options)
+    assert (ran.code, ran.out) == (2, "")
+    assert "neither of" in ran.err or "must be one of" in ran.err
 
 
 async def test_a_port_that_is_taken(start, fusebill):

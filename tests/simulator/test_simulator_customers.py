@@ -93,7 +93,10 @@ async def test_put_nullifies_what_is_left_out(fusebill):
     }  # fmt: skip
     assert set(after["customerAcquisition"].values()) == {None, 1, before["uri"]}
     others = after.keys() - kept - {"firstName", "currency", "modifiedTimestamp", "customerReference"}
-    assert {after[key] for key in others - {"customerAcquisition"}} == {None}
+    # An unset title and NetSuite type read back as "".
+    unset = {"title", "netsuiteCustomerType"}
+    assert {after[key] for key in unset} == {""}
+    assert {after[key] for key in others - {"customerAcquisition"} - unset} == {None}
     assert "newField" in others
 
 
