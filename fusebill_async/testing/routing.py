@@ -14,6 +14,9 @@ from fusebill_async.testing.refusals import RefusedError, api_error
 
 PREFIX: Final = "/v1"
 
+_TAKEN_AS_FALSE: Final = frozenset({"activateAllDraftPurchases", "temporarilyDisableAutoPost"})
+"""The page calls them required, and a shop activates in production without them (FACTS 5)."""
+
 
 @attrs.frozen
 class Route:
@@ -126,7 +129,8 @@ def check_parameters(operation: Operation, request: Request, *, preview: bool) -
         if parameter.place != "body" or parameter.name == "customer_id":
             continue
         given = text_of(request.fields.get(parameter.key.lower(), NULL))
-        if parameter.required and not given and not (preview and parameter.kind == "bool"):
+        may_be_missing = (preview and parameter.kind == "bool") or parameter.key in _TAKEN_AS_FALSE
+        if parameter.required and not given and not may_be_missing:
             errors.append((parameter.key, f"{parameter.key} is required."))
         elif given and parameter.choices and given.lower() not in {choice.lower() for choice in parameter.choices}:
             errors.append((parameter.key, f"{given} is not valid for {parameter.key}."))
