@@ -151,12 +151,12 @@ class Verbs:
         retry: RetryPolicy | None = None,
         on_cancel: OnCancel | None = None,
     ) -> ConfiguredClient:
-        """A handle on the same client with other options; it shares pool, quota, locks and everything open.
+        """The same client with other options; it shares the pool, quota, locks and open writes.
 
         Args:
             timeouts: in place of the client's.
             retry: in place of the client's, but for its `budget_*`: what may be sent again in a minute is one budget
-                for all handles, and the client's.
+                for the client and everything made by `with_options`.
             on_cancel: "finish" lets a write under way go on when its caller is cancelled; "abort" drops its
                 connection and leaves its outcome unknown.
         """
@@ -206,7 +206,7 @@ class Verbs:
 
 
 class ConfiguredClient(Verbs):
-    """What `with_options` gives: the same client under other options. The client closes it."""
+    """A client with other options, from `with_options`. It ends when its client is closed."""
 
     def __repr__(self) -> str:
         return f"ConfiguredClient({self._core.session!r})"
@@ -351,7 +351,7 @@ class FusebillClient(Verbs):
 
 
 def _of(kind: type[S], given: Any, name: str) -> S:
-    """The settings that were given, or the default ones."""
+    """The given settings, or the defaults for None."""
     if given is None:
         return kind()
     if not isinstance(given, kind):
@@ -368,7 +368,7 @@ def _checked_on_cancel(on_cancel: Any) -> OnCancel:
 
 
 def _checked_store(store: Any) -> Store:
-    """What the user gave as a store; one that is built by hand needs no base class."""
+    """Check what was given as `store=`. A store of the user's own needs no base class, only the methods."""
     if isinstance(store, (str, os.PathLike)):
         raise ConfigurationError("store= must be a store, as in store=SQLiteStore(path), not a path")
     missing = [name for name in ("open", "quota", "ledger", "locks", "aclose") if not hasattr(store, name)]

@@ -44,7 +44,7 @@ class FusebillError(Exception):
 
     Attributes:
         outcome: what is known of the effect of the call.
-        operation: the verb's name, such as "hold"; None outside a call.
+        operation: its title, such as "customers.hold"; None outside a call.
         customer_id: the customer acted on, if there was one.
         attempts: one record for each attempt, oldest first.
     """
@@ -189,7 +189,7 @@ class InvalidResponseError(FusebillError):
 
 
 class PreviewChangedStateError(InvalidResponseError):
-    """A preview was answered with a customer in another state than before: it may have acted."""
+    """After a preview the customer is in another state than before: the preview may have had an effect."""
 
 
 class OutcomeUnknownError(FusebillError):
@@ -214,7 +214,7 @@ class NotAppliedError(FusebillError):
     """A write was sent, no usable answer came, and reads have shown that it did not happen.
 
     Attributes:
-        quiet_period: the bound that this rests on, in seconds: no effect came within it.
+        quiet_period: seconds for which the effect was waited for. The error is wrong if it comes later than that.
         reading: what was read of the customer last.
     """
 
@@ -253,7 +253,7 @@ class ConcurrentModificationError(FusebillError):
 
 
 class FieldsNotTakenError(FusebillError):
-    """A PUT was applied, but the service's answer does not show what was sent in a field that was named.
+    """A PUT was applied, but in a named field the service's answer does not show the value that was sent.
 
     Attributes:
         fields: field name to (value sent, value shown).
@@ -283,9 +283,9 @@ class QuotaExhaustedError(FusebillError):
 
 
 class StoreUnavailableError(FusebillError):
-    """The store cannot be reached, written to or held a lease in, so a write could not be recorded.
+    """The store is out of reach, cannot be written to, or gives no lease, so a write could not be recorded.
 
-    Nothing was sent: a write whose record does not outlive the process is not sent without it.
+    Nothing was sent: with a durable store, no write is sent before its record is safe.
     """
 
 

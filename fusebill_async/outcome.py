@@ -1,4 +1,4 @@
-"""What became of a call, whose work it was, and the facts about each attempt that a policy reads."""
+"""Outcomes and attributions of a call, and the facts about each attempt that a policy reads."""
 
 from __future__ import annotations
 
@@ -25,22 +25,25 @@ class Outcome(StrEnum):
 
 
 class Attribution(StrEnum):
-    """Whose work the effect is."""
+    """Whether this call caused the effect."""
 
     OURS = "ours"
+    """This call did it: nothing else can have done it since the state before was seen."""
     ALREADY = "already"
+    """The effect was there before the call, and the call changed nothing."""
     UNPROVEN = "unproven"
+    """The effect is there. This call or somebody else caused it, and no read can tell which."""
 
 
 class ConfirmedBy(StrEnum):
-    """What an applied outcome rests on."""
+    """What showed that the effect is there: the answer to the call, or a read after it."""
 
     RESPONSE = "response"
     READ = "read"
 
 
 class Phase(StrEnum):
-    """How far an attempt came. Nothing left the process before `SENT`."""
+    """How far an attempt came. Before `SENT`, no byte of the request has left the process."""
 
     QUEUED = "queued"
     """It waited for the customer's lock, for quota or for a place in the pool."""
@@ -89,7 +92,7 @@ class Window:
 
 @attrs.frozen(kw_only=True)
 class QuotaSeen:
-    """The `X-Rate-Limit-*` headers of one answer. A window that the headers left out, or garbled, is None.
+    """The `X-Rate-Limit-*` headers of one answer. A window is None where its headers are missing or unreadable.
 
     `date` is the answer's `Date` (aware, UTC): the windows are relative to it, never to the local clock.
     """
@@ -102,7 +105,7 @@ class QuotaSeen:
 class QuotaReading(NamedTuple):
     """The quota headers of one answer as bare numbers; timestamps in seconds since 1970.
 
-    A limit of 0 stands for a window that was left out or garbled.
+    A limit of 0 stands for a window whose headers are missing or unreadable.
     """
 
     minute_limit: int

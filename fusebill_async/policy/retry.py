@@ -94,7 +94,7 @@ def backoff(policy: RetryPolicy, attempt: int, chance: float, *, asked: float | 
 
 
 class RetryBudget:
-    """Attempts after the first, as a share of the calls of the last window. One serves all handles of a client.
+    """Attempts after the first, as a share of the calls of the last window. There is one budget for each client.
 
     In an outage every call fails; without a budget retries would multiply the load on a service that is down.
     """

@@ -80,7 +80,7 @@ class ClientCore:
     ) -> Response[Any]:
         """Carry out an operation that acts on a customer.
 
-        A customer instead of an id is a read from before: it tells whose work an effect is if an answer is lost.
+        Pass a customer that was read before, instead of an id: a lost answer is then attributed by comparing with it.
         """
         # `build_request` checks the id.
         customer_id, wire = (customer.id, customer.wire) if isinstance(customer, Customer) else (customer, None)

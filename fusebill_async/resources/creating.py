@@ -48,7 +48,7 @@ def _objects(name: str, given: Any) -> Any:
 
 
 def _compare(call: Call, sent: Mapping[str, Any], customer: Customer) -> None:
-    """Compare the answer with what was sent: a field that the service did not take is told, not hidden."""
+    """Raise `FieldsNotTakenError` if the answer shows other values than were sent."""
     shown = decode_json(customer.wire or b"{}")
     different = {
         python_name(key): (value, shown[key])

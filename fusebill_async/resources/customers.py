@@ -33,7 +33,7 @@ class CustomersWithResponse:
     """The verbs of `client.customers`, each giving a `Response`: the value, and what it rests on.
 
     A `customer_id` is an id (an int from 1 to 2**63 - 1), or a `Customer` that was read before: it then also tells
-    whose work an effect is if the answer is lost.
+    whether this call caused the effect, if the answer is lost.
 
     Every verb raises a `FusebillError` with the true outcome. A write whose answer is lost is settled by reading
     the customer; only while that fails too is the outcome unknown (`OutcomeUnknownError`).

@@ -263,7 +263,7 @@ class Geotab:
 
 
 def _checked_geotab_id(geotab_id: Any) -> Any:
-    """An id that is not too long; whether it is a text at all is checked with every other one."""
+    """Check the length. `build_request` checks that it is a text, as for every parameter."""
     if isinstance(geotab_id, str) and len(geotab_id) > _GEOTAB_ID_LENGTH:
         raise ValidationError(
             f"geotab_id holds {_GEOTAB_ID_LENGTH} characters at most, and was given {len(geotab_id)}",

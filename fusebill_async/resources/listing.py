@@ -1,4 +1,4 @@
-"""A list of customers: pages that are fetched one ahead, and customers out of them."""
+"""Lists of customers, read page by page, with the next page fetched ahead."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ _Fetched: TypeAlias = tuple[Call, Answer]
 
 
 class _Walk:
-    """The way through a list, a page at a time. What is fetched ahead is decoded when its turn has come."""
+    """One iteration over a list. A page that is fetched ahead is decoded when it is its turn."""
 
     def __init__(
         self, core: ClientCore, query: str | None, sort: Sort, size: int, limit: int | None, *, prefetch: bool
@@ -167,7 +167,7 @@ class _Walk:
         return None
 
     async def aclose(self) -> None:
-        """Drop what is being fetched."""
+        """Cancel the request for the next page."""
         ahead, self._ahead = self._ahead, None
         if ahead is not None:
             ahead.cancel()
@@ -207,7 +207,7 @@ class _Walk:
         return call, await self._core.session.read(call)
 
     async def _decode(self, number: int, texts: Sequence[bytes]) -> list[Customer | None]:
-        """The customers of a page. Others have their turn in between: a page must not hold up the event loop."""
+        """Decode the customers of a page, yielding to the event loop every so many."""
         customers: list[Customer | None] = []
         for place, text in enumerate(texts):
             if place % _AT_ONCE == 0:
@@ -219,7 +219,7 @@ class _Walk:
         return customers
 
     def _check_end(self) -> None:
-        """Tell what a list lacks that has ended. What it has was given by then."""
+        """Raise if the list ended before all customers that the service counts were given."""
         pager, faults = self._pager, list[str]()
         if self._left == 0:
             return

@@ -47,7 +47,7 @@ async def carry_out(core: ClientCore, update: PendingUpdate) -> Response[Custome
 
 
 def _compare(call: Call, update: PendingUpdate, response: Response[Customer]) -> None:
-    """A field that the service did not take is told, not hidden."""
+    """Raise `FieldsNotTakenError` if the answer shows other values than were sent."""
     if response.confirmed_by is ConfirmedBy.READ or call.request is None:
         # Every named field was found as it was sent, and what else is different may be somebody else's.
         return

@@ -256,14 +256,14 @@ class Admission:
     # -- closing ---------------------------------------------------------------------------------------------
 
     def stop(self) -> None:
-        """Wake every waiter with `AdmissionClosed`, and let nobody in any more, but for those who settle."""
+        """Wake every waiter with `AdmissionClosed`, and admit nothing more except settling reads."""
         self._lowest = Priority.SETTLING
         self._turn_away(Priority.INTERACTIVE, AdmissionClosed)
         self._turn_away(Priority.BULK, AdmissionClosed)
         self._admit()
 
     def close(self) -> None:
-        """Wake every waiter with `AdmissionClosed`, and let nobody in any more."""
+        """Wake every waiter with `AdmissionClosed`, and admit nothing more."""
         self._lowest = -1
         for priority in Priority:
             self._turn_away(priority, AdmissionClosed)
@@ -297,7 +297,7 @@ class Admission:
         return max(min(calls, self._places), waiter.requests), waiter.requests, waiter.priority
 
     def _admit(self) -> None:
-        """Let in whoever may go now, and see to it that somebody looks again when the next may."""
+        """Admit every call that may go now, and set a timer for the next one."""
         if not self._somebody_waits():
             if self._timer is not None or self._deadlines:
                 self._deadlines.clear()
@@ -313,7 +313,7 @@ class Admission:
         self._look_again_at(wake if self._somebody_waits() else inf)
 
     def _let_in(self, now: float) -> float:
-        """Let in whoever may go; the time at which the next may, infinite if that is not a matter of time."""
+        """Admit every call that may go now; return when the next may, infinite if no time helps."""
         while self._places > 0 and self._somebody_waits():
             waiter = self._next(now)
             if waiter is None:
@@ -327,7 +327,7 @@ class Admission:
         return inf
 
     def _next(self, now: float) -> _Waiter | None:
-        """Who is next. A class that the day has nothing left for does not stand in the way of the others."""
+        """The next waiter. A priority for which the day has nothing left does not block the others."""
         first: _Waiter | None = None
         for priority, queue in self._queues.items():
             if priority is Priority.INTERACTIVE and queue and self._quota.out_of_day(now, priority):

@@ -1,4 +1,4 @@
-"""One call: what is asked and under which options, and the account of its attempts."""
+"""One call: its request, its options, and its attempts so far."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OnCancel: TypeAlias = Literal["finish", "abort"]
 
 @attrs.frozen(kw_only=True)
 class CallOptions:
-    """What one handle of a client sets for its calls. The retry budget is the client's."""
+    """The options of a client, or of one from `with_options`. All of them share one retry budget."""
 
     timeouts: Timeouts
     retry: RetryPolicy
@@ -34,7 +34,7 @@ class Call:
     Attributes:
         operation, customer_id: what is done, and to whom.
         request: what is sent; an update makes it anew for each attempt.
-        options: of the handle.
+        options: of the client that makes the call.
         failed_attempts: oldest first; the reads of an update are among them.
         counted_attempts: those that count towards `max_attempts`; waiting out a 429 does not.
         time_used: seconds of `Timeouts.total` that are used up.
@@ -52,13 +52,13 @@ class Call:
 
     @property
     def about(self) -> str:
-        """The call in words, for messages."""
+        """Words for messages, such as "customers.hold of customer 42"."""
         name = self.operation.title
         return name if self.customer_id is None else f"{name} of customer {self.customer_id}"
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What every error of this call carries."""
+        """The keyword arguments that every error of this call gets."""
         return {
             "operation": self.operation.title,
             "customer_id": self.customer_id,
@@ -79,5 +79,5 @@ class Answer:
 
     @classmethod
     def of_a_read_from_before(cls, value: Any, sent_at: float) -> Answer:
-        """What the caller has read before and handed in."""
+        """An answer made from a customer that the caller has read before and passes in."""
         return cls(value=value, status=200, headers={}, sent_at=sent_at, received_at=sent_at, attempt=None)

@@ -1,4 +1,4 @@
-"""What a user may listen to, and the one place from which it is told."""
+"""The hooks of a user, and the one place that calls them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Hooks:
 
 
 class Listeners:
-    """The hooks of a client. Everything that is told to a user's code is told here, and no call is harmed by it.
+    """The hooks of a client. Only this class calls them, and an error of a hook never harms a call.
 
     Args:
         hooks: instances of `Hooks`.

@@ -191,7 +191,7 @@ class WriteDriver:
 
     def _may_be_so_already(self, write: Write, refusal: APIError) -> bool:
         return may_be_so_already(
-            write.call.operation, refusal, write.before, write.named, doubtful=write.lost_attempts > 0
+            write.call.operation, refusal, write.before, write.named, after_lost_attempt=write.lost_attempts > 0
         )
 
     def _send_again_or_raise(self, write: Write, settled: Settled, refusal: APIError | None) -> None:

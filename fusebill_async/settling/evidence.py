@@ -1,4 +1,4 @@
-"""What two readings, before and after, prove about a write. Pure: readings and times in, a decision out."""
+"""What can be concluded about a write from the customer before it and after it. Pure functions."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def attribute(
     after: Reading,
     sent: SendTime | None,
 ) -> Attribution:
-    """Whose work it is that the goal stands, after a write whose answer was lost."""
+    """Whether a write whose answer was lost caused the effect that a read shows."""
     if before is not None and judge(operation.goal, before.fields, named) is Verdict.MET:
         # If it was modified since: undone and done again, or something else.
         return Attribution.ALREADY if unmodified(before, after, sent) else Attribution.UNPROVEN
@@ -57,7 +57,7 @@ def attribute(
 
 
 def stands(operation: Operation, named: Mapping[str, Any], before: Before | None, after: Reading) -> bool:
-    """Whether a customer shows what it showed before the send; somebody may have been at work meanwhile."""
+    """Whether a customer shows the same as before the send. It may have been changed and changed back."""
     if after.status is None:
         # No such customer: nothing can have happened to it, unless it was there before.
         return before is None
@@ -75,13 +75,13 @@ def untouched(
     after: Reading,
     sent: SendTime | None,
 ) -> bool:
-    """Whether a customer that misses the goal stands as it did before the send, as far as that can be proven."""
+    """Whether it is proven that nothing has changed a customer since before the send."""
     if not stands(operation, named, before, after):
         return False
     if after.status is None:
         return True
     if before is not None:
-        # A timestamp that has moved is somebody's work, and no clock can tell whose.
+        # A later timestamp means that the customer was changed, and no clock can tell by which write.
         return unmodified(before, after, sent)
     modified = modified_at(after.customer)
     return modified is not None and sent is not None and modified < sent.earliest - CLOCKS_APART
@@ -105,7 +105,7 @@ def unmodified(before: Before, after: Reading, sent: SendTime | None) -> bool:
 
 
 def is_evidence(after: Reading, before: Before | None, newest: str | None) -> bool:
-    """Whether a read may be compared with a goal: one that is older than what was seen lags behind, and proves nothing.
+    """Whether a read may be compared with a goal. A read that is older than what was seen before proves nothing.
 
     Args:
         after: what was read.
@@ -135,23 +135,28 @@ _ACTS_ONCE = frozenset({Safety.REPEATABLE, Safety.MONEY})
 
 
 def may_be_so_already(
-    operation: Operation, refusal: FusebillError, before: Before | None, named: Mapping[str, Any], *, doubtful: bool
+    operation: Operation,
+    refusal: FusebillError,
+    before: Before | None,
+    named: Mapping[str, Any],
+    *,
+    after_lost_attempt: bool,
 ) -> bool:
-    """Whether a read must tell what a refusal means.
+    """Whether a refusal may mean that the effect is there already, so that the customer must be read.
 
-    A second copy of our own request, sent by a proxy, is refused because the first one has done what it was for; so is
-    an attempt after one that was lost.
+    A proxy may send our request twice: the second copy is refused because the first one had the effect. An attempt
+    after a lost one may be refused for the same reason.
 
     Args:
         operation: that was refused.
-        refusal: in words that are believed.
+        refusal: in the service's own words.
         before: what was known of the customer before the send.
         named: the wire keys and values that were sent.
-        doubtful: an earlier attempt of this write had no usable answer.
+        after_lost_attempt: an earlier attempt of this write had no usable answer.
     """
     if not isinstance(refusal, APIError) or refusal.outcome is not Outcome.REJECTED:
         return False
-    if doubtful:
+    if after_lost_attempt:
         return True
     if operation.safety not in _ACTS_ONCE or before is None or not before.recent:
         return False

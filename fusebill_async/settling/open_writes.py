@@ -13,14 +13,15 @@ from fusebill_async.settling.protocols import Ledger, Store
 from fusebill_async.settling.write import Write, WriteState, listed
 
 _TURNS = 4
-"""Turns of the event loop in which an outcome reaches its caller: one is enough for who awaits the call itself, and two
-more are taken by each `asyncio.wait_for` or `asyncio.gather` around it."""
+"""Turns of the event loop until an outcome has reached its caller: one for a plain await, and two more for each
+`asyncio.wait_for` or `asyncio.gather` around it."""
 
 
 class ClosedWhenTold:
-    """The intents whose outcome is known in this process, and stands open in the ledger yet.
+    """Keeps an intent open in the ledger until the caller has the outcome.
 
-    Whoever is killed before its caller went on has told nobody. The next process then finds the intent open, and reads.
+    If the process is killed before the outcome has reached the caller, the next process finds the intent open, and
+    settles it by reading.
 
     Args:
         ledger: where they are closed.
@@ -34,7 +35,7 @@ class ClosedWhenTold:
         return intent_id in self._known
 
     def keep(self, intent: Intent) -> None:
-        """Its outcome is known, and its caller has yet to be told."""
+        """The outcome is known, but the caller does not have it yet."""
         self._known[intent.id] = intent
 
     def told(self, intent: Intent) -> None:
@@ -43,12 +44,12 @@ class ClosedWhenTold:
             asyncio.get_running_loop().call_soon(self._close_after, _TURNS - 1, intent)
 
     def close(self, intent: Intent) -> None:
-        """Close it now: nobody waits for the outcome."""
+        """Close it now, since no caller waits for the outcome."""
         if self._known.pop(intent.id, None) is not None:
             self._ledger.close(intent)
 
     async def aclose(self) -> None:
-        """Give those who wait their turn, and close what is left."""
+        """Let callers have their turn of the event loop, then close what is left."""
         for _ in range(2 * _TURNS):
             if self._known:
                 await asyncio.sleep(0)
@@ -134,7 +135,7 @@ class OpenWrites:
             self._closing.told(write.intent)
 
     async def aclose(self) -> None:
-        """Close the intents of what is known, once those who wait for it had their turn."""
+        """Close the intents with a known outcome, after their callers had a turn of the event loop."""
         await self._closing.aclose()
 
     def _open_intents(self) -> list[Intent]:

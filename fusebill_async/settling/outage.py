@@ -1,4 +1,4 @@
-"""In an outage one probe reads, and the others wait for what it finds."""
+"""In an outage one settling read probes the service, and the other reads wait for its result."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ProbeGate:
         self._failed: set[Hashable] = set()
 
     def suspect(self) -> None:
-        """Something went unanswered: the next read goes alone."""
+        """A write went unanswered: let the next read go alone."""
         if self._effects.now() > self._well_at + self._policy.retry_delay:
             self._healthy = False
 

@@ -26,7 +26,7 @@ _OLDEST_READ = 1.0
 
 
 class PutPreparer:
-    """Reads the customer in the slot of its PUT, and makes the PUT: between the two nobody else is waited for."""
+    """Reads the customer and makes the PUT in one slot, so that nothing is waited for between the two."""
 
     def __init__(
         self,
@@ -88,8 +88,8 @@ class PutPreparer:
         """Look, right before the first byte of a PUT, at how old the read is that it rests on.
 
         Args:
-            read_sent_at: by the session's clock, which may stand still while a machine is suspended, and by the system's
-                clock.
+            read_sent_at: by the session's clock, which may stand still while a machine is suspended, and by the
+                system's clock.
 
         Raises:
             ReadAgainError: it was sent too long ago by one of them.
@@ -116,7 +116,7 @@ class PutPreparer:
         await effects.sleep(pause)
 
     def _young_base(self, update: PendingUpdate) -> Answer | None:
-        """The customer that was handed in, if a PUT may rest on it: it came last, and nobody in reach wrote since."""
+        """The customer that the caller passed in, if it is the newest state known and young enough for a PUT."""
         if update.base is None or update.based_on is not None or update.always_read or self._locks.shared:
             return None
         if any(write.call.customer_id == update.customer_id for write in self._open_writes.unknown.values()):

@@ -26,14 +26,14 @@ class Ledger(Protocol):
         ...
 
     def close(self, intent: Intent) -> None:
-        """Its outcome is known: forget it. Nothing is waited for; a store writes that down when it can.
+        """Remove an intent whose outcome is known. This does not wait; the store writes it when it can.
 
         If the process dies before, the next one finds it open and settles it once more, by reading.
         """
         ...
 
     def unresolved(self) -> Iterable[Intent]:
-        """Every open intent, oldest first, those that other processes left included."""
+        """Every open intent, oldest first, including those that other processes left."""
         ...
 
 
@@ -114,5 +114,5 @@ class Store(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """A client is done with it."""
+        """Called once by each client that closes."""
         ...

@@ -34,7 +34,15 @@ _MADE_KEPT = 512
 
 @attrs.frozen(kw_only=True)
 class Settled:
-    """What reading has shown."""
+    """The result of settling.
+
+    Attributes:
+        outcome: `APPLIED`, `NOT_APPLIED` or `UNKNOWN`.
+        reading: the last read; None if none succeeded.
+        reason: why the write had to be settled, for messages.
+        answer: the read that shows the effect, for `APPLIED`.
+        attribution: for `APPLIED`, whether the write caused the effect.
+    """
 
     outcome: Outcome
     reading: Reading | None
@@ -44,7 +52,7 @@ class Settled:
 
 
 class SettlingReader:
-    """Settles writes by reading. Knows how to read, and what a reading proves."""
+    """Settles writes: reads the customer, or searches for it, and compares with the goal of the operation."""
 
     def __init__(
         self,
@@ -218,14 +226,14 @@ class SettlingReader:
         )
 
     def note(self, write: Write, value: Any, sent_at: float) -> None:
-        """Keep what an answer has shown, as the state from before the next write."""
+        """Keep the customer of an answer as the state before the next write."""
         if isinstance(value, (Customer, Activation)):
             self._seen.remember(value, sent_at)
         if write.call.operation.safety is Safety.CREATE:
             self.note_made(value)
 
     def note_made(self, customer: Any) -> None:
-        """Remember whose create made a customer, so that it is not taken for the work of another one."""
+        """Remember that a customer was made by a settled create, so that no other create claims it."""
         self._made[customer.id] = None
         if len(self._made) > _MADE_KEPT:
             del self._made[next(iter(self._made))]
@@ -296,7 +304,7 @@ def _decoded(answer: Answer) -> Answer:
 
 
 def _no_such_customer(error: NotFoundError) -> Answer:
-    """That there is no such customer is an answer too: its value is None."""
+    """Make the answer, with the value None, that a 404 of the service is."""
     attempt = error.attempts[-1]
     return Answer(value=None, status=error.status, headers={}, sent_at=0.0, received_at=0.0, attempt=attempt)
 

@@ -1,4 +1,4 @@
-"""What `with_response` gives: the value, and what it rests on."""
+"""`Response`, which `with_response` gives, and `Resolution`, which `client.resolve` gives."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Response(Generic[T]):
 
     Attributes:
         value: what the call returns without `with_response`.
-        status: the HTTP status of the answer that it rests on.
+        status: the HTTP status of the answer that gave the value.
         headers: the headers of that answer.
         attempts: one record for each attempt, oldest first.
         confirmed_by: "response", or "read" if the answer to the write was lost and a read showed its effect.
-        attribution: "ours", "already" (it was so before) or "unproven" (it is so; whose work it is cannot be told).
+        attribution: "ours", "already" (it was so before) or "unproven" (it may have been somebody else).
     """
 
     value: T
@@ -49,7 +49,7 @@ def response_of(
     confirmed_by: ConfirmedBy = ConfirmedBy.RESPONSE,
     attribution: Attribution = Attribution.OURS,
 ) -> Response[Any]:
-    """The response that a good answer is."""
+    """Make the response of a call from a good answer."""
     # The answer of a settling read is not that of an attempt.
     last = answer.attempt if confirmed_by is ConfirmedBy.RESPONSE else None
     return Response(
@@ -69,7 +69,7 @@ class Resolution:
     Attributes:
         write: the write.
         outcome: `APPLIED`, `NOT_APPLIED` or `UNKNOWN`.
-        attribution: whose work it is, for `APPLIED`.
+        attribution: for `APPLIED`, whether the write caused the effect.
         customer: the customer as last read, None if no read succeeded.
         reason: in words.
     """

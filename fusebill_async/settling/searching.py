@@ -1,4 +1,4 @@
-"""Has a create happened? Searches for the customer by its `reference`, since a lost answer leaves no id to read."""
+"""Finds out whether a create happened: searches by `reference`, since a lost answer leaves no id to read."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Found:
     """What a search shows.
 
     Attributes:
-        customer: the one that was made; None if there is none, or if it cannot be told.
-        doubt: why it cannot be told, "" if it can.
+        customer: the one that the create made; None if there is none, or if that cannot be decided.
+        doubt: why that cannot be decided, "" if it can.
     """
 
     customer: Customer | None = None

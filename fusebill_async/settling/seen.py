@@ -1,4 +1,4 @@
-"""The newest that was seen of each customer: what stood before a write, and how old a read may be."""
+"""The newest state seen of each customer. It is the state before a write, and shows which reads lag behind."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class LastSeen:
 
 
 def _displaced(new: Seen, known: Seen) -> bool:
-    """Whether what came last is older than what is known: it lags behind, or was asked for earlier."""
+    """Whether a customer that just came is older than the one kept."""
     if new.wire == known.wire and new.whole == known.whole:
         return new.sent_at < known.sent_at
     if not known.is_recent(new.sent_at):

@@ -1,4 +1,4 @@
-"""One write, over all its attempts: what is meant, what is known, and how far it is."""
+"""One write over all its attempts: its request, its state, and what was known of the customer before."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from fusebill_async.wire.timestamps import is_older
 
 
 class ReadAgainError(Exception):
-    """A write may not rest on the read that was made for it. Nothing was sent. Never leaves the package."""
+    """A write may not rest on the read that was made for it. Nothing was sent. It is caught by the driver."""
 
 
 class WriteState(StrEnum):
@@ -47,7 +47,7 @@ class WriteState(StrEnum):
 
     @property
     def may_have_acted(self) -> bool:
-        """Whether the service may have acted without our knowing."""
+        """Whether the service may have done it without an answer that says so."""
         return self in _MAY_HAVE_ACTED
 
 
@@ -91,7 +91,7 @@ class Write:
         task: carries it out.
         caller_wakeup: resolved when the task has ended or begins to settle.
         response, failed: its end.
-        told: its caller knows the outcome, or waits for it no more.
+        told: its caller has the outcome, or no longer waits for it.
     """
 
     call: Call
@@ -166,7 +166,7 @@ class Write:
         return error
 
     def wake_caller(self) -> None:
-        """Let the caller look at the state."""
+        """Wake the caller, who then looks at the state."""
         if self.caller_wakeup is not None and not self.caller_wakeup.done():
             self.caller_wakeup.set_result(None)
 

@@ -35,7 +35,7 @@ def of_the_write(write: Write, error: FusebillError) -> FusebillError:
 
 
 def lock_timeout(write: Write) -> RequestTimeoutError:
-    """Another write of the customer took longer than this one could wait."""
+    """The customer's lock was not free in time: another write of that customer holds it."""
     return RequestTimeoutError(
         f"{write.call.about} was not sent: another write of this customer was not settled within "
         f"{write.call.options.timeouts.queue:g} s (client.unresolved() lists it)",
@@ -44,14 +44,14 @@ def lock_timeout(write: Write) -> RequestTimeoutError:
 
 
 def lease_lost(write: Write) -> RequestTimeoutError:
-    """Somebody else may be writing to the customer by now."""
+    """The lease on the customer's lock was lost, so another process may be writing to the customer."""
     return RequestTimeoutError(
         f"{write.call.about} was not sent: while it waited, its lease on the customer ran out", **write.call.facts
     )
 
 
 def unknown(write: Write, reason: str) -> OutcomeUnknownError:
-    """No read can tell, or none succeeded."""
+    """The outcome stays unknown: no read succeeded, or the reads do not decide it."""
     reading = write.last_reading
     status = reading.status if reading is not None else None
     read = f"; the customer was last read with status {status}" if status else ""
@@ -64,7 +64,7 @@ def unknown(write: Write, reason: str) -> OutcomeUnknownError:
 
 
 def without_end(write: Write, policy: SettlingPolicy) -> FusebillError:
-    """For a caller that can wait no longer: settling goes on, or the client was closed."""
+    """The caller's wait is over, and the write is not settled yet."""
     if write.state is WriteState.UNKNOWN:
         return unknown(write, "the client was closed")
     if write.state.may_have_acted:
@@ -83,7 +83,7 @@ def without_end(write: Write, policy: SettlingPolicy) -> FusebillError:
 
 
 def not_applied(write: Write, settled: Settled, policy: SettlingPolicy) -> NotAppliedError:
-    """Reads have shown that it did not happen."""
+    """Reads have shown that the write did not happen."""
     quiet = policy.quiet_seconds(moves_money=write.call.operation.moves_money)
     again = "" if write.resend else "; it was not sent again, since resend=True was not given"
     shown = "reads {} s apart show the customer as it was before"
@@ -99,7 +99,7 @@ def not_applied(write: Write, settled: Settled, policy: SettlingPolicy) -> NotAp
 
 
 def not_sent_again(write: Write, settled: Settled) -> RateLimitError:
-    """It was refused for the quota, and the customer shows something else than before."""
+    """The write was refused for the quota, and the customer has changed since, so it is not sent again."""
     return RateLimitError(
         f"429: {write.call.about} was refused for the quota, and not sent again: {settled.reason}",
         status=429,

@@ -1,4 +1,4 @@
-"""Carries writes out in tasks of their own, so that each comes to a true outcome whatever becomes of its caller."""
+"""Carries writes out in tasks of their own, so that each reaches a true outcome even if its caller is cancelled."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Writer:
         raise write_errors.without_end(write, self._policy)
 
     async def _wait_for_settling(self, write: Write, task: asyncio.Task[None]) -> None:
-        """Wait as long as a caller waits for reading; what is sent again meanwhile is waited for as any attempt is."""
+        """Wait for settling, up to `SettlingPolicy(wait=)`. A further attempt is waited for without that bound."""
         clock = asyncio.ensure_future(self._session.effects.sleep(self._policy.wait))
         try:
             await asyncio.wait([task, clock], return_when=asyncio.FIRST_COMPLETED)
@@ -92,7 +92,7 @@ class Writer:
     # --- a write, as it goes on
 
     async def _carry_out(self, write: Write) -> None:
-        """The whole of a write. Its end is left on the write, whoever is there to look at it."""
+        """Carry out a write and keep its response or error on it. Runs as a task of its own."""
         call = write.call
         write.locked = _lock_of(write)
         try:
@@ -130,7 +130,7 @@ class Writer:
             call.time_queued += self._session.effects.now() - started
 
     def _give_back(self, locked: int) -> None:
-        """Give a lock back, and leave with it what the next holder has to know."""
+        """Release a lock, and leave the newest `modifiedTimestamp` seen for the next holder."""
         newest = None
         if self._locks.shared:
             newest = self._seen.newest(locked, self._session.effects.now())
@@ -240,7 +240,7 @@ class Writer:
 
 
 def _lock_of(write: Write) -> int | None:
-    """The lock that a write holds, and whoever settles it for another process, so that no two act at once."""
+    """The number of the lock for a write. Who settles it for another process takes the same lock."""
     if write.call.operation.safety is Safety.CREATE:
         # Two creates with one reference at once could take each other's customer for their own.
         return reference_lock(write.named)
@@ -252,7 +252,7 @@ def _not_unresolved(intent_id: object) -> NotUnresolvedError:
 
 
 def _resolution_of(write: Write) -> Resolution:
-    """The resolution of a write that came to its end by itself while it was waited for."""
+    """The resolution of a write that ended while `resolve` waited for it."""
     assert write.intent is not None
     shown = listed(write.intent, "settled")
     if write.failed is not None:

@@ -1,4 +1,4 @@
-"""What a store takes from the world besides its file or server: clocks, chance, threads, and who lives."""
+"""The effects that a store needs besides its file or server: clocks, chance, threads, and which processes live."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds for a lease wherever it is kept: how long it is believed, and how it is waited for."""
+"""The rules for leases in every store: how long a lease counts as held, and how it is waited for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything in this process. Clients of one process share it by sharing the store."""
+"""The store in memory. Clients of one process share it by taking the same object."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ class MemoryLocks:
         return newest if self._now() < until else None
 
     def release(self, customer_id: int, newest: str | None = None) -> None:
-        """Give it to whoever has waited longest, with the newest `modifiedTimestamp` seen."""
+        """Pass the lock to the longest waiter, with the newest `modifiedTimestamp` seen."""
         if newest is not None:
             self._note(customer_id, newest)
         waiters = self._held[customer_id]

@@ -94,7 +94,7 @@ class Leases:
         self._renewing: Moment | None = None
 
     def are_held(self, owner: Owner) -> bool:
-        """Whether the leases of an owner are certainly its own for a moment yet. Asked in the event loop."""
+        """Whether the leases of an owner are certainly still held. Called in the event loop."""
         if owner.lost or owner.renewed is None:
             return False
         return surely_held(self._ttl, owner.renewed, Moment.now(self._effects))

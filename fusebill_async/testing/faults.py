@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple, Self, TypeAlias, TypedDict, Unpack
 
 import attrs
 
-from fusebill_async.testing.ledger import title_of
+from fusebill_async.testing.effect_log import title_of
 
 When: TypeAlias = Literal["none", "before", "late"]
 """Whether the effect happens: never, before the answer, or `late_by` seconds after the request was read."""

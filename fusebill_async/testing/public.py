@@ -2,8 +2,8 @@
 
 from fusebill_async.testing.clock import ClockSkew
 from fusebill_async.testing.customers import Template
+from fusebill_async.testing.effect_log import Effect
 from fusebill_async.testing.faults import Fault, Fired
-from fusebill_async.testing.ledger import Effect
 from fusebill_async.testing.listing import Paging
 from fusebill_async.testing.messages import Headers, Request
 from fusebill_async.testing.network_faults import NetworkFault

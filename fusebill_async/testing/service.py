@@ -24,9 +24,9 @@ from fusebill_async.testing.customers import (
     splice,
     text_of,
 )
+from fusebill_async.testing.effect_log import Effect, EffectLog
 from fusebill_async.testing.indenting import indented
 from fusebill_async.testing.invoices import invoice_preview, posted_invoice
-from fusebill_async.testing.ledger import Effect, Ledger
 from fusebill_async.testing.listing import Listing, Paging
 from fusebill_async.testing.messages import NotAnObjectError, Reply, Request
 from fusebill_async.testing.refusals import (
@@ -91,10 +91,10 @@ _NO_OPERATION = "No HTTP resource was found that matches the request URI '{path}
 class Service:
     """The behaviour, without a socket: `admit` a request that was identified, then `answer` it."""
 
-    def __init__(self, behaviour: Behaviour, store: CustomerStore, ledger: Ledger, clock: Clock) -> None:
+    def __init__(self, behaviour: Behaviour, store: CustomerStore, effect_log: EffectLog, clock: Clock) -> None:
         self.behaviour = behaviour
         self.store = store
-        self.ledger = ledger
+        self.effect_log = effect_log
         self.clock = clock
         self.extra_routes: dict[tuple[str, str], Reply] = {}
         self.invoices: Counter[int] = Counter()
@@ -135,7 +135,7 @@ class Service:
     def answer_behind(self, request: Request, seconds: float) -> Reply:
         """Answer a read as a replica does that is some seconds behind."""
         replica = Replica(self.store, self.clock.seconds() - seconds)
-        return Service(self.behaviour, replica, self.ledger, self.clock).answer(request)
+        return Service(self.behaviour, replica, self.effect_log, self.clock).answer(request)
 
     def refusal(self, request: Request) -> Reply | None:
         """Return the refusal that a request about a customer would meet, None if it would be carried out."""
@@ -352,7 +352,7 @@ class Service:
         return Reply(200, customer.body)
 
     def _record(self, operation: Operation, customer: StoredCustomer, request: Request) -> None:
-        self.ledger.record(Effect(operation.title, customer.id, self.clock.seconds(), request.connection))
+        self.effect_log.record(Effect(operation.title, customer.id, self.clock.seconds(), request.connection))
 
 
 def _previews(operation: Operation) -> bool:

@@ -21,8 +21,8 @@ from fusebill_async.models.enums import Status
 from fusebill_async.operations import BY_TITLE
 from fusebill_async.testing.clock import Clock, ClockSkew
 from fusebill_async.testing.customers import StoredCustomer, Template, check_names, literal, wire_key
+from fusebill_async.testing.effect_log import Effect, EffectLog, title_of
 from fusebill_async.testing.faults import Fault, FaultScript, Fired
-from fusebill_async.testing.ledger import Effect, Ledger, title_of
 from fusebill_async.testing.listing import Paging
 from fusebill_async.testing.messages import Reply, Request, render
 from fusebill_async.testing.quota import SimulatorQuota, WindowName
@@ -141,7 +141,7 @@ class FusebillSimulator:
         self._template = template or Template()
         self.clock_skew = clock_skew or ClockSkew()
         self._clock = Clock(clock, self.clock_skew.database)
-        self._ledger = Ledger(log_size)
+        self._effect_log = EffectLog(log_size)
         self._faults = FaultScript(seed)
         self._store = CustomerStore(self._template, customers, customers_status, Path(state) if state else None)
         behaviour = Behaviour(
@@ -152,7 +152,7 @@ class FusebillSimulator:
             template=self._template,
             paging=paging or Paging(),
         )
-        self.service = Service(behaviour, self._store, self._ledger, self._clock)
+        self.service = Service(behaviour, self._store, self._effect_log, self._clock)
         self._server = Server(self)
         self._late: dict[object, asyncio.TimerHandle] = {}
         self._no_late: asyncio.Event | None = None
@@ -286,18 +286,18 @@ class FusebillSimulator:
 
         `operation` is "activate", "update" (every PUT), "hubspot.unlatch" ("unlatch"), "netsuite.latch" ...
         """
-        return self._ledger.effects(operation, id)
+        return self._effect_log.effects(operation, id)
 
     def received(self, operation: str, id: int | None = None) -> int:  # noqa: A002  # the API's own name
         """Return how many requests of an operation were read to their end, also those that were refused."""
-        return self._ledger.received(operation, id)
+        return self._effect_log.received(operation, id)
 
     writes = received
 
     @property
     def effects_log(self) -> list[Effect]:
         """The effects in their order."""
-        return list(self._ledger.log)
+        return list(self._effect_log.log)
 
     @property
     def faults_fired(self) -> list[Fired]:
@@ -322,7 +322,7 @@ class FusebillSimulator:
     def clear_records(self) -> None:
         """Forget the requests and the ledger; customers and faults stay."""
         self.requests.clear()
-        self._ledger.clear()
+        self._effect_log.clear()
         self._faults.fired.clear()
 
     # -- faults --------------------------------------------------------------------------------------------
@@ -479,6 +479,6 @@ class FusebillSimulator:
 
     def _note(self, request: Request) -> None:
         if request.operation:
-            self._ledger.receive(request.operation, request.customer_id)
+            self._effect_log.receive(request.operation, request.customer_id)
         if self._record_requests:
             self.requests.append(request)

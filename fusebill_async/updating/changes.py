@@ -155,7 +155,7 @@ def _came(customer: Customer) -> Mapping[str, Any]:
 
 
 def laid_over(changes: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
-    """Both changes; in one field the others count."""
+    """Both sets of changes; where both name a field, the second one counts."""
     both = dict(changes)
     for key, value in others.items():
         under = both.get(key)

@@ -1,4 +1,4 @@
-"""One update over all its attempts: customers as they were read go in, the next PUT comes out. Pure."""
+"""One update over all its attempts: takes the customer as it was read, gives the next PUT. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How like each other two JSON values are: what was sent, and what the service shows."""
+"""Compares a value that was sent with what the service shows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NUMBERS = (int, float, Decimal)
 
 
 class Likeness(IntEnum):
-    """How like each other two values are."""
+    """How closely two values agree."""
 
     DIFFERENT = 0
     ALIKE = 1
@@ -24,7 +24,7 @@ class Likeness(IntEnum):
 
 
 def likeness(sent: Any, shown: Any) -> Likeness:
-    """How like what was sent the service shows it. An object is as like as the least like of what was sent in it."""
+    """How closely the service shows what was sent. An object agrees as closely as the worst of its fields."""
     if is_object(sent):
         if not is_object(shown):
             return Likeness.DIFFERENT

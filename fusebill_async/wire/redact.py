@@ -21,7 +21,7 @@ class HiddenText(str):  # noqa: SLOT000 (few are made, and `kind` has a default)
 
     @classmethod
     def of(cls, given: object) -> HiddenText:
-        """Whatever was given as a text to hide; what is no text is not kept."""
+        """Hide a text. Of anything else only its type is kept."""
         if isinstance(given, str):
             return cls(given)
         none = cls()
@@ -36,10 +36,10 @@ class HiddenText(str):  # noqa: SLOT000 (few are made, and `kind` has a default)
 
 
 def redact(text: str, key: str) -> str:
-    """The text with the key blotted out."""
+    """The text with the key replaced by `***`."""
     return text.replace(key, HIDDEN)
 
 
 def redact_bytes(body: bytes, key: str) -> bytes:
-    """The bytes with the key blotted out: a service may echo what it was sent."""
+    """The bytes with the key replaced by `***`, since a service may echo what it was sent."""
     return body.replace(key.encode(), HIDDEN.encode())

@@ -34,10 +34,10 @@ class _RecordedService(Service):
     def answer(self, request: Request) -> Reply:
         """Do what is asked; see `Service.answer`."""
         request.performed = getattr(request, "performed", 0) + 1  # type: ignore[attr-defined]
-        count = len(self.ledger.log)
+        count = len(self.effect_log.log)
         reply = super().answer(request)
-        if len(self.ledger.log) > count:
-            self.world.note_effect(request, self.ledger.log[-1].customer_id)
+        if len(self.effect_log.log) > count:
+            self.world.note_effect(request, self.effect_log.log[-1].customer_id)
         return reply
 
 
@@ -58,7 +58,7 @@ class WorldSimulator(FusebillSimulator):
         self._faults = self.misfortune
         self._note_event = note
         plain = self.service
-        recorded = _RecordedService(plain.behaviour, plain.store, plain.ledger, plain.clock)
+        recorded = _RecordedService(plain.behaviour, plain.store, plain.effect_log, plain.clock)
         recorded.world = self
         self.service = recorded
         self._store.keep_versions(self._clock.seconds)

@@ -16,8 +16,8 @@ import attrs
 from fusebill_async.operations import CREATE, GET, LIST, REPLACE, UPDATE
 from fusebill_async.testing import Fault, FusebillSimulator
 from fusebill_async.testing.customers import StoredCustomer, text_of
+from fusebill_async.testing.effect_log import Effect
 from fusebill_async.testing.faults import FaultScript, Level
-from fusebill_async.testing.ledger import Effect
 from fusebill_async.testing.messages import Headers, Request
 from fusebill_async.testing.routing import identify
 from fusebill_async.testing.store import CustomerStore

@@ -108,14 +108,14 @@ NOT_LATCHED = refused(BadRequestError)
 )
 def test_when_a_refusal_may_mean_that_it_is_so_already(title, refusal, before, expected):
     operation, named = BY_TITLE[title], {"companyName": "New"}
-    assert may_be_so_already(operation, refusal, before, named, doubtful=False) is expected
-    assert may_be_so_already(operation, refusal, before, named, doubtful=True)
+    assert may_be_so_already(operation, refusal, before, named, after_lost_attempt=False) is expected
+    assert may_be_so_already(operation, refusal, before, named, after_lost_attempt=True)
 
 
 def test_what_is_no_refusal_of_the_service_never_means_it():
     operation = BY_TITLE["customers.hold"]
     for error in (refused(ServerError, 503), OutcomeUnknownError("no")):
-        assert not may_be_so_already(operation, error, known(status="Active"), {}, doubtful=True)
+        assert not may_be_so_already(operation, error, known(status="Active"), {}, after_lost_attempt=True)
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ class Effect(NamedTuple):
     connection: int
 
 
-class Ledger:
+class EffectLog:
     """Counts of effects and of requests; `log_size` bounds the log (None: all are kept), never the counts."""
 
     def __init__(self, log_size: int | None = None) -> None:
