@@ -6,7 +6,6 @@ import hashlib
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from functools import cached_property
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -16,6 +15,7 @@ from fusebill_async.errors import ClientStateError, ConfigurationError, NotUnres
 from fusebill_async.policy.clock import ServiceClock
 from fusebill_async.policy.quota import QuotaView
 from fusebill_async.policy.retry import RetryBudget
+from fusebill_async.resources.attribute import Resource
 from fusebill_async.resources.core import ClientCore
 from fusebill_async.resources.customers import Customers, CustomersWithResponse
 from fusebill_async.resources.integrations import (
@@ -65,29 +65,14 @@ PRODUCTION = "https://secure.fusebill.com/v1"
 class WithResponse:
     """The resources of a client, whose verbs give a `Response` in place of the bare value."""
 
+    customers = Resource(CustomersWithResponse, "_core")
+    hubspot = Resource(HubspotWithResponse, "_core")
+    salesforce = Resource(SalesforceWithResponse, "_core")
+    netsuite = Resource(NetsuiteWithResponse, "_core")
+    geotab = Resource(GeotabWithResponse, "_core")
+
     def __init__(self, core: ClientCore) -> None:
         self._core = core
-        self.customers = CustomersWithResponse(core)
-
-    @cached_property
-    def hubspot(self) -> HubspotWithResponse:
-        """The verbs of `client.hubspot`, each giving a `Response`."""
-        return HubspotWithResponse(self._core)
-
-    @cached_property
-    def salesforce(self) -> SalesforceWithResponse:
-        """The verbs of `client.salesforce`, each giving a `Response`."""
-        return SalesforceWithResponse(self._core)
-
-    @cached_property
-    def netsuite(self) -> NetsuiteWithResponse:
-        """The verbs of `client.netsuite`, each giving a `Response`."""
-        return NetsuiteWithResponse(self._core)
-
-    @cached_property
-    def geotab(self) -> GeotabWithResponse:
-        """The verbs of `client.geotab`, each giving a `Response`."""
-        return GeotabWithResponse(self._core)
 
     async def request(
         self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Any = None
@@ -99,30 +84,15 @@ class WithResponse:
 class Verbs:
     """The calls that a client offers, and that a client from `with_options` offers too."""
 
+    with_response = Resource(WithResponse, "_core")
+    customers = Resource(Customers, "with_response.customers")
+    hubspot = Resource(Hubspot, "with_response.hubspot")
+    salesforce = Resource(Salesforce, "with_response.salesforce")
+    netsuite = Resource(Netsuite, "with_response.netsuite")
+    geotab = Resource(Geotab, "with_response.geotab")
+
     def __init__(self, core: ClientCore) -> None:
         self._core = core
-        self.with_response = WithResponse(core)
-        self.customers = Customers(self.with_response.customers)
-
-    @cached_property
-    def hubspot(self) -> Hubspot:
-        """A customer's mapping to HubSpot."""
-        return Hubspot(self.with_response.hubspot)
-
-    @cached_property
-    def salesforce(self) -> Salesforce:
-        """A customer's mapping to Salesforce."""
-        return Salesforce(self.with_response.salesforce)
-
-    @cached_property
-    def netsuite(self) -> Netsuite:
-        """A customer's mapping to NetSuite."""
-        return Netsuite(self.with_response.netsuite)
-
-    @cached_property
-    def geotab(self) -> Geotab:
-        """A customer's mapping to Geotab."""
-        return Geotab(self.with_response.geotab)
 
     async def request(self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Any = None) -> Any:
         """Send a request to any endpoint, under the same policy.

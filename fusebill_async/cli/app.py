@@ -21,7 +21,7 @@ from fusebill_async.cli.failures import report_lost_output
 from fusebill_async.cli.list_commands import find, list_customers
 from fusebill_async.cli.operation_command import Command, command_name, make_command
 from fusebill_async.cli.simulate import simulate
-from fusebill_async.cli.terminal import messages, output, write_json
+from fusebill_async.cli.terminal import messages, output, set_encoding, write_json
 from fusebill_async.cli.update_commands import create, replace, update
 from fusebill_async.cli.wire_text import printable
 from fusebill_async.converting import encode
@@ -123,5 +123,5 @@ def _make_writable() -> None:
         stream = getattr(sys, name)
         if stream is None:
             setattr(sys, name, _Closed())
-        elif isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+        else:
+            set_encoding(stream, errors="replace")

@@ -22,7 +22,7 @@ from fusebill_async.cli.exit_code import ExitCode
 from fusebill_async.cli.options import Json
 from fusebill_async.cli.performing import perform
 from fusebill_async.cli.results import Result
-from fusebill_async.cli.terminal import messages, output, status_text, write_json
+from fusebill_async.cli.terminal import messages, output, set_encoding, status_text, write_json
 from fusebill_async.cli.wire_text import cell, one_line, printable, raw, wire_of
 from fusebill_async.client import FusebillClient
 from fusebill_async.converting import encode
@@ -121,9 +121,8 @@ async def _print_lines(customers: AsyncIterator[Customer]) -> None:
 
 
 async def _print_csv(customers: AsyncIterator[Customer], names: Sequence[str]) -> None:
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # A file of customers is read by programs, which do not know the encoding of this terminal.
-        sys.stdout.reconfigure(encoding="utf-8", newline="")
+    # A file of customers is read by programs, which do not know the encoding of this terminal.
+    set_encoding(sys.stdout, encoding="utf-8", newline="")
     sys.stdout.write(_csv_row(names))
     async for customer in customers:
         wire = wire_of(customer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
@@ -33,6 +34,13 @@ def output() -> Console:
 def messages() -> Console:
     """The console of stderr. A message is one line, however narrow the terminal is."""
     return _Console(file=sys.stderr, highlight=False, soft_wrap=True)
+
+
+def set_encoding(stream: object, **options: str) -> None:
+    """Reconfigure a stream of text, with the options of `io.TextIOWrapper.reconfigure`; others stay as they are."""
+    reconfigure: Any = getattr(stream, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(**options)
 
 
 def write_json(text: bytes) -> None:

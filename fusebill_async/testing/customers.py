@@ -17,6 +17,7 @@ from fusebill_async.converting import decode_json
 from fusebill_async.models.enums import Status, Title
 from fusebill_async.testing.messages import NotAnObjectError, raw_fields
 from fusebill_async.testing.refusals import SUSPENDING, RefusedError, api_error, refuse
+from fusebill_async.wire.checks import is_array, is_object
 
 NULL: Final = b"null"
 
@@ -389,11 +390,11 @@ def _code_errors(text: bytes) -> list[tuple[str, str]]:
     key = "salesTrackingCodes"
     if codes is None:
         return []
-    if not isinstance(codes, list):
+    if not is_array(codes):
         return [(key, f"{key} is not a list.")]
     kinds: list[str] = []
-    for code in codes:  # pyright: ignore[reportUnknownVariableType]  # any JSON
-        given = {str(name).lower(): value for name, value in code.items()} if isinstance(code, dict) else {}  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType,reportUnknownMemberType]
+    for code in codes:
+        given = {name.lower(): value for name, value in code.items()} if is_object(code) else {}
         if not all(given.get(name) and isinstance(given[name], str) for name in ("type", "code")):
             return [(key, f"each of {key} needs a type and a code.")]
         if len(given["code"]) > _NESTED_LENGTH:

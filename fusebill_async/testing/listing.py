@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias
 
 import attrs
 
@@ -16,6 +16,7 @@ from fusebill_async.testing.customers import StoredCustomer
 from fusebill_async.testing.messages import Reply
 from fusebill_async.testing.refusals import refuse
 from fusebill_async.testing.store import CustomerStore
+from fusebill_async.wire.checks import is_array, is_object
 
 Kind: TypeAlias = Literal["text", "set", "date", "decimal", "currency"]
 Test: TypeAlias = Callable[[Mapping[str, Any]], bool]
@@ -211,11 +212,11 @@ def _value(document: Mapping[str, Any], path: tuple[str, ...]) -> Any:
 
 
 def _inside(value: object, step: str) -> Any:
-    if isinstance(value, dict):
-        return cast("dict[str, Any]", value).get(step)
-    if isinstance(value, list):
+    if is_object(value):
+        return value.get(step)
+    if is_array(value):
         # salesTrackingCodes: the one of the type with this number.
-        codes = [cast("dict[str, Any]", code) for code in value if isinstance(code, dict)]
+        codes = (code for code in value if is_object(code))
         return next((code for code in codes if str(code.get("type", "")).endswith(step)), None)
     return None
 

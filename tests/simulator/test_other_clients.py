@@ -1,7 +1,7 @@
 """What other clients of the service send, and what they rely on in its answers.
 
-Nobody here wrote them: the vendor's own .NET sample, a Singer tap, clients in PHP and Node, and a shop's plug-in. Each row
-is a request as such a client makes it, in our own words.
+Nobody here wrote them: the vendor's own .NET sample, a Singer tap, clients in PHP and Node, and a shop's plug-in.
+Each row is a request as such a client makes it, in our own words.
 """
 
 from __future__ import annotations
