@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple
 
 import attrs
 
@@ -102,7 +101,8 @@ class QuotaSeen:
     date: datetime | None = None
 
 
-class QuotaReading(NamedTuple):
+@attrs.frozen(kw_only=True)
+class QuotaReading:
     """The quota headers of one answer as bare numbers; timestamps in seconds since 1970.
 
     A limit of 0 stands for a window whose headers are missing or unreadable.

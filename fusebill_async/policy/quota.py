@@ -218,15 +218,14 @@ class Quota:
         latency = received - sent
         # Remembers the slowest answers, and forgets them over a few hundred faster ones.
         self._slowest = max(latency, self._slowest - (self._slowest - latency) * 0.004)
-        limit, remaining, reset, day_limit, day_remaining, day_reset, date = reading
-        minute = limit, remaining, plausible(reset, date, MINUTE)
-        day = day_limit, day_remaining, plausible(day_reset, date, DAY)
+        minute = reading.minute_limit, reading.minute_remaining, plausible(reading.minute_reset, reading.date, MINUTE)
+        day = reading.day_limit, reading.day_remaining, plausible(reading.day_reset, reading.date, DAY)
         used_up = [
             window
             for name, window, told in (("minute", self._minute, minute), ("day", self._day, day))
             if self._learn(name, window, told, sent, received)
         ]
-        if limit or day_limit:
+        if reading.minute_limit or reading.day_limit:
             self.silent = False
         elif 200 <= status < 300 and not (self._minute.told or self._day.told or self._limits_named):
             # The service tells its quota in every good answer. What does not is a stand-in, and the limits that

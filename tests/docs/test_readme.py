@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from fusebill_async import FusebillClient
-from fusebill_async.operations import operations_table, states_diagram
 from fusebill_async.testing import FusebillSimulator
 from tests.conftest import KEY
+from tests.docs.operations_shown import operations_table, states_diagram
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)

@@ -9,8 +9,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from fusebill_async import ConflictError
 from fusebill_async import operations as table
 from fusebill_async.models import Customer, Status
-from fusebill_async.operations import BY_THE_SERVICE, OPERATIONS, FieldIs, FieldsAre, FieldsAreNull
+from fusebill_async.operations import OPERATIONS, FieldIs, FieldsAre, FieldsAreNull
 from fusebill_async.testing import Fault, FusebillSimulator
+from tests.docs.operations_shown import BY_THE_SERVICE
 from tests.lifecycle.lifecycle_calls import NETSUITE_ID, client_of, perform
 
 UNKNOWN_KEYS = {

@@ -20,12 +20,11 @@ from fusebill_async.operations import (
     FoundByReference,
     Safety,
     StatusIs,
-    operations_table,
-    states_diagram,
 )
 from fusebill_async.settling.goals import Verdict, judge
 from fusebill_async.testing import Fault
 from fusebill_async.wire.request import named_in_body
+from tests.docs.operations_shown import operations_table, states_diagram
 from tests.lifecycle.lifecycle_calls import (
     add_customer_for,
     arguments_of,
