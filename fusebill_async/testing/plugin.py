@@ -1,7 +1,8 @@
 """The pytest plugin. It is found by its entry point, so it must cost nothing to those who do not use it.
 
 It gives the fixtures `fusebill_simulator` and `fusebill_client`, and a mark for tests in virtual time, in which a quiet
-period of a minute takes no time. It needs pytest-asyncio, in either mode:
+period of a minute takes no time. The fixtures work with pytest-asyncio, in either mode, and with anyio's own plugin on
+asyncio; the mark needs pytest-asyncio:
 
     @pytest.mark.fusebill_simulated(seed=7)
     async def test_lost_activation(fusebill_simulator, fusebill_client):
@@ -60,10 +61,15 @@ def _loop_scope(request: pytest.FixtureRequest) -> str:
     return str(named or "function")
 
 
+def _fixture_scope(request: pytest.FixtureRequest) -> str:
+    """Which of the fixtures a test needs: that for the scope of its loop, or the one that anyio leaves alone."""
+    return "anyio" if "anyio_backend" in request.fixturenames else _loop_scope(request)
+
+
 @pytest.fixture
 def fusebill_simulator(request: pytest.FixtureRequest) -> FusebillSimulator:
     """A running simulator without customers, in the event loop of the test."""
-    return cast("FusebillSimulator", request.getfixturevalue(f"_started_simulator_{_loop_scope(request)}"))
+    return cast("FusebillSimulator", request.getfixturevalue(f"_started_simulator_{_fixture_scope(request)}"))
 
 
 @pytest.fixture
@@ -73,7 +79,7 @@ def fusebill_client(request: pytest.FixtureRequest, fusebill_simulator: Fusebill
     In virtual time it has the default settings, but waits for settling as long as it takes.
     """
     del fusebill_simulator
-    return cast("FusebillClient", request.getfixturevalue(f"_opened_client_{_loop_scope(request)}"))
+    return cast("FusebillClient", request.getfixturevalue(f"_opened_client_{_fixture_scope(request)}"))
 
 
 async def _started_simulator() -> AsyncIterator[FusebillSimulator]:
@@ -94,6 +100,37 @@ async def _opened_client(
         settling = SettlingPolicy(wait=3600.0)
     async with FusebillClient("key", base_url=fusebill_simulator.base_url, settling=settling) as client:
         yield client
+
+
+@pytest.fixture
+def _started_simulator_anyio(request: pytest.FixtureRequest) -> Generator[FusebillSimulator]:
+    yield from _beside_anyio(request, _started_simulator)
+
+
+@pytest.fixture
+def _opened_client_anyio(
+    fusebill_simulator: FusebillSimulator, request: pytest.FixtureRequest
+) -> Generator[FusebillClient]:
+    yield from _beside_anyio(request, _opened_client, fusebill_simulator=fusebill_simulator, request=request)
+
+
+def _beside_anyio(asked: pytest.FixtureRequest, function: Any, **arguments: Any) -> Generator[Any]:
+    """Run an async fixture in the loop of a test that names `anyio_backend`.
+
+    pytest-asyncio in auto mode runs such a test, and anyio's plugin its async fixtures: each in a loop of its own.
+    """
+    if asked.node.get_closest_marker("asyncio") is not None:
+        runner: asyncio.Runner = asked.getfixturevalue(f"_{_loop_scope(asked)}_scoped_runner")
+        made = function(**arguments)
+        yield runner.run(anext(made))
+        runner.run(anext(made, None))
+        return
+    from anyio import pytest_plugin  # noqa: PLC0415  # optional; who asks for its backend has it
+
+    anyio: Any = pytest_plugin
+    backend = asked.getfixturevalue("anyio_backend")
+    with anyio.get_runner(*anyio.extract_backend_and_options(backend)) as leased:
+        yield from leased.run_asyncgen_fixture(function, arguments)
 
 
 for _scope in _SCOPES:

@@ -67,6 +67,42 @@ def test_fixtures_live_in_the_loop_of_the_test_whatever_its_scope(mode: str, def
     assert "6 passed" in shown.stdout
 
 
+ANYIO = (
+    """
+import pytest
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+@pytest.mark.anyio
+"""
+    + "async def test_a_hold"
+    + CHECKS.partition("async def test_a_hold")[2]
+)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["-o", "asyncio_mode=auto"],
+        ["-o", "asyncio_mode=auto", "-o", "asyncio_default_test_loop_scope=session"],
+        ["-o", "asyncio_mode=strict"],
+        ["-p", "no:asyncio"],
+    ],
+    ids=["auto", "auto, session", "strict", "anyio alone"],
+)
+def test_fixtures_live_in_the_loop_of_a_test_of_anyio(options: list[str], tmp_path: Path):
+    pytest.importorskip("anyio")
+    (tmp_path / "test_anyio.py").write_text(ANYIO)
+    arguments = ["-q", "-p", "no:cacheprovider", *options]
+    arguments += [] if _installed() else ["-p", "fusebill_async.testing.plugin"]
+    command = [sys.executable, "-m", "pytest", *arguments, str(tmp_path)]
+    shown = subprocess.run(command, capture_output=True, text=True, check=False, env=_environment())
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    assert "1 passed" in shown.stdout
+
+
 def _installed() -> bool:
     from importlib.metadata import entry_points
 
