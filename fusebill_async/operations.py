@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 import attrs
@@ -140,7 +141,7 @@ class Operation:
         """Whether it may invoice, charge or credit."""
         return self.safety is Safety.MONEY
 
-    @property
+    @cached_property
     def title(self) -> str:
         """The name as a user writes it, such as "hubspot.unlatch"."""
         return f"{self.resource}.{self.name}"

@@ -58,10 +58,10 @@ class Phase(StrEnum):
     @property
     def nothing_sent(self) -> bool:
         """Whether it is proven that not one byte of the request left."""
-        return self in _BEFORE_SENDING
+        return self in BEFORE_SENDING
 
 
-_BEFORE_SENDING = frozenset({Phase.QUEUED, Phase.CONNECTING})
+BEFORE_SENDING = frozenset({Phase.QUEUED, Phase.CONNECTING})
 
 
 @attrs.frozen(kw_only=True)

@@ -6,7 +6,7 @@ from collections import deque
 from enum import Enum, auto
 
 from fusebill_async.operations import Safety
-from fusebill_async.outcome import Phase
+from fusebill_async.outcome import BEFORE_SENDING, Phase
 from fusebill_async.settings import RetryPolicy
 
 
@@ -40,7 +40,7 @@ def rule(
         believed: whether a refusal is the service's own word. That of a read need not be: nothing depends on it.
         lasting: whether what ended it would end the next attempt, too, as a certificate that is not accepted does.
     """
-    if phase.nothing_sent:
+    if phase in BEFORE_SENDING:
         return Ruling.FAILED if lasting else Ruling.SEND_AGAIN
     if phase is Phase.ANSWERED and status is not None:
         if 200 <= status < 300 and readable:

@@ -10,16 +10,6 @@ from collections.abc import Awaitable, Callable
 import attrs
 
 
-def monotonic() -> float:
-    """Read the computer's clock, or what stands in for it: it is looked up anew with each call."""
-    return time.monotonic()
-
-
-def wall() -> float:
-    """Read the system's clock, or what stands in for it."""
-    return time.time()
-
-
 @attrs.frozen(kw_only=True)
 class Effects:
     """What the session takes from the world besides the network.
@@ -31,7 +21,8 @@ class Effects:
         random: draws a number from 0 up to 1.
     """
 
-    now: Callable[[], float] = monotonic
-    wall: Callable[[], float] = wall
+    # Looked up when a client is made, so that a simulation can hand in its own.
+    now: Callable[[], float] = attrs.field(factory=lambda: time.monotonic)
+    wall: Callable[[], float] = attrs.field(factory=lambda: time.time)
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     random: Callable[[], float] = chance.random

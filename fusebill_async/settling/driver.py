@@ -124,7 +124,8 @@ class WriteDriver:
             if found is not None:
                 return found
         assert call.request is not None
-        await self._open_writes.record_before_send(write)
+        if self._open_writes.records_all:
+            await self._open_writes.record(write)
         exchange = await slot.send(
             call, call.request, fresh=self._wants_fresh(call.operation), on_handed_out=partial(self._hand_out, write)
         )

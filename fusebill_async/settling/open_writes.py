@@ -74,17 +74,13 @@ class OpenWrites:
         self._session = session
         self._ledger = store.ledger
         self._closing = ClosedWhenTold(store.ledger)
-        self._records_all = store.ledger.durable or store.locks.shared
+        self.records_all = store.ledger.durable or store.locks.shared
+        """Whether each write is recorded before its first byte, since the record would outlive this process."""
         self._name = uuid.uuid4().hex[:12]
         self._numbers = itertools.count(1)
         self.under_way: dict[Write, None] = {}
         self.unknown: dict[str, Write] = {}
         """Those of this client whose outcome no read could tell, by the ids of their intents."""
-
-    async def record_before_send(self, write: Write) -> None:
-        """Record a write before its first byte, where the record would outlive this process."""
-        if self._records_all:
-            await self.record(write)
 
     async def record(self, write: Write) -> None:
         """See to it that the ledger holds the intent of a write as it is sent now."""
@@ -130,7 +126,6 @@ class OpenWrites:
 
     def told(self, write: Write) -> None:
         """Its caller is about to go on. Call it in the caller's own task, right before the outcome is given."""
-        write.told = True
         if write.intent is not None:
             self._closing.told(write.intent)
 

@@ -68,9 +68,10 @@ class LastSeen:
         # An activation may hold keys of its own, such as the invoice: it is never the base of a PUT.
         whole = isinstance(answered, Customer)
         customer = answered if isinstance(answered, Customer) else answered.customer
-        if customer.wire is None:
+        wire = customer.wire
+        if wire is None:
             return
-        known, new = self.of(customer.id), Seen(customer.wire, sent_at, whole)
+        known, new = self._seen.get(customer.id), Seen(wire, sent_at, whole)
         if known is not None and _displaced(new, known):
             return
         self._seen[customer.id] = new

@@ -71,7 +71,9 @@ class Writer:
                 task.cancel()
             raise
         finally:
-            self._open_writes.told(write)
+            write.told = True
+            if write.intent is not None:
+                self._open_writes.told(write)
         if write.failed is not None:
             raise write.take_error()
         if write.response is not None:
@@ -94,12 +96,13 @@ class Writer:
     async def _carry_out(self, write: Write) -> None:
         """Carry out a write and keep its response or error on it. Runs as a task of its own."""
         call = write.call
+        begun = self._session.effects.now()
         write.locked = _lock_of(write)
         try:
             if write.locked is not None:
                 await self._lock(write, write.locked)
             try:
-                write.response = await self._drive(write)
+                write.response = await self._drive(write, begun)
             finally:
                 try:
                     if write.recorded or write.state is not WriteState.ENDED:
@@ -137,14 +140,15 @@ class Writer:
             self._seen.hear(locked, None)
         self._locks.release(locked, newest)
 
-    async def _drive(self, write: Write) -> Response[Any]:
+    async def _drive(self, write: Write, begun: float) -> Response[Any]:
         customer_id = write.call.customer_id
         if customer_id is not None:
             if self._locks.shared:
                 self._seen.hear(customer_id, self._locks.newest(customer_id))
             seen = self._seen.of(customer_id)
             if seen is not None:
-                write.has_seen(seen, self._session.effects.now())
+                # What was known when the call began does not grow old while it waits for the lock.
+                write.has_seen(seen, begun)
         return await self._driver.drive(write)
 
     # --- what is open

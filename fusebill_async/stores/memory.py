@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 
 from fusebill_async.policy.shared import SharedQuota
-from fusebill_async.session.effects import monotonic
 from fusebill_async.settings import QuotaPolicy
 from fusebill_async.settling.intent import Intent
 
@@ -89,8 +89,9 @@ class MemoryLocks:
         now: a clock in seconds that never goes back.
     """
 
-    def __init__(self, now: Callable[[], float] = monotonic) -> None:
-        self._now = now
+    def __init__(self, now: Callable[[], float] | None = None) -> None:
+        # Looked up when a store is made, so that a simulation can hand in its own.
+        self._now = now or time.monotonic
         self._newest: dict[int, tuple[float, str]] = {}
         """Until when, and what; what was noted last stands last."""
         self.shared = False

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import ssl
 from collections.abc import Callable
 from contextlib import contextmanager
 from typing import Any
 
 import attrs
 import pytest
+import trustme
 
 from fusebill_async import (
     ConcurrentModificationError,
+    ConfigurationError,
+    ConnectError,
     FusebillClient,
     FusebillError,
     Hooks,
@@ -158,6 +162,54 @@ async def test_what_moves_money_has_a_connection_of_its_own(fusebill):
     connections = [request.connection for request in fusebill.requests]
     assert connections[0] == connections[1]
     assert len(set(connections)) == 3
+
+
+@default_of(PoolSettings, "proxy", "trust_env")
+async def test_a_proxy_of_the_environment_is_not_asked_unless_that_is_wished(fusebill, monkeypatch):
+    fusebill.add_customer(id=1)
+    # Nobody listens there.
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    async with make(fusebill) as client:
+        await client.customers.get(1)
+    for pool in (PoolSettings(trust_env=True), PoolSettings(proxy="http://127.0.0.1:9")):
+        async with make(fusebill, pool=pool, retry=RetryPolicy(max_attempts=1)) as client:
+            with pytest.raises(ConnectError, match="the proxy was not reached"):
+                await client.customers.get(1)
+
+
+@default_of(PoolSettings, "ssl")
+async def test_a_certificate_that_this_machine_does_not_know_needs_a_context():
+    authority, here = trustme.CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(here)
+
+    body = b'{"id":1,"status":"Active"}'
+
+    async def serve(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n"
+        writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "localhost", 0, ssl=here)
+    base_url = f"https://localhost:{server.sockets[0].getsockname()[1]}/v1"
+    there = ssl.create_default_context()
+    authority.configure_trust(there)
+    async with FusebillClient("key", base_url=base_url, pool=PoolSettings(ssl=there)) as client:
+        assert (await client.customers.get(1)).id == 1
+    async with FusebillClient("key", base_url=base_url) as client:
+        with pytest.raises(ConnectError, match="the certificate of localhost was not accepted"):
+            await client.customers.get(1)
+    server.close()
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"proxy": "proxy.example:3128"}, {"proxy": 3128}, {"trust_env": "yes"}, {"ssl": True}]
+)
+def test_a_setting_of_the_network_that_cannot_work_is_refused(wrong):
+    with pytest.raises(ConfigurationError, match=next(iter(wrong))):
+        PoolSettings(**wrong)
 
 
 # --- RetryPolicy
