@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 from fusebill_async.outcome import QuotaReading, QuotaSeen, Window
 
@@ -21,6 +22,7 @@ _LONGEST = 64
 """Characters of the longest text that is looked at."""
 
 
+@lru_cache(maxsize=64)
 def _epoch(text: str) -> float | None:
     text = text.strip()
     if not text or len(text) > _LONGEST:
