@@ -10,10 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from fusebill_async.cli.demonstration import Demonstration, Step, demonstrate
-from fusebill_async.cli.differences import difference_objects, difference_table
 from fusebill_async.cli.exit_code import ExitCode
-from fusebill_async.cli.invoice import invoice_table
 from fusebill_async.cli.options import Json
+from fusebill_async.cli.showing import difference_objects, difference_table, invoice_table
 from fusebill_async.cli.terminal import ARROW, output, status_text, write_json
 from fusebill_async.converting import encode
 

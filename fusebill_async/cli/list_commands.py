@@ -17,11 +17,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fusebill_async.cli.card import print_customer
 from fusebill_async.cli.exit_code import ExitCode
 from fusebill_async.cli.options import Json
 from fusebill_async.cli.performing import perform
 from fusebill_async.cli.results import Result
+from fusebill_async.cli.showing import print_customer
 from fusebill_async.cli.terminal import messages, output, set_encoding, status_text, write_json
 from fusebill_async.cli.wire_text import cell, one_line, printable, raw, wire_of
 from fusebill_async.client import FusebillClient

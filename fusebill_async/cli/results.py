@@ -12,10 +12,8 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from fusebill_async.cli.card import print_customer
-from fusebill_async.cli.differences import difference_objects, difference_table
 from fusebill_async.cli.exit_code import ExitCode
-from fusebill_async.cli.invoice import invoice_table
+from fusebill_async.cli.showing import difference_objects, difference_table, invoice_table, print_customer
 from fusebill_async.cli.terminal import status_text
 from fusebill_async.cli.wire_text import cell, printable, raw, wire_of
 from fusebill_async.converting import encode

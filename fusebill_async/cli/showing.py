@@ -1,16 +1,21 @@
-"""A customer, as a card on a terminal and as plain lines in a pipe."""
+"""How a customer, the changes of an update, and an invoice preview are shown on a terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from fusebill_async.cli.terminal import status_text
+from fusebill_async.cli.terminal import ARROW, status_text
 from fusebill_async.cli.wire_text import leaves, printable
+from fusebill_async.converting import encode
+from fusebill_async.models import InvoicePreview
+from fusebill_async.updating.merging import UpdatePlan
 from fusebill_async.updating.rules import python_name
 
 _SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -65,3 +70,44 @@ def _add(table: Table, heading: str, fields: dict[str, str]) -> None:
         label = name.rpartition(".")[2]
         table.add_row(heading, label, Text(text))
         heading = ""
+
+
+def difference_table(plan: UpdatePlan) -> Table:
+    """The fields that an update changes, with what they hold and what they will hold."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for _ in range(4):
+        table.add_column(overflow="fold")
+    for change in plan.changes:
+        table.add_row(Text(change.field), _value(change.before, "red"), ARROW, _value(change.after, "green"))
+    return table
+
+
+def difference_objects(plan: UpdatePlan) -> list[dict[str, Any]]:
+    """The same as objects for JSON."""
+    return [{"field": change.field, "before": change.before, "after": change.after} for change in plan.changes]
+
+
+def _value(value: Any, style: str) -> Text:
+    return Text("null", style="dim") if value is None else Text(encode(value).decode(), style=style)
+
+
+def invoice_table(invoice: InvoicePreview, currency: str | None) -> Table:
+    """The charges, taxes and total of an invoice."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 3, 0, 0))
+    table.add_column(overflow="fold")
+    table.add_column(justify="right", style="dim")
+    table.add_column(justify="right")
+    for charge in invoice.draft_charges or ():
+        table.add_row(
+            charge.name or "charge",
+            f"{_digits(charge.quantity)} x {_digits(charge.unit_price)}",
+            _digits(charge.amount),
+        )
+    for tax in invoice.draft_taxes or ():
+        table.add_row(tax.name or "tax", f"{_digits(tax.percent)} %", _digits(tax.total))
+    table.add_row("total", currency or "", _digits(invoice.total), style="bold")
+    return table
+
+
+def _digits(amount: Decimal | None) -> str:
+    return "" if amount is None else str(amount)
