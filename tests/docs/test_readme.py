@@ -36,6 +36,15 @@ async def service():
 async def test_block(number: int, service: FusebillSimulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
     block = BLOCKS[number]
     monkeypatch.chdir(tmp_path)
+    if block.startswith("import pytest"):
+        (tmp_path / "test_block.py").write_text(block)
+        options = ("-q", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto", "test_block.py")
+        tests = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "pytest", *options, stdout=asyncio.subprocess.PIPE
+        )
+        output, _ = await tests.communicate()
+        assert b"1 passed" in output, output.decode()
+        return
     if "asyncio.run(" in block:
         environment = {**os.environ, "FUSEBILL_API_KEY": KEY, "FUSEBILL_BASE_URL": service.base_url}
         environment["PYTHONPATH"] = str(Path(__file__).parents[2])
