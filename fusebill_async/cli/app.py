@@ -22,6 +22,7 @@ from fusebill_async.cli.list_commands import find, list_customers
 from fusebill_async.cli.operation_command import Command, command_name, make_command
 from fusebill_async.cli.simulate import simulate
 from fusebill_async.cli.terminal import messages, output, set_encoding, write_json
+from fusebill_async.cli.unresolved_commands import list_unresolved, resolve
 from fusebill_async.cli.update_commands import create, replace, update
 from fusebill_async.cli.wire_text import printable
 from fusebill_async.converting import encode
@@ -67,6 +68,8 @@ def make_app() -> App:
             app.command(command, name=command_name(operation), group=_CUSTOMERS, sort_key=place)
         else:
             app[operation.resource].command(command, name=command_name(operation), sort_key=place)
+    app.command(list_unresolved, name="unresolved", group=_CUSTOMERS, sort_key=len(OPERATIONS) + 1)
+    app.command(resolve, name="resolve", group=_CUSTOMERS, sort_key=len(OPERATIONS) + 2)
     app.command(find, name="find", group=_CUSTOMERS, sort_key=OPERATIONS.index(LIST))
     app.command(make_command(HUBSPOT_UNLATCH), name="unlatch", group=_CUSTOMERS, sort_key=len(OPERATIONS))
     return app

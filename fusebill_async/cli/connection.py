@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from fusebill_async.cli.terminal import messages
 from fusebill_async.client import FusebillClient
 from fusebill_async.outcome import Outcome
 from fusebill_async.session.hooks import Hooks
 from fusebill_async.settings import SettlingPolicy
+from fusebill_async.stores.sqlite import SQLiteStore
 
 # A program that ends cannot settle in the background: it waits for two reads a quiet period (60 s) apart.
 SETTLING = SettlingPolicy(wait=120.0)
@@ -32,13 +35,15 @@ class Progress(Hooks):
         messages().print(text, style="dim", markup=False)
 
 
-def open_client(*, quiet: bool) -> FusebillClient:
+def open_client(*, quiet: bool, store: Path | None = None) -> FusebillClient:
     """A client from FUSEBILL_API_KEY and FUSEBILL_BASE_URL.
 
     Args:
         quiet: whether nothing is said on stderr meanwhile.
+        store: the file that keeps what is not known yet; None is this process alone.
 
     Raises:
         ConfigurationError: the environment does not hold what is needed.
     """
-    return FusebillClient.from_env(settling=SETTLING, hooks=[] if quiet else [Progress()])
+    kept = None if store is None else SQLiteStore(store)
+    return FusebillClient.from_env(settling=SETTLING, hooks=[] if quiet else [Progress()], store=kept)

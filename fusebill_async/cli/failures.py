@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -43,19 +45,21 @@ _FACTS = ("status", "error_id", "field", "quiet_period", "intent_id")
 """Attributes of some errors that go into the object as they are."""
 
 
-def report_failure(error: FusebillError, operation: Operation | None, *, json: bool) -> ExitCode:
+def report_failure(
+    error: FusebillError, operation: Operation | None, *, json: bool, store: Path | None = None
+) -> ExitCode:
     """Tell of an error, on stderr for people or on stdout as JSON, and give the exit code."""
     code = _exit_code(error, operation)
     lost: OSError | None = None
     if json:
         try:
-            write_json(encode(failure_object(error)))
+            write_json(encode(failure_object(error, store)))
         except OSError as unwritable:
             lost = unwritable
     if not json or lost is not None:
         # Where even stderr cannot be written, the exit code is all that is left.
         with suppress(OSError):
-            print_failure(error, operation, messages())
+            print_failure(error, operation, messages(), store)
     if lost is None:
         return code
     report_lost_output(lost, "what is told above")
@@ -89,7 +93,9 @@ def _exit_code(error: FusebillError, operation: Operation | None) -> ExitCode:
     return ExitCode.NOT_DONE
 
 
-def print_failure(error: FusebillError, operation: Operation | None, console: Console) -> None:
+def print_failure(
+    error: FusebillError, operation: Operation | None, console: Console, store: Path | None = None
+) -> None:
     """Two lines: the outcome with what went wrong, and what to do."""
     name = (
         "" if operation is None or error.customer_id is None else f"{operation.title} of customer {error.customer_id}"
@@ -98,12 +104,22 @@ def print_failure(error: FusebillError, operation: Operation | None, console: Co
     if name and name not in text:
         text = f"{name}: {text}"
     console.print(Text.assemble((error.outcome.replace("_", " "), _STYLES.get(error.outcome, "bold red")), "  ", text))
-    advice = _advice(error, operation)
+    going_on = resolving_command(error, store)
+    advice = f"It may have happened. Do not send it again, settle it: {going_on}" if going_on else ""
+    advice = advice or _advice(error, operation)
     if advice:
         console.print(Text(advice, style="dim"))
 
 
-def failure_object(error: FusebillError) -> dict[str, Any]:
+def resolving_command(error: FusebillError, store: Path | None) -> str:
+    """The command that settles a write which stayed unknown; "" where nothing keeps it."""
+    intent_id = getattr(error, "intent_id", None)
+    if store is None or intent_id is None or error.outcome is not Outcome.UNKNOWN:
+        return ""
+    return f"fusebill-async resolve {intent_id} --store {shlex.quote(str(store))}"
+
+
+def failure_object(error: FusebillError, store: Path | None = None) -> dict[str, Any]:
     """An error for JSON: its class, its outcome, and its facts."""
     shown: dict[str, Any] = {
         "outcome": error.outcome,
@@ -127,6 +143,9 @@ def failure_object(error: FusebillError) -> dict[str, Any]:
         shown["opens_at"] = error.opens_at
     if isinstance(error, (OutcomeUnknownError, NotAppliedError)):
         shown["last_read_status"] = None if error.reading is None else error.reading.status
+    going_on = resolving_command(error, store)
+    if going_on:
+        shown["next_command"] = going_on
     shown["attempts"] = attempt_objects(error.attempts)
     return shown
 

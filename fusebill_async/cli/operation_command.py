@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 from fusebill_async.cli.exit_code import ExitCode
-from fusebill_async.cli.options import CustomerId, Json, Resend, nulls_type, option_type
+from fusebill_async.cli.options import CustomerId, Json, Resend, Store, nulls_type, option_type
 from fusebill_async.cli.performing import perform
 from fusebill_async.cli.results import Preview, Read, Result, Write
 from fusebill_async.client import FusebillClient
@@ -27,7 +28,15 @@ def command_name(operation: Operation) -> str:
 def make_command(operation: Operation) -> Command:
     """The command of an operation on one customer."""
 
-    async def command(customer_id: int, /, *, json: bool = False, null: tuple[str, ...] = (), **given: Any) -> ExitCode:
+    async def command(
+        customer_id: int,
+        /,
+        *,
+        json: bool = False,
+        null: tuple[str, ...] = (),
+        store: Path | None = None,
+        **given: Any,
+    ) -> ExitCode:
         # What was not given is not sent: with some operations a null erases.
         arguments = {name: value for name, value in given.items() if value is not None and value != ()}
         arguments |= dict.fromkeys(null)
@@ -39,7 +48,7 @@ def make_command(operation: Operation) -> Command:
                 return Write(operation, response)
             return Preview(operation, response.value) if operation.answer == "activation" else Read(response.value)
 
-        return await perform(operation, work, json=json)
+        return await perform(operation, work, json=json, store=store)
 
     described = cast("Any", command)
     described.__name__ = operation.name
@@ -60,6 +69,8 @@ def _signature(operation: Operation) -> inspect.Signature:
         options.append(_option("null", nulls_type(nullable), default=()))
     if operation.moves_money:
         options.append(_option("resend", Resend, default=False))
+    if operation.writes:
+        options.append(_option("store", Store, default=None))
     return inspect.Signature([*options, _option("json", Json, default=False)])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Annotated, Any, TypeAlias, cast
 
 from cyclopts import Parameter as Option
@@ -32,6 +33,13 @@ def whole_number(_kind: Any, tokens: Sequence[Token]) -> int:
 
 CustomerId: TypeAlias = Annotated[int, Option(converter=whole_number, help="The customer's id at Fusebill.")]
 Json: TypeAlias = Annotated[bool, Option(name="--json", negative="", show_default=False, help="Print JSON.")]
+Store: TypeAlias = Annotated[
+    Path | None,
+    Option(
+        name="--store", env_var="FUSEBILL_STORE", show_default=False,
+        help="A SQLite file that keeps what is not known of a write, for unresolved and resolve.",
+    ),
+]  # fmt: skip
 Resend: TypeAlias = Annotated[
     bool,
     Option(

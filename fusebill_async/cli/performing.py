@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
+from pathlib import Path
 
 import attrs
 
@@ -22,19 +23,23 @@ from fusebill_async.outcome import Outcome
 
 
 async def perform(
-    operation: Operation, work: Callable[[FusebillClient], Awaitable[Result | None]], *, json: bool
+    operation: Operation | None,
+    work: Callable[[FusebillClient], Awaitable[Result | None]],
+    *,
+    json: bool,
+    store: Path | None = None,
 ) -> ExitCode:
     """Let a client do some work, and show its result or its error. Work without a result has shown it already."""
     try:
         with _interruptible() as interruption:
-            async with open_client(quiet=json) as client:
+            async with open_client(quiet=json, store=store) as client:
                 try:
                     result = await work(client)
                 except asyncio.CancelledError:
                     await _tell_of_interruption(client, json=json)
                     return interruption.exit_code
     except FusebillError as error:
-        return report_failure(error, operation, json=json)
+        return report_failure(error, operation, json=json, store=store)
     if result is None:
         return ExitCode.DONE
     try:

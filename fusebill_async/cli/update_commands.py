@@ -10,7 +10,7 @@ from cyclopts import Parameter as Option
 
 from fusebill_async.cli.exit_code import ExitCode
 from fusebill_async.cli.fields import read_fields
-from fusebill_async.cli.options import CustomerId, Json, Resend
+from fusebill_async.cli.options import CustomerId, Json, Resend, Store
 from fusebill_async.cli.performing import perform
 from fusebill_async.cli.results import Planned, Result, Write
 from fusebill_async.cli.wire_text import wire_of
@@ -57,6 +57,7 @@ async def update(
     allow_status_change: Annotated[
         bool, Option(negative="", show_default=False, help="Let status through, which has commands of its own.")
     ] = False,
+    store: Store = None,
     json: Json = False,
 ) -> ExitCode:
     """Change fields of a customer; everything else goes back as it came."""
@@ -73,10 +74,10 @@ async def update(
         response = await client.with_response.customers.update(before, **options, **changes)
         return Write(UPDATE, response, plan(id, wire_of(before), wire_changes(changes)))
 
-    return await perform(UPDATE, work, json=json)
+    return await perform(UPDATE, work, json=json, store=store)
 
 
-async def create(*fields: Field, resend: Resend = False, json: Json = False) -> ExitCode:
+async def create(*fields: Field, resend: Resend = False, store: Store = None, json: Json = False) -> ExitCode:
     """Create a draft customer.
 
     Give it a reference of your own: if the answer is lost, the customer is searched by it.
@@ -88,7 +89,7 @@ async def create(*fields: Field, resend: Resend = False, json: Json = False) -> 
             raise ValidationError("no field is named: create FIELD=VALUE ...", field="fields")
         return Write(CREATE, await client.with_response.customers.create(resend=resend, **given))
 
-    return await perform(CREATE, work, json=json)
+    return await perform(CREATE, work, json=json, store=store)
 
 
 async def replace(
@@ -102,6 +103,7 @@ async def replace(
     /,
     *,
     allow_erase: AllowErase = (),
+    store: Store = None,
     json: Json = False,
 ) -> ExitCode:
     """Send a whole customer, as the API has it: what the file leaves out would be erased."""
@@ -110,7 +112,7 @@ async def replace(
         customer = _by_hand(_read_customer(file))
         return Write(REPLACE, await client.with_response.customers.replace(customer, allow_erase=allow_erase))
 
-    return await perform(REPLACE, work, json=json)
+    return await perform(REPLACE, work, json=json, store=store)
 
 
 def _read_customer(file: str) -> Customer:

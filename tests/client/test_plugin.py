@@ -77,8 +77,7 @@ def anyio_backend():
 
 @pytest.mark.anyio
 """
-    + "async def test_a_hold"
-    + CHECKS.partition("async def test_a_hold")[2]
+    "async def test_a_hold" + CHECKS.partition("async def test_a_hold")[2]
 )
 
 
