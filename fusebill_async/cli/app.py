@@ -20,6 +20,7 @@ from fusebill_async.cli.exit_code import ExitCode
 from fusebill_async.cli.failures import report_lost_output
 from fusebill_async.cli.list_commands import find, list_customers
 from fusebill_async.cli.operation_command import Command, command_name, make_command
+from fusebill_async.cli.request_commands import quota, request
 from fusebill_async.cli.simulate import simulate
 from fusebill_async.cli.terminal import messages, output, set_encoding, write_json
 from fusebill_async.cli.unresolved_commands import list_unresolved, resolve
@@ -33,7 +34,8 @@ from fusebill_async.outcome import Outcome
 _WITHOUT_AN_ACCOUNT = Group("Without an account", sort_key=1)
 _CUSTOMERS = Group("Customers", sort_key=2)
 _INTEGRATIONS = Group("Integrations", sort_key=3)
-_ABOUT = Group("About", sort_key=4)
+_ACCOUNT = Group("Account", sort_key=4)
+_ABOUT = Group("About", sort_key=5)
 _BRANDS = {"hubspot": "HubSpot", "salesforce": "Salesforce", "netsuite": "NetSuite", "geotab": "Geotab"}
 
 _SPECIAL: dict[Operation, Command] = {UPDATE: update, REPLACE: replace, CREATE: create, LIST: list_customers}
@@ -70,6 +72,8 @@ def make_app() -> App:
             app[operation.resource].command(command, name=command_name(operation), sort_key=place)
     app.command(list_unresolved, name="unresolved", group=_CUSTOMERS, sort_key=len(OPERATIONS) + 1)
     app.command(resolve, name="resolve", group=_CUSTOMERS, sort_key=len(OPERATIONS) + 2)
+    app.command(request, name="request", group=_ACCOUNT, sort_key=1)
+    app.command(quota, name="quota", group=_ACCOUNT, sort_key=2)
     app.command(find, name="find", group=_CUSTOMERS, sort_key=OPERATIONS.index(LIST))
     app.command(make_command(HUBSPOT_UNLATCH), name="unlatch", group=_CUSTOMERS, sort_key=len(OPERATIONS))
     return app

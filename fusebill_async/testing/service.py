@@ -28,7 +28,7 @@ from fusebill_async.testing.effect_log import Effect, EffectLog
 from fusebill_async.testing.indenting import indented
 from fusebill_async.testing.invoices import invoice_preview, posted_invoice
 from fusebill_async.testing.listing import Listing, Paging
-from fusebill_async.testing.messages import NotAnObjectError, Reply, Request
+from fusebill_async.testing.messages import JSON, NotAnObjectError, Reply, Request
 from fusebill_async.testing.refusals import (
     ALREADY_LATCHED,
     API_ERROR,
@@ -128,7 +128,7 @@ class Service:
             # As the service does: an accident ends one request, not the connection of a client.
             _log.exception("the simulator could not answer %s %s", request.method, request.path)
             return message(500, "An error has occurred.").reply
-        if self.behaviour.template.pretty and reply.body:
+        if self.behaviour.template.pretty and reply.body and reply.content_type == JSON:
             return attrs.evolve(reply, body=indented(reply.body))
         return reply
 

@@ -24,7 +24,7 @@ from fusebill_async.testing.customers import StoredCustomer, Template, check_nam
 from fusebill_async.testing.effect_log import Effect, EffectLog, title_of
 from fusebill_async.testing.faults import Fault, FaultScript, Fired
 from fusebill_async.testing.listing import Paging
-from fusebill_async.testing.messages import Reply, Request, render
+from fusebill_async.testing.messages import JSON, Reply, Request, render
 from fusebill_async.testing.quota import SimulatorQuota, WindowName
 from fusebill_async.testing.refusals import API_ERROR, api_error
 from fusebill_async.testing.routing import PREFIX, identify
@@ -268,10 +268,13 @@ class FusebillSimulator:
         """Return how many invoices activations and ends of holds made for a customer."""
         return self.service.invoices[customer_id]
 
-    def add_route(self, method: str, path: str, answer: Any, *, status: int = 200) -> None:
-        """Answer another endpoint, such as "/customers/1/subscriptions"; bytes go as they are."""
+    def add_route(
+        self, method: str, path: str, answer: Any, *, status: int = 200, content_type: str = JSON.decode()
+    ) -> None:
+        """Answer another endpoint, such as "/customers/1/subscriptions"; bytes go as they are, of any content type."""
         body = answer if isinstance(answer, bytes) else literal(answer)
-        self.service.extra_routes[method.upper(), (PREFIX + path).lower().rstrip("/")] = Reply(status, body)
+        reply = Reply(status, body, content_type=content_type.encode())
+        self.service.extra_routes[method.upper(), (PREFIX + path).lower().rstrip("/")] = reply
 
     def _stored(self, customer_id: int) -> StoredCustomer:
         customer = self._store.get(customer_id)
