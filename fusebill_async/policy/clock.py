@@ -15,8 +15,6 @@ class ServiceClock:
     and when an answer contradicts them (a clock was set), they start anew.
     """
 
-    __slots__ = ("_at", "_high", "_known", "_low")
-
     def __init__(self) -> None:
         self._known = False
         self._low = 0.0

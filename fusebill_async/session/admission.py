@@ -75,8 +75,6 @@ class Permit:
     It may be used in a `with` statement, and is left at its end.
     """
 
-    __slots__ = ("_admission", "_held", "_quota", "_under_way", "_unsent")
-
     def __init__(self, admission: Admission, quota: Quota, requests: int) -> None:
         self._admission = admission
         self._quota = quota

@@ -6,6 +6,8 @@ import logging
 from functools import partial
 from typing import Any
 
+import attrs
+
 from fusebill_async.errors import APIError
 from fusebill_async.models import Activation
 from fusebill_async.operations import Operation, Safety
@@ -29,25 +31,16 @@ _READ_FOR_AGAIN = frozenset({Safety.MONEY, Safety.CREATE})
 """What is read for before it is sent again, even if it was only refused for the quota."""
 
 
+@attrs.frozen(eq=False, repr=False)
 class WriteDriver:
     """Sends writes, settles what stays unanswered, and decides what follows."""
 
-    def __init__(
-        self,
-        session: SessionManager,
-        preparer: PutPreparer,
-        reader: SettlingReader,
-        open_writes: OpenWrites,
-        locks: CustomerLocks,
-        *,
-        fresh_connections: FreshConnections,
-    ) -> None:
-        self._session = session
-        self._preparer = preparer
-        self._reader = reader
-        self._open_writes = open_writes
-        self._locks = locks
-        self._fresh_connections = fresh_connections
+    _session: SessionManager
+    _preparer: PutPreparer
+    _reader: SettlingReader
+    _open_writes: OpenWrites
+    _locks: CustomerLocks
+    _fresh_connections: FreshConnections = attrs.field(kw_only=True)
 
     async def drive(self, write: Write) -> Response[Any]:
         """Carry out a write whose lock is held.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
+
 from fusebill_async.converting import UnreadableAnswer, decode_customer
 from fusebill_async.errors import InvalidResponseError, RequestTimeoutError
 from fusebill_async.operations import GET
@@ -25,22 +27,15 @@ _OLDEST_READ = 1.0
 """Seconds from the sending of a read to the PUT that rests on it, where `UpdatePolicy.max_read_age` allows no more."""
 
 
+@attrs.frozen(eq=False, repr=False)
 class PutPreparer:
     """Reads the customer and makes the PUT in one slot, so that nothing is waited for between the two."""
 
-    def __init__(
-        self,
-        session: SessionManager,
-        seen: LastSeen,
-        open_writes: OpenWrites,
-        locks: CustomerLocks,
-        policy: UpdatePolicy,
-    ) -> None:
-        self._session = session
-        self._seen = seen
-        self._open_writes = open_writes
-        self._locks = locks
-        self._policy = policy
+    _session: SessionManager
+    _seen: LastSeen
+    _open_writes: OpenWrites
+    _locks: CustomerLocks
+    _policy: UpdatePolicy
 
     def requests(self, update: PendingUpdate) -> int:
         """How many requests an attempt takes: a PUT rests on a read, and a strict one on two."""

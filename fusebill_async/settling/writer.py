@@ -7,6 +7,8 @@ import logging
 import warnings
 from typing import Any
 
+import attrs
+
 from fusebill_async.errors import FusebillError, NotUnresolvedError, UnresolvedWritesWarning, shown
 from fusebill_async.models import Activation
 from fusebill_async.operations import BY_TITLE, Operation, Safety
@@ -28,26 +30,17 @@ from fusebill_async.settling.write import Write, WriteState, listed
 logger = logging.getLogger("fusebill_async")
 
 
+@attrs.frozen(eq=False, repr=False)
 class Writer:
     """Locks the customer of a write, has it driven to its end, and knows what is open."""
 
-    def __init__(
-        self,
-        session: SessionManager,
-        driver: WriteDriver,
-        reader: SettlingReader,
-        open_writes: OpenWrites,
-        locks: CustomerLocks,
-        seen: LastSeen,
-        policy: SettlingPolicy,
-    ) -> None:
-        self._session = session
-        self._driver = driver
-        self._reader = reader
-        self._open_writes = open_writes
-        self._locks = locks
-        self._seen = seen
-        self._policy = policy
+    _session: SessionManager
+    _driver: WriteDriver
+    _reader: SettlingReader
+    _open_writes: OpenWrites
+    _locks: CustomerLocks
+    _seen: LastSeen
+    _policy: SettlingPolicy
 
     # --- a write, as its caller sees it
 
