@@ -16,6 +16,7 @@ from rich.text import Text
 
 from fusebill_async._version import __version__
 from fusebill_async.cli.demo import run_demo
+from fusebill_async.cli.doctor import doctor
 from fusebill_async.cli.exit_code import ExitCode
 from fusebill_async.cli.failures import report_lost_output
 from fusebill_async.cli.list_commands import find, list_customers
@@ -74,6 +75,7 @@ def make_app() -> App:
     app.command(resolve, name="resolve", group=_CUSTOMERS, sort_key=len(OPERATIONS) + 2)
     app.command(request, name="request", group=_ACCOUNT, sort_key=1)
     app.command(quota, name="quota", group=_ACCOUNT, sort_key=2)
+    app.command(doctor, name="doctor", group=_ACCOUNT, sort_key=3)
     app.command(find, name="find", group=_CUSTOMERS, sort_key=OPERATIONS.index(LIST))
     app.command(make_command(HUBSPOT_UNLATCH), name="unlatch", group=_CUSTOMERS, sort_key=len(OPERATIONS))
     return app
