@@ -22,6 +22,9 @@ from fusebill_async import (
 from fusebill_async.testing import Fault
 from tests.outcomes.outcome_cases import WRITES, make_client
 
+# In virtual time: what is silent or slow here would take a minute.
+pytestmark = pytest.mark.fusebill_simulated(seed=1)
+
 SAMPLE = Path(__file__).parent.parent / "samples" / "customer_hold_200.json"
 QUICK = Timeouts(connect=0.05, read=0.3, total=1.0, queue=0.05)
 
