@@ -90,7 +90,7 @@ def _conclusion(shown: Demonstration) -> list[Text]:
         Text.assemble(
             ("* ", "bold yellow"),
             f"The connection was cut after the service had acted. The client did not send it again: it read customer "
-            f"{cut.customer_id}, found it {cut.after}, and says so. That is proven, whose work it is is not "
+            f"{cut.customer_id}, found it {cut.after}, and says so. Who put it there cannot be proven "
             f'("{cut.attribution}").',
         ),
         Text(

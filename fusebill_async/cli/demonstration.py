@@ -41,7 +41,7 @@ class Step:
         customer_id: the customer.
         before, after: its status at the service.
         outcome: what the client said of a write; None for a preview, which changes nothing.
-        confirmed_by, attribution: what the outcome rests on, and whose work it is.
+        confirmed_by, attribution: what showed the effect, and whether this call caused it.
         attempts: how often the client sent it.
         effects: how often something changed at this customer, by the service's own ledger.
         connection_cut: the connection was cut after the service had acted.

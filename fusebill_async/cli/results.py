@@ -183,6 +183,6 @@ def _rests_on(response: Response[Any]) -> str:
     whose = {
         Attribution.OURS: "this call's work",
         Attribution.ALREADY: "it was so before",
-        Attribution.UNPROVEN: "whose work it is cannot be proven",
+        Attribution.UNPROVEN: "who caused it cannot be proven",
     }[response.attribution]
     return f"confirmed by {how}; {whose}; {sent} attempt{'s' if sent != 1 else ''}"

@@ -40,7 +40,7 @@ class WriteDriver:
     _reader: SettlingReader
     _open_writes: OpenWrites
     _locks: CustomerLocks
-    _fresh_connections: FreshConnections = attrs.field(kw_only=True)
+    _fresh_connections: FreshConnections = attrs.field(alias="fresh_connections", kw_only=True)
 
     async def drive(self, write: Write) -> Response[Any]:
         """Carry out a write whose lock is held.

@@ -44,7 +44,7 @@ async def test_a_lost_answer_is_settled_and_told(cli, fusebill):
     ran = await cli("activate", "1", *FLAGS)
     assert ran.code == 0
     assert "applied" in ran.out
-    assert "confirmed by reading the customer; whose work it is cannot be proven; 1 attempt" in ran.out
+    assert "confirmed by reading the customer; who caused it cannot be proven; 1 attempt" in ran.out
     assert "reading the customer to learn what happened" in ran.err
     assert fusebill.effects("activate", 1) == 1
 

@@ -1,4 +1,4 @@
-"""What two readings and the time of the send prove: whose work it is, and whether the customer stands as before.
+"""What two readings and the time of the send prove: whether the write caused the effect, and what stands as before.
 
 By the clock of `Date`, `LONG_AGO` and `BEFORE` are before the send, `PERHAPS` may be, `SINCE` is after it. Only
 `LONG_AGO` is so by any clock: the one of the customer's timestamps may be seconds off.
