@@ -96,7 +96,10 @@ MUTANTS: Mapping[str, Mutant] = {
     "phase ignored": Mutant(
         "a connection that ended with an error counts as one that was never made",
         "effect twice: ",
-        ((Phase, "nothing_sent", property(lambda phase: phase is not Phase.ANSWERED)),),
+        (
+            (Phase, "nothing_sent", property(lambda phase: phase is not Phase.ANSWERED)),
+            (retry, "BEFORE_SENDING", frozenset(Phase) - {Phase.ANSWERED}),
+        ),
     ),
     "answers believed": Mutant(
         "an answer counts, whether it shows the effect or not",

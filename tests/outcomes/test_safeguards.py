@@ -11,7 +11,6 @@ import attrs
 import pytest
 
 from fusebill_async import FusebillError, Outcome
-from fusebill_async.outcome import Phase
 from fusebill_async.policy import retry
 from fusebill_async.policy.retry import Ruling
 from fusebill_async.session import judging
@@ -42,9 +41,13 @@ def ruled(change):
     return rule
 
 
-def replay_on(broken):
-    for place, name, replacement in MUTANTS["replay on"].patches:
+def broken_as_in_the_campaign(broken, mutant):
+    for place, name, replacement in MUTANTS[mutant].patches:
         broken.setattr(place, name, replacement)
+
+
+def replay_on(broken):
+    broken_as_in_the_campaign(broken, "replay on")
 
 
 def id_check_off(broken):
@@ -66,7 +69,7 @@ def refusals_sent_again(broken):
 
 def phase_ignored(broken):
     """A connection that ended with an error counts as one that was never made."""
-    broken.setattr(Phase, "nothing_sent", property(lambda phase: phase is not Phase.ANSWERED))
+    broken_as_in_the_campaign(broken, "phase ignored")
 
 
 def consent_not_asked(broken):
