@@ -1,14 +1,13 @@
 """A caller is cancelled at every tick of the event loop: nothing leaks, and what is told as not sent was not sent.
 
 Each test puts a call into one state and cancels it after 0, 1, 2 ... ticks, until the call is over sooner than that,
-and begins anew, until it has cancelled its share: of 2,000, or of as many as FUSEBILL_CANCELS says.
+and begins anew, until it has cancelled its share of the 10,000.
 """
 
 # ruff: noqa: ASYNC110  # what the service saw is looked at, not awaited
 
 import asyncio
 import gc
-import os
 import warnings
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 
@@ -29,7 +28,7 @@ from fusebill_async.stores import MemoryStore
 from fusebill_async.testing import Fault
 from tests.outcomes.outcome_cases import VERBS, keep_connections, make_client
 
-TOTAL = int(os.environ.get("FUSEBILL_CANCELS", "2000"))
+TOTAL = 10_000
 TICKS = 60
 NAMES = ("hold", "activate", "unlatch", "update")
 
@@ -85,9 +84,11 @@ STATES = {
     "between two attempts": (_backoff, {}),
     "waiting for the quota": (_paused_by_the_quota, {}),
 }
+OVER_SOCKETS = ("on a fresh connection", "in flight", "settling", "between two attempts")
+"""States in which the event loop's own connecting, writing and reading is cancelled."""
 # Two more states, in tests of their own: waiting for the customer's lock, and for a place in the pool.
+VIRTUAL = pytest.mark.fusebill_simulated(seed=1)
 SHARE = TOTAL // (len(STATES) + 2) + 1
-cancelled = {}
 
 
 @asynccontextmanager
@@ -154,11 +155,18 @@ def check_effects(client, fusebill, verb, numbers):
         assert fusebill.effects(verb.title, number) <= 1
 
 
-@pytest.mark.parametrize("state", STATES)
-async def test_cancelled_at_every_tick(fusebill, state):
+@pytest.mark.parametrize(
+    ("state", "share"),
+    [
+        *(pytest.param(state, SHARE, id=state, marks=VIRTUAL) for state in STATES),
+        *(pytest.param(state, 1, id=f"{state}, once over sockets") for state in OVER_SOCKETS),
+    ],
+)
+async def test_cancelled_at_every_tick(fusebill, state, share):
+    asyncio.get_running_loop().set_debug(False)
     enter, options = STATES[state]
     done = number = 0
-    while done < SHARE:
+    while done < share:
         for name in NAMES:
             verb = VERBS[name]
             first = number
@@ -178,11 +186,12 @@ async def test_cancelled_at_every_tick(fusebill, state):
                 assert client.not_sent, "the first ticks come before the first byte"
             fusebill.clear_faults()
             fusebill.clear_records()
-    cancelled[state] = done
 
 
+@VIRTUAL
 @pytest.mark.parametrize("waits_for", ["the customer's lock", "the pool"])
 async def test_cancelled_at_every_tick_while_it_waits_for(fusebill, waits_for):
+    asyncio.get_running_loop().set_debug(False)
     done = number = 0
     verb = VERBS["unlatch"]
     pool = PoolSettings(connections=1 if waits_for == "the pool" else 10)
@@ -208,13 +217,6 @@ async def test_cancelled_at_every_tick_while_it_waits_for(fusebill, waits_for):
             # It was dropped while it waited: none of them was ever sent.
             assert fusebill.received(verb.title) == 0
         fusebill.clear_records()
-    cancelled[waits_for] = done
-
-
-def test_so_many_were_cancelled():
-    if len(cancelled) < len(STATES) + 2:
-        pytest.skip("only a part of the file was run")
-    assert sum(cancelled.values()) >= TOTAL
 
 
 # --- what goes on without its caller
