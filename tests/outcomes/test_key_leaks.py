@@ -139,6 +139,7 @@ async def _fail(fusebill, verb, fault):
     return raised, texts
 
 
+@pytest.mark.fusebill_simulated(seed=1)
 @pytest.mark.parametrize(
     "verb", [VERBS[name] for name in ("hold", "activate", "update", "create", "get", "list", "preview")], ids=str
 )
@@ -160,6 +161,7 @@ async def test_no_failure_holds_the_key(verb, caplog):
         assert_silent(logging.Formatter().format(record), f"log of {record.name}")
 
 
+@pytest.mark.fusebill_simulated(seed=1)
 @pytest.mark.parametrize("verb", [VERBS[name] for name in ("hold", "activate", "update", "get")], ids=str)
 async def test_failures_pickle_with_their_facts(verb):
     faults = [*cuts("none"), *REFUSALS, Fault.html(), Fault.refuse(), Fault.status(503)]

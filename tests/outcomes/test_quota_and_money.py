@@ -6,6 +6,8 @@ from fusebill_async import Attribution, ConfirmedBy, Outcome, RateLimitError
 from fusebill_async.testing import Fault
 from tests.outcomes.outcome_cases import VERBS, make_client
 
+pytestmark = pytest.mark.fusebill_simulated(seed=1)
+
 THROTTLED = Fault.status(429, retry_after=0.01)
 MONEY = ["activate", "release_hold"]
 
