@@ -10,6 +10,8 @@ import pytest
 from fusebill_async import FusebillClient, FusebillError, OutcomeUnknownError, SettlingPolicy
 from fusebill_async.testing import Fault, FusebillSimulator
 
+IMPATIENT = SettlingPolicy(first_read=0.01, give_up=0.1, quiet_period=0.1, wait=0.2)
+
 
 @pytest.mark.parametrize("wrapped", [False, True])
 async def test_a_kill_among_many_answers_leaves_no_effect_that_nobody_knows_of(place, child, make_store, wrapped):
@@ -40,7 +42,7 @@ async def fusebill():
 
 
 @pytest.fixture
-async def order(fusebill, place, make_store, quick):
+async def order(request, fusebill, place, make_store, quick):
     """A client, and the order in which its callers were told and its intents were closed."""
     store = make_store(place)
     happened = []
@@ -51,7 +53,8 @@ async def order(fusebill, place, make_store, quick):
         close(intent)
 
     store.ledger.close = closed
-    async with FusebillClient("key", base_url=fusebill.base_url, store=store, settling=quick) as client:
+    settling = getattr(request, "param", quick)
+    async with FusebillClient("key", base_url=fusebill.base_url, store=store, settling=settling) as client:
         yield client, happened
 
 
@@ -94,12 +97,11 @@ async def test_the_caller_comes_first(fusebill, order, wrapper, end):
     assert happened == ["told", "closed"]
 
 
+@pytest.mark.parametrize("order", [IMPATIENT], ids=["impatient"], indirect=True)
 async def test_whoever_resolves_comes_first(fusebill, order):
     client, happened = order
     fusebill.inject(Fault.reset_after_effect(operation="hold", times=1))
     fusebill.inject(Fault.status(503, operation="get", times=None))
-    impatient = SettlingPolicy(first_read=0.01, give_up=0.1, quiet_period=0.1, wait=0.2)
-    client._core.writer._policy = client._core.writer._reader.policy = impatient
     with pytest.raises(OutcomeUnknownError) as unknown:
         await client.customers.hold(1)
     fusebill.clear_faults()
