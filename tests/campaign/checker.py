@@ -358,6 +358,8 @@ class Judge:
         times = [read.at for read in good if read.at > doubted[-1]]
         if not times or times[-1] - times[0] < self._quiet(operation) - _TRAVEL:
             return "the reads that were answered span less than the quiet period"
+        if any(read.at <= cut <= (read.answered or read.at) + _TRAVEL for read in good for cut in self._history.cut):
+            return "the network cut the answer of a read"
         return ""
 
     def _explain_create(self, waited: float, good: list[Arrival]) -> str:

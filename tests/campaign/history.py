@@ -103,6 +103,8 @@ class History:
         """Requests over the quota: when each was answered with 429, and the client's name."""
         self.arrived: list[tuple[float, str, int, str]] = []
         """Every request: when, the client's name, the connection, the operation."""
+        self.cut: list[float] = []
+        """When the network met a fault."""
         self.stalled: set[int] = set()
         """Connections on which nothing was read for a while: what arrives there has been sent long before."""
         self.told: list[tuple[float, str, int | None, str | None]] = []

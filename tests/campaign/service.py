@@ -77,6 +77,11 @@ class WorldSimulator(FusebillSimulator):
             self.history.stalled.add(number)
         return script
 
+    def _spoke_unasked(self, connection: int) -> bool:
+        """Whether an answer that nobody asked for stands before the next one, which then reaches nobody."""
+        arrived = self._arrivals.values()
+        return any(one.connection == connection and one.fault.startswith("unsolicited_answer") for one in arrived)
+
     # -- requests ------------------------------------------------------------------------------------------
 
     def respond(self, request: Request, connection: Connection) -> bytes | Script | None:
@@ -103,7 +108,8 @@ class WorldSimulator(FusebillSimulator):
         finally:
             self.misfortune.request = None
         if self.quota.refusals > refused and not arrival.fault:
-            self.history.refused.append((at, client))
+            if not self._spoke_unasked(request.connection):
+                self.history.refused.append((at, client))
             arrival.status = 429
         elif not arrival.fault:
             self._note_shown(arrival, 0.0)

@@ -6,7 +6,7 @@ import asyncio
 import random
 import warnings
 from collections import Counter
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -45,6 +45,19 @@ from tests.campaign.surroundings import CALLS, Surroundings, draw_surroundings
 KEY = "Y2FtcGFpZ24tYXBpLWtleQ"
 _LONGEST = 86_400.0
 """Seconds of virtual time after which a world that has not ended is stuck."""
+
+
+class _WatchedTrace(Trace):
+    """A trace that tells when the network has met a fault: the service cannot know what was cut on its way."""
+
+    def __init__(self, cut: Callable[[], None], *, keep: bool) -> None:
+        super().__init__(keep=keep)
+        self._cut = cut
+
+    def note(self, at: float, who: str, what: str, data: bytes = b"") -> None:
+        if what.startswith("meets a fault"):
+            self._cut()
+        super().note(at, who, what, data)
 
 
 @attrs.define(eq=False)
@@ -125,7 +138,7 @@ class World:
         self.records: dict[int, CallRecord] = {}
         self.history = History()
         self.report = WorldReport(seed)
-        self._trace = Trace(keep=keep)
+        self._trace = _WatchedTrace(self._note_cut, keep=keep)
         self._chance = random.Random(f"calls {seed}")
         self._network = self._make_network()
         self._calls = calls
@@ -143,6 +156,10 @@ class World:
         return SimulatedNetwork(
             split=split, refuse=amount, hang=0.3 * amount, reset=amount, half_close=0.5 * amount, trace=self._trace
         )
+
+    def _note_cut(self) -> None:
+        if hasattr(self, "_simulator"):
+            self.history.cut.append(self.now())
 
     def now(self) -> float:
         """The true time, in seconds since 1970."""
