@@ -82,6 +82,7 @@ class _UnderWay:
     body: bytes | None = None
     cause: Cause = Cause("")
     oversized: bool = False
+    protocol: ResponseHandler | None = None
 
     @property
     def phase(self) -> Phase:
@@ -119,8 +120,9 @@ class _UnderWay:
             timed_out=self.cause.timed_out,
             lasting=self.cause.lasting,
             oversized=self.oversized,
+            connection=self.protocol,
         )
-        self.response = self.body = None
+        self.response = self.body = self.protocol = None
         return exchange
 
     def close(self) -> None:
@@ -158,6 +160,7 @@ class _WatchedConnector(aiohttp.TCPConnector):
         except BaseException:
             connection.close()
             raise
+        exchange.protocol = connection.protocol
         return connection
 
     def _is_new(self, connection: Connection) -> bool:
@@ -303,6 +306,7 @@ class _UsersSession:
             # Seen once: the request and its watcher would keep each other alive otherwise.
             del vars(request)["send"]
             exchange.hand_out()
+            exchange.protocol = connection.protocol
             return request.send(connection)
 
         vars(request)["send"] = send
@@ -410,6 +414,11 @@ class AiohttpTransport:
             query_string=query,
             encoded=True,
         )
+
+    def drop(self, connection: object) -> None:
+        """Use a connection never again; see `Transport`."""
+        if isinstance(connection, ResponseHandler):
+            connection.close()
 
     async def aclose(self) -> None:
         """Close the connections that belong to it."""

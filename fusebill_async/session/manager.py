@@ -199,12 +199,17 @@ class SessionManager:
         """
         if judged.unrelated:
             logger.error("%s: %s", call.about, judged.reason)
+            self.drop_connection(judged)
         call.failed_attempts = (*call.failed_attempts, self._tell(call, judged, followed))
 
     def _tell(self, call: Call, judged: Judged, followed: str) -> Attempt:
         attempt = judged.attempt(len(call.failed_attempts) + 1, followed)
         self._listeners.tell(Hooks.attempt_ended, judged.operation.title, call.customer_id, attempt)
         return attempt
+
+    def drop_connection(self, judged: Judged) -> None:
+        """Use the connection of an attempt never again: on it came an answer to another question."""
+        self.open().drop(judged.exchange.connection)
 
     def refusal(self, call: Call, judged: Judged) -> APIError | None:
         """What an answer means that is a refusal, in words that are believed or not; None if it is none.

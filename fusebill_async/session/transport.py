@@ -46,6 +46,7 @@ class Exchange:
         reason: what went wrong, in words that hold no key; "" if nothing did.
         timed_out: a time limit ended it.
         lasting: what ended it would end the next attempt, too, as a certificate that is not accepted does.
+        connection: names the one that was used, for `Transport.drop`.
         oversized: the body was larger than the limit, and was not read to its end.
     """
 
@@ -60,6 +61,7 @@ class Exchange:
     timed_out: bool = False
     lasting: bool = False
     oversized: bool = False
+    connection: object = attrs.field(default=None, repr=False)
 
     @property
     def answered(self) -> bool:
@@ -81,6 +83,13 @@ class Transport(Protocol):
 
         Returns:
             The facts. Whatever goes wrong at the network is told by them, and not raised.
+        """
+        ...
+
+    def drop(self, connection: object) -> None:
+        """Use a connection never again, since an answer to another question came on it.
+
+        Its own answer may still be to come, and the next request would take that for its own.
         """
         ...
 

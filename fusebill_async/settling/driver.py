@@ -178,6 +178,7 @@ class WriteDriver:
             if write.call.operation.safety is Safety.CREATE:
                 reason = f"the answer is about another customer, {judged.value.id}"
             logger.error("%s: %s", write.call.about, reason)
+            self._session.drop_connection(judged)
         write.state = WriteState.SETTLING
         await self._open_writes.record(write)
         write.wake_caller()

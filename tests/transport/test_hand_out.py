@@ -153,3 +153,14 @@ async def test_the_connector_is_asked_once_for_each_request(fusebill, transport,
     for request in (READ, Request("POST", "/customers/unHold", b"{}"), READ):
         await transport.exchange(request, limits(), nothing_learned)
     assert asked == ["GET", "POST", "GET"] == [request.method for request in fusebill.requests]
+
+
+async def test_a_connection_on_which_somebody_elses_answer_came_is_used_no_more(fusebill):
+    """Its own answer may still be to come there, and the next request would take that for its own."""
+    fusebill.add_customer(id=2)
+    fusebill.inject(Fault.other_id(other=2, operation="get", times=1))
+    async with FusebillClient(KEY, base_url=fusebill.base_url, retry=RetryPolicy(backoff=0.0)) as client:
+        assert (await client.customers.get(1)).id == 1
+        await client.customers.get(1)
+    crossed, again, then = [request.connection for request in fusebill.requests]
+    assert crossed != again == then
