@@ -262,7 +262,7 @@ class FusebillClient(Verbs):
         open_writes = OpenWrites(manager, self._store)
         reader = SettlingReader(manager, policy, seen, timeouts=limits, listeners=listeners)
         preparer = PutPreparer(manager, seen, open_writes, locks, update_policy)
-        driver = WriteDriver(manager, preparer, reader, open_writes, locks, fresh_connections=fresh)
+        driver = WriteDriver(manager, preparer, reader, open_writes, locks, seen, fresh_connections=fresh)
         writer = Writer(manager, driver, reader, open_writes, locks, seen, policy)
         options = CallOptions(
             timeouts=limits, retry=retrying, budget=RetryBudget(retrying), on_cancel=checked_on_cancel

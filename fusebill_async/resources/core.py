@@ -44,7 +44,7 @@ class ClientCore:
         if isinstance(answer.value, (Customer, Activation)):
             # A preview shows the customer as it stands, too.
             self.seen.remember(answer.value, answer.sent_at)
-        return response_of(call, answer)
+        return response_of(answer)
 
     async def read_newest(self, customer_id: int, base: bytes | None = None) -> Response[Customer]:
         """Read a customer; again, as long as a read is older than what was seen of it.

@@ -190,9 +190,7 @@ class _Walk:
             self._left -= len(new)
         answer = attrs.evolve(answer, value=tuple(new))
         self._facts = call.facts
-        return CustomerPage(
-            number=number, customers=answer.value, response=response_of(call, answer), **attrs.asdict(facts)
-        )
+        return CustomerPage(number=number, customers=answer.value, response=response_of(answer), **attrs.asdict(facts))
 
     async def _fetched(self, number: int) -> _Fetched:
         if self._ahead is None or self._ahead_number != number:

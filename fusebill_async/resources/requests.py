@@ -48,4 +48,4 @@ async def send_request(
     call = Call(operation, None, Request(verb, target, None if body is None else encode(body)), core.options)
     if operation.writes:
         return await core.writer.write(Write(call, {}, resend=False))
-    return response_of(call, await core.session.read(call))
+    return response_of(await core.session.read(call))

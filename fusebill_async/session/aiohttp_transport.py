@@ -6,6 +6,8 @@ What it leans on beyond the documented parts of aiohttp and asyncio, and the tes
   written before it returns (`tests/transport/test_hand_out.py`).
 - `ClientRequest.send(connection)` is looked up on the request, and writes all of it: how the hand-out is seen on a
   user's session (`tests/client/test_users_session.py`).
+- `ClientSession._retry_connection`: without it aiohttp would send a GET or a PUT again by itself when a kept
+  connection was lost. The second hand-out is refused, too (`tests/outcomes/test_replay.py`).
 - `ClientSession._middlewares`: a request of ours adds two to those of a user's session (the same file).
 - `Connection.protocol.should_close`, and a socket that can be polled behind `Connection.transport`: how a kept
   connection is looked into (`tests/outcomes/test_idle_connections.py`).
@@ -150,6 +152,8 @@ class _WatchedConnector(aiohttp.TCPConnector):
         self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
     ) -> Connection:
         exchange = _under_way.get()
+        if exchange.sent_at is not None:
+            raise _LostError(Cause("the connection was lost before an answer came"))
         exchange.watched = True
         connection = await super().connect(req, traces, timeout)
         while not self._is_new(connection) and _speaks_unasked(connection):
@@ -207,7 +211,7 @@ class _LostError(aiohttp.ClientConnectionError):
 
 
 async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """The outermost middleware: keeps aiohttp from sending a GET or a PUT again by itself, as it does on these."""
+    """The outermost middleware on a user's session: aiohttp would send a GET or a PUT again by itself on these."""
     try:
         return await handler(request)
     except aiohttp.ClientConnectorError:
@@ -238,14 +242,16 @@ class _OwnSessions:
         self._fresh = self._make(settings, force_close=True)
 
     def _make(self, settings: PoolSettings, **options: Any) -> aiohttp.ClientSession:
-        return aiohttp.ClientSession(
+        session = aiohttp.ClientSession(
             connector=_WatchedConnector(ssl=settings.ssl or True, **options),
             headers=_HEADERS,
             cookie_jar=aiohttp.DummyCookieJar(),
-            middlewares=(_send_once, self._authorize),
+            middlewares=(self._authorize,),
             proxy=settings.proxy,
             trust_env=settings.trust_env,
         )
+        session._retry_connection = False  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] # no other switch
+        return session
 
     async def _authorize(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
@@ -429,7 +435,7 @@ async def _read_body(response: aiohttp.ClientResponse) -> bytes | None:
     """The body of an answer, decompressed; None if it is larger than the limit."""
     chunks: list[bytes] = []
     size = 0
-    async for chunk in response.content.iter_any():
+    while chunk := await response.content.readany():
         chunks.append(chunk)
         size += len(chunk)
         if size > BODY_LIMIT:

@@ -1,4 +1,4 @@
-"""One call: its request, its options, and its attempts so far."""
+"""One call: its request, its options, its attempts so far, and what an attempt brought."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import attrs
 
 from fusebill_async.operations import Operation
 from fusebill_async.outcome import Attempt
-from fusebill_async.policy.retry import RetryBudget
+from fusebill_async.policy.retry import RetryBudget, Ruling
+from fusebill_async.session.transport import Exchange
 from fusebill_async.settings import Priority, RetryPolicy, Timeouts
 from fusebill_async.wire.request import Request
 
@@ -68,16 +69,40 @@ class Call:
 
 @attrs.frozen(kw_only=True)
 class Answer:
-    """A good answer: its value, and where it came from. Times are of the session's clock, in seconds."""
+    """A good answer: its value, and where it came from. Times are of the session's clock, in seconds.
+
+    `attempts` are those of its call so far, this one the last.
+    """
 
     value: Any
     status: int
     headers: Mapping[str, str] = attrs.field(repr=False)
     sent_at: float
     received_at: float
-    attempt: Attempt | None
+    attempts: tuple[Attempt, ...]
 
     @classmethod
     def of_a_read_from_before(cls, value: Any, sent_at: float) -> Answer:
         """An answer made from a customer that the caller has read before and passes in."""
-        return cls(value=value, status=200, headers={}, sent_at=sent_at, received_at=sent_at, attempt=None)
+        return cls(value=value, status=200, headers={}, sent_at=sent_at, received_at=sent_at, attempts=())
+
+
+@attrs.frozen(kw_only=True)
+class Judged:
+    """One attempt, and what follows from it.
+
+    Attributes:
+        operation: what was asked; an update also reads.
+        exchange: the facts.
+        ruling: what may be done now.
+        value: of a good answer.
+        reason: what is wrong, in words; "" if nothing is.
+        unrelated: it is an answer to somebody else's question.
+    """
+
+    operation: Operation
+    exchange: Exchange
+    ruling: Ruling
+    value: Any = None
+    reason: str = ""
+    unrelated: bool = False

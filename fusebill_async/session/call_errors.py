@@ -15,8 +15,7 @@ from fusebill_async.errors import (
 )
 from fusebill_async.outcome import Outcome, Phase
 from fusebill_async.session.admission import AdmissionClosed, AdmissionError, QueueTimeout, QuotaExhausted
-from fusebill_async.session.call import Call
-from fusebill_async.session.judging import Judged
+from fusebill_async.session.call import Call, Judged
 from fusebill_async.session.transport import Exchange
 from fusebill_async.wire.redact import redact_bytes
 from fusebill_async.wire.refusals import BODY_KEPT, explain_conflict, read_refusal

@@ -47,11 +47,8 @@ class Listeners:
     """
 
     def __init__(self, hooks: Iterable[Hooks] = ()) -> None:
-        self._hooks = _checked(hooks)
+        self.hooks = _checked(hooks)
         self._failed: set[tuple[int, str]] = set()
-
-    def __bool__(self) -> bool:
-        return bool(self._hooks)
 
     def tell(self, event: Callable[Concatenate[Hooks, P], Any], *facts: P.args, **more: P.kwargs) -> None:
         """Call one method of every hook.
@@ -61,7 +58,7 @@ class Listeners:
             facts: what it takes.
             more: the same by name.
         """
-        for hook in self._hooks:
+        for hook in self.hooks:
             try:
                 returned = getattr(hook, event.__name__)(*facts, **more)
                 if returned is not None and _was_async(returned):

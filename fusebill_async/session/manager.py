@@ -4,32 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
-
-import attrs
+from collections.abc import Callable
 
 from fusebill_async.errors import APIError, ClientStateError, PreviewChangedStateError
 from fusebill_async.outcome import Attempt
 from fusebill_async.policy.clock import ServiceClock
 from fusebill_async.policy.retry import Ruling, backoff, is_refusal
 from fusebill_async.session import call_errors
-from fusebill_async.session.admission import Admission, AdmissionError, Permit
-from fusebill_async.session.call import Answer, Call
+from fusebill_async.session.admission import Admission
+from fusebill_async.session.call import Answer, Call, Judged
 from fusebill_async.session.effects import Effects
 from fusebill_async.session.hooks import Hooks, Listeners
-from fusebill_async.session.judging import Judged, judge
-from fusebill_async.session.transport import Exchange, Limits, Transport
+from fusebill_async.session.slot import Slot
+from fusebill_async.session.transport import Exchange, Transport
 from fusebill_async.wire.quota_headers import read, retry_after
 from fusebill_async.wire.redact import redact_bytes
 from fusebill_async.wire.refusals import BODY_KEPT
-from fusebill_async.wire.request import Request
 
 logger = logging.getLogger("fusebill_async")
-
-
-_SHORTEST = 0.001
-"""Seconds: what is left for an exchange whose call has used up its time, since 0 would mean no limit."""
 
 
 class SessionManager:
@@ -78,34 +70,14 @@ class SessionManager:
             )
         return self._transport
 
-    @asynccontextmanager
-    async def slot(self, call: Call, *, requests: int = 1) -> AsyncGenerator[Slot, None]:
-        """A place in the pool together with quota, by the priority of the call.
+    def slot(self, call: Call, *, requests: int = 1) -> Slot:
+        """Room in the pool, together with quota. Enter it with `async with`.
 
         Args:
             call: who asks; its time in the queue is counted.
             requests: how many will be sent in it.
-
-        Raises:
-            FusebillError: there was none in time; the outcome tells what became of earlier attempts.
         """
-        transport = self.open()
-        permit = self.admission.enter_now(call.options.priority, requests)
-        if permit is None:
-            permit = await self._wait_for_slot(call, requests)
-        with permit:
-            yield Slot(self, transport, permit)
-
-    async def _wait_for_slot(self, call: Call, requests: int) -> Permit:
-        options, now = call.options, self.effects.now
-        started = now()
-        until = None if options.timeouts.queue is None else started + options.timeouts.queue - call.time_queued
-        try:
-            return await self.admission.enter(options.priority, requests=requests, until=until)
-        except AdmissionError as ended:
-            raise call_errors.not_admitted(call, ended) from None
-        finally:
-            call.time_queued += now() - started
+        return Slot(call, requests, self.open(), self.admission, self.effects)
 
     async def read(self, call: Call) -> Answer:
         """Send a call that changes nothing, again if that is allowed, and return its good answer.
@@ -117,8 +89,7 @@ class SessionManager:
         assert call.request is not None
         while True:
             async with self.slot(call) as slot:
-                exchange = await slot.send(call, call.request)
-            judged = judge(call.operation, call.customer_id, exchange)
+                judged = await slot.send(call.operation, call.request)
             if judged.ruling is Ruling.ACCEPT:
                 self._check_preview(call, judged)
                 return self.accept(call, judged)
@@ -152,7 +123,7 @@ class SessionManager:
             headers=exchange.headers,
             sent_at=exchange.sent_at if exchange.sent_at is not None else exchange.started_at,
             received_at=exchange.ended_at,
-            attempt=self._tell(call, judged, "returned"),
+            attempts=(*call.failed_attempts, self._tell(call, judged, "returned")),
         )
 
     async def retry_or_raise(self, call: Call, judged: Judged) -> None:
@@ -203,8 +174,17 @@ class SessionManager:
         call.failed_attempts = (*call.failed_attempts, self._tell(call, judged, followed))
 
     def _tell(self, call: Call, judged: Judged, followed: str) -> Attempt:
-        attempt = judged.attempt(len(call.failed_attempts) + 1, followed)
-        self._listeners.tell(Hooks.attempt_ended, judged.operation.title, call.customer_id, attempt)
+        exchange = judged.exchange
+        attempt = Attempt(
+            number=len(call.failed_attempts) + 1,
+            phase=exchange.phase,
+            status=exchange.status,
+            duration=exchange.ended_at - exchange.started_at,
+            reason="" if judged.ruling is Ruling.REJECTED else judged.reason,
+            followed=followed,
+        )
+        if self._listeners.hooks:
+            self._listeners.tell(Hooks.attempt_ended, judged.operation.title, call.customer_id, attempt)
         return attempt
 
     def drop_connection(self, judged: Judged) -> None:
@@ -236,47 +216,3 @@ class SessionManager:
         finally:
             if self._transport is not None:
                 await self._transport.aclose()
-
-
-@attrs.frozen
-class Slot:
-    """A place in the pool, and quota for what is sent in it: nothing sent here waits for anybody."""
-
-    _session: SessionManager
-    _transport: Transport
-    _permit: Permit
-
-    async def send(
-        self,
-        call: Call,
-        request: Request,
-        *,
-        fresh: bool = False,
-        on_handed_out: Callable[[], None] | None = None,
-    ) -> Exchange:
-        """Send one request once.
-
-        Args:
-            call: whose request it is; its time and its limits count.
-            request: what is sent.
-            fresh: use a connection that has carried no other request.
-            on_handed_out: called before the first byte is written; it may raise, and then nothing is written.
-        """
-        timeouts = call.options.timeouts
-
-        def handed_out() -> None:
-            if on_handed_out is not None:
-                on_handed_out()
-            self._permit.sent()
-
-        left = max(_SHORTEST, timeouts.total - call.time_used)
-        limits = Limits(connect=min(timeouts.connect, left), read=timeouts.read, total=left, fresh=fresh)
-        started = self._session.effects.now()
-        try:
-            exchange = await self._transport.exchange(request, limits, handed_out)
-        finally:
-            call.time_used += self._session.effects.now() - started
-        if exchange.status is not None:
-            sent_at = exchange.started_at if exchange.sent_at is None else exchange.sent_at
-            self._permit.answered(exchange.status, exchange.headers, sent_at, exchange.ended_at)
-        return exchange

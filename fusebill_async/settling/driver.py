@@ -9,12 +9,13 @@ from typing import Any
 import attrs
 
 from fusebill_async.errors import APIError
-from fusebill_async.models import Activation
+from fusebill_async.models import Activation, Customer
 from fusebill_async.operations import Operation, Safety
 from fusebill_async.outcome import Attribution, ConfirmedBy, Outcome
 from fusebill_async.policy.retry import AfterMiss, Ruling, after_miss
-from fusebill_async.session.judging import Judged, judge
-from fusebill_async.session.manager import SessionManager, Slot
+from fusebill_async.session.call import Judged
+from fusebill_async.session.manager import SessionManager
+from fusebill_async.session.slot import Slot
 from fusebill_async.settings import FreshConnections
 from fusebill_async.settling import write_errors
 from fusebill_async.settling.evidence import may_be_so_already, speaks_for_goal
@@ -22,7 +23,9 @@ from fusebill_async.settling.open_writes import OpenWrites
 from fusebill_async.settling.preparing import PutPreparer
 from fusebill_async.settling.protocols import CustomerLocks
 from fusebill_async.settling.reader import Settled, SettlingReader
-from fusebill_async.settling.response import Response, response_of
+from fusebill_async.settling.response import Response
+from fusebill_async.settling.searching import was_made_by
+from fusebill_async.settling.seen import LastSeen
 from fusebill_async.settling.write import ReadAgainError, Write, WriteState
 
 logger = logging.getLogger("fusebill_async")
@@ -40,6 +43,7 @@ class WriteDriver:
     _reader: SettlingReader
     _open_writes: OpenWrites
     _locks: CustomerLocks
+    _seen: LastSeen
     _fresh_connections: FreshConnections = attrs.field(alias="fresh_connections", kw_only=True)
 
     async def drive(self, write: Write) -> Response[Any]:
@@ -54,7 +58,7 @@ class WriteDriver:
             judged = await self._attempt(write)
             if isinstance(judged, Response):
                 return judged
-            if judged.ruling is Ruling.ACCEPT and self._reader.shows_effect(write, judged.value):
+            if judged.ruling is Ruling.ACCEPT and self._shows_effect(write, judged.value):
                 return self._answered(write, judged)
             # A refusal in words that are believed ends the write, unless it may be so already. All else is settled.
             refusal = self._session.refusal(call, judged)
@@ -119,13 +123,12 @@ class WriteDriver:
         assert call.request is not None
         if self._open_writes.records_all:
             await self._open_writes.record(write)
-        exchange = await slot.send(
-            call, call.request, fresh=self._wants_fresh(call.operation), on_handed_out=partial(self._hand_out, write)
-        )
-        if write.state is WriteState.PREPARING and not exchange.phase.nothing_sent:
+        fresh, on_handed_out = self._wants_fresh(call.operation), partial(self._hand_out, write)
+        judged = await slot.send(call.operation, call.request, fresh=fresh, on_handed_out=on_handed_out)
+        if write.state is WriteState.PREPARING and not judged.exchange.phase.nothing_sent:
             # No hand-out was seen, and nothing proves that there was none.
-            write.handed_out(exchange.started_at)
-        return judge(call.operation, call.customer_id, exchange)
+            write.handed_out(judged.exchange.started_at)
+        return judged
 
     async def _look_again(self, write: Write, slot: Slot) -> Judged | Response[Any] | None:
         """Read for a write that was refused for the quota: it is sent again only if all stands as before.
@@ -138,8 +141,7 @@ class WriteDriver:
         """
         question = self._reader.question(write) if write.call.operation.goal is not None else None
         if question is not None:
-            operation, request = question
-            judged = judge(operation, write.call.customer_id, await slot.send(write.call, request))
+            judged = await slot.send(*question)
             if judged.ruling is not Ruling.ACCEPT:
                 return judged
             settled = self._reader.found_again(write, self._session.accept(write.call, judged))
@@ -209,20 +211,31 @@ class WriteDriver:
 
     # --- the good ends
 
+    def _shows_effect(self, write: Write, value: Any) -> bool:
+        """Whether the answer to a write shows what the write was for."""
+        if write.call.operation.safety is Safety.CREATE:
+            return not self._seen.was_made(value.id) and was_made_by(value, write.named)
+        return write.is_shown_by(value)
+
     def _answered(self, write: Write, judged: Judged) -> Response[Any]:
         answer = self._session.accept(write.call, judged)
         write.state = WriteState.ENDED
-        self._reader.note(write, answer.value, answer.sent_at)
-        return response_of(write.call, answer)
+        if isinstance(answer.value, (Customer, Activation)):
+            self._seen.remember(answer.value, answer.sent_at, made=write.call.operation.safety is Safety.CREATE)
+        return Response(value=answer.value, status=answer.status, headers=answer.headers, attempts=answer.attempts)
 
     def _confirmed(self, write: Write, settled: Settled, *, refused: bool) -> Response[Any]:
-        assert settled.answer is not None
+        answer, attribution = settled.answer, settled.attribution
+        assert answer is not None
         write.state = WriteState.ENDED
-        attribution = settled.attribution
         if refused and attribution is Attribution.OURS:
             # The service has refused to do it: perhaps since a copy of our own had done it, perhaps somebody else.
             attribution = Attribution.UNPROVEN
-        response = response_of(write.call, settled.answer, confirmed_by=ConfirmedBy.READ, attribution=attribution)
-        if write.call.operation.answer == "activation":
-            response.value = Activation(customer=settled.answer.value)
-        return response
+        return Response(
+            value=Activation(customer=answer.value) if write.call.operation.answer == "activation" else answer.value,
+            status=answer.status,
+            headers=answer.headers,
+            attempts=write.call.failed_attempts,
+            confirmed_by=ConfirmedBy.READ,
+            attribution=attribution,
+        )

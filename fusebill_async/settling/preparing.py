@@ -11,13 +11,13 @@ from fusebill_async.errors import InvalidResponseError, RequestTimeoutError
 from fusebill_async.operations import GET
 from fusebill_async.outcome import Attribution, ConfirmedBy
 from fusebill_async.policy.retry import Ruling, backoff
-from fusebill_async.session.call import Answer
-from fusebill_async.session.judging import Judged, judge
-from fusebill_async.session.manager import SessionManager, Slot
+from fusebill_async.session.call import Answer, Judged
+from fusebill_async.session.manager import SessionManager
+from fusebill_async.session.slot import Slot
 from fusebill_async.settings import UpdatePolicy
 from fusebill_async.settling.open_writes import OpenWrites
 from fusebill_async.settling.protocols import CustomerLocks
-from fusebill_async.settling.response import Response, response_of
+from fusebill_async.settling.response import Response
 from fusebill_async.settling.seen import LastSeen, lags_behind, modified_text
 from fusebill_async.settling.write import ReadAgainError, Write
 from fusebill_async.updating.pending import PendingUpdate
@@ -54,7 +54,7 @@ class PutPreparer:
         wall = self._session.effects.wall()
         for _ in range(self.requests(update) - 1):
             wall = self._session.effects.wall()
-            judged = await self._read(write, slot)
+            judged = await slot.send(GET, build_request(GET, write.call.customer_id))
             if judged.ruling is not Ruling.ACCEPT:
                 return judged
             present = self._session.accept(write.call, judged)
@@ -73,7 +73,14 @@ class PutPreparer:
             ) from None
         write.lagging_reads = 0
         if put is None:
-            return response_of(write.call, present, confirmed_by=ConfirmedBy.READ, attribution=Attribution.ALREADY)
+            return Response(
+                value=present.value,
+                status=present.status,
+                headers=present.headers,
+                attempts=write.call.failed_attempts,
+                confirmed_by=ConfirmedBy.READ,
+                attribution=Attribution.ALREADY,
+            )
         write.call.request, write.named = put.request, put.named
         write.knows(present.value.wire, recent=True)
         write.base_sent_at = present.sent_at, wall
@@ -133,8 +140,3 @@ class PutPreparer:
         if lags_behind(wire, newest, None if update.base is None else modified_text(update.base)):
             write.lagging_reads += 1
             raise ReadAgainError("every read was older than what was seen of the customer")
-
-    async def _read(self, write: Write, slot: Slot) -> Judged:
-        customer_id = write.call.customer_id
-        exchange = await slot.send(write.call, build_request(GET, customer_id))
-        return judge(GET, customer_id, exchange)

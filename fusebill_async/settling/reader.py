@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 import attrs
 
 from fusebill_async.converting import UnreadableAnswer, decode_customer
 from fusebill_async.errors import ClientStateError, FusebillError, NotFoundError
-from fusebill_async.models import Activation, Customer
-from fusebill_async.operations import GET, LIST, FoundByReference, Operation, Safety, StatusIs
+from fusebill_async.operations import GET, LIST, FoundByReference, Operation
 from fusebill_async.outcome import Attribution, Outcome
 from fusebill_async.policy.retry import RetryBudget
 from fusebill_async.session.call import Answer, Call, CallOptions
@@ -21,15 +19,12 @@ from fusebill_async.settling.evidence import SendTime, attribute, is_evidence, s
 from fusebill_async.settling.goals import Verdict, judge
 from fusebill_async.settling.intent import Reading
 from fusebill_async.settling.outage import ProbeGate
-from fusebill_async.settling.searching import search_request, searchable_reference, was_made_by, weigh
+from fusebill_async.settling.searching import search_request, searchable_reference, weigh
 from fusebill_async.settling.seen import LastSeen
 from fusebill_async.settling.write import ReadAgainError, Write
 from fusebill_async.wire.request import Request, build_request
 
 logger = logging.getLogger("fusebill_async")
-
-_MADE_KEPT = 512
-"""Customers remembered as made by creates that are settled."""
 
 
 @attrs.frozen(kw_only=True)
@@ -68,7 +63,6 @@ class SettlingReader:
         self._seen = seen
         self._listeners = listeners
         self._gate = ProbeGate(policy, session.effects)
-        self._made: dict[int, None] = {}
         self._closed = False
         reads_once = RetryPolicy(max_attempts=1, budget_ratio=1.0)
         self.read_options = CallOptions(
@@ -180,14 +174,14 @@ class SettlingReader:
         if write.created_after is None and sent is not None:
             # A later attempt must not hide what an earlier one made, so the first one's time stands.
             write.created_after = sent.earliest
-        others = [one.id for one in answer.value if one.id in self._made or self._stood_before(one.id, write)]
+        others = [one.id for one in answer.value if self._seen.was_made(one.id) or self._stood_before(one.id, write)]
         found = weigh(answer.value, write.named, write.created_after, others)
         reading = write.last_reading = None if found.customer is None else Reading.of(found.customer)
         if found.doubt:
             return Settled(outcome=Outcome.UNKNOWN, reading=reading, reason=f"{reason}; {found.doubt}")
-        if reading is None:
+        if reading is None or found.customer is None:
             return None
-        self.note(write, reading.customer, answer.sent_at)
+        self._seen.remember(found.customer, answer.sent_at, made=True)
         # It was made after the send, with every field as it was sent.
         return Settled(
             outcome=Outcome.APPLIED,
@@ -201,42 +195,6 @@ class SettlingReader:
         """Whether a customer was seen before a create was sent."""
         seen, sent_at = self._seen.of(customer_id), write.first_sent_at
         return seen is not None and sent_at is not None and seen.sent_at < sent_at
-
-    def shows_effect(self, write: Write, value: Any) -> bool:
-        """Whether the answer to a write shows what the write was for."""
-        operation = write.call.operation
-        goal = operation.goal
-        if operation.safety is Safety.CREATE:
-            return value.id not in self._made and was_made_by(value, write.named)
-        if goal is None:
-            return True
-        customer: Customer = value.customer if isinstance(value, Activation) else value
-        if write.knew_newer(customer.wire or b"{}"):
-            return False
-        if isinstance(goal, StatusIs):
-            return customer.status in goal.statuses
-        reading = Reading.of(customer)
-        if judge(goal, reading.fields, write.named) is not Verdict.MISSED:
-            return True
-        # A PUT whose answer is newer than the customer was has happened; a value not taken is told elsewhere.
-        return (
-            operation.safety is Safety.REPLACE
-            and write.before is not None
-            and write.before.modified != reading.modified
-        )
-
-    def note(self, write: Write, value: Any, sent_at: float) -> None:
-        """Keep the customer of an answer as the state before the next write."""
-        if isinstance(value, (Customer, Activation)):
-            self._seen.remember(value, sent_at)
-        if write.call.operation.safety is Safety.CREATE:
-            self.note_made(value)
-
-    def note_made(self, customer: Any) -> None:
-        """Remember that a customer was made by a settled create, so that no other create claims it."""
-        self._made[customer.id] = None
-        if len(self._made) > _MADE_KEPT:
-            del self._made[next(iter(self._made))]
 
     async def _read_evidence(
         self, write: Write, question: tuple[Operation, Request], give_up: float
@@ -305,8 +263,7 @@ def _decoded(answer: Answer) -> Answer:
 
 def _no_such_customer(error: NotFoundError) -> Answer:
     """Make the answer, with the value None, that a 404 of the service is."""
-    attempt = error.attempts[-1]
-    return Answer(value=None, status=error.status, headers={}, sent_at=0.0, received_at=0.0, attempt=attempt)
+    return Answer(value=None, status=error.status, headers={}, sent_at=0.0, received_at=0.0, attempts=error.attempts)
 
 
 def _reading(answer: Answer) -> Reading:

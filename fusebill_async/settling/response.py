@@ -9,7 +9,7 @@ import attrs
 
 from fusebill_async.models import Customer
 from fusebill_async.outcome import Attempt, Attribution, ConfirmedBy, Outcome, QuotaSeen
-from fusebill_async.session.call import Answer, Call
+from fusebill_async.session.call import Answer
 from fusebill_async.settling.intent import UnresolvedWrite
 from fusebill_async.wire.quota_headers import read_quota
 
@@ -42,24 +42,9 @@ class Response(Generic[T]):
         return read_quota(self.headers)
 
 
-def response_of(
-    call: Call,
-    answer: Answer,
-    *,
-    confirmed_by: ConfirmedBy = ConfirmedBy.RESPONSE,
-    attribution: Attribution = Attribution.OURS,
-) -> Response[Any]:
-    """Make the response of a call from a good answer."""
-    # The answer of a settling read is not that of an attempt.
-    last = answer.attempt if confirmed_by is ConfirmedBy.RESPONSE else None
-    return Response(
-        value=answer.value,
-        status=answer.status,
-        headers=answer.headers,
-        attempts=call.failed_attempts if last is None else (*call.failed_attempts, last),
-        confirmed_by=confirmed_by,
-        attribution=attribution,
-    )
+def response_of(answer: Answer) -> Response[Any]:
+    """The response of a call that changes nothing, from its good answer."""
+    return Response(value=answer.value, status=answer.status, headers=answer.headers, attempts=answer.attempts)
 
 
 @attrs.frozen(kw_only=True)

@@ -16,6 +16,9 @@ RECENT = 60.0
 _KEPT = 1024
 """Customers remembered. After one is forgotten an attribution may be "unproven"; outcomes stay right."""
 
+_MADE_KEPT = 512
+"""Customers remembered as made by creates that are settled."""
+
 
 @attrs.frozen
 class Seen:
@@ -62,15 +65,26 @@ class LastSeen:
     def __init__(self) -> None:
         self._seen: OrderedDict[int, Seen] = OrderedDict()
         self._heard: dict[int, str] = {}
+        self._made: dict[int, None] = {}
 
-    def remember(self, answered: Customer | Activation, sent_at: float) -> None:
-        """Remember a customer that came in answer to a request sent at the time `sent_at` (seconds)."""
+    def remember(self, answered: Customer | Activation, sent_at: float, *, made: bool = False) -> None:
+        """Remember a customer that an answer shows.
+
+        Args:
+            answered: the customer, or what shows it.
+            sent_at: when the request was sent, by the client's clock in seconds.
+            made: a create of this client made it, so no other create can claim it.
+        """
         # An activation may hold keys of its own, such as the invoice: it is never the base of a PUT.
         whole = isinstance(answered, Customer)
         customer = answered if isinstance(answered, Customer) else answered.customer
         wire = customer.wire
         if wire is None:
             return
+        if made:
+            self._made[customer.id] = None
+            if len(self._made) > _MADE_KEPT:
+                del self._made[next(iter(self._made))]
         known, new = self._seen.get(customer.id), Seen(wire, sent_at, whole)
         if known is not None and _displaced(new, known):
             return
@@ -82,6 +96,10 @@ class LastSeen:
     def of(self, customer_id: int) -> Seen | None:
         """The newest that was seen of a customer, None if it has not been seen lately."""
         return self._seen.get(customer_id)
+
+    def was_made(self, customer_id: int) -> bool:
+        """Whether a settled create of this client made the customer."""
+        return customer_id in self._made
 
     def newest(self, customer_id: int, now: float) -> str | None:
         """The newest `modifiedTimestamp` that was seen lately: an older read is not used for anything."""

@@ -10,9 +10,11 @@ from typing import Any
 import attrs
 
 from fusebill_async.errors import FusebillError
+from fusebill_async.models import Activation, Customer
+from fusebill_async.operations import Safety, StatusIs
 from fusebill_async.outcome import Outcome
 from fusebill_async.session.call import Call
-from fusebill_async.settling.goals import keys_of
+from fusebill_async.settling.goals import Verdict, judge, keys_of
 from fusebill_async.settling.intent import Before, Intent, Reading, UnresolvedWrite
 from fusebill_async.settling.response import Response
 from fusebill_async.settling.seen import Seen, lags_behind, modified_text
@@ -142,9 +144,22 @@ class Write:
         if self._wire is None or is_older(modified_text(self._wire), seen.modified):
             self.knows(seen.wire, recent=self._wire is not None or seen.is_recent(now))
 
-    def knew_newer(self, wire: bytes) -> bool:
-        """Whether a customer as it came is older than what was known before the send: it shows nothing of the write."""
-        return self._wire is not None and lags_behind(wire, modified_text(self._wire))
+    def is_shown_by(self, value: Any) -> bool:
+        """Whether the answer to it shows what it was for. What is older than what was known before shows nothing."""
+        goal = self.call.operation.goal
+        if goal is None:
+            return True
+        customer: Customer = value.customer if isinstance(value, Activation) else value
+        if self._wire is not None and lags_behind(customer.wire or b"{}", modified_text(self._wire)):
+            return False
+        if isinstance(goal, StatusIs):
+            return customer.status in goal.statuses
+        reading = Reading.of(customer)
+        if judge(goal, reading.fields, self.named) is not Verdict.MISSED:
+            return True
+        # A PUT whose answer is newer than the customer was has happened; a value not taken is told elsewhere.
+        replaces = self.call.operation.safety is Safety.REPLACE
+        return replaces and self.before is not None and self.before.modified != reading.modified
 
     def handed_out(self, now: float) -> None:
         """A connection is there: from here on the service may act."""

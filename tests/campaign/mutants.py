@@ -13,10 +13,10 @@ from fusebill_async.outcome import Phase
 from fusebill_async.policy import retry
 from fusebill_async.policy.quota import Quota
 from fusebill_async.policy.retry import Ruling
-from fusebill_async.session import aiohttp_transport, judging
+from fusebill_async.session import aiohttp_transport, slot
 from fusebill_async.settings import SettlingPolicy
 from fusebill_async.settling import preparing, reader
-from fusebill_async.settling.reader import SettlingReader
+from fusebill_async.settling.driver import WriteDriver
 from fusebill_async.stores.memory import MemoryLocks
 from fusebill_async.wire import answer
 
@@ -36,18 +36,21 @@ class Mutant:
     patches: tuple[tuple[Any, str, Any], ...]
 
 
-async def as_often_as_aiohttp_likes(request: Any, handler: Any) -> Any:
-    """A middleware in place of the one that keeps aiohttp from sending again what it deems idempotent."""
-    return await handler(request)
+_right_session = aiohttp_transport._OwnSessions._make
+_right_connect = aiohttp_transport._WatchedConnector.connect
 
 
-_right_hand_out = aiohttp_transport._UnderWay.hand_out
+def _session_that_replays(self: Any, *arguments: Any, **options: Any) -> Any:
+    """A session that sends a GET or a PUT again by itself, as aiohttp's do."""
+    session = _right_session(self, *arguments, **options)
+    session._retry_connection = True
+    return session
 
 
-def handed_out_again(self: Any) -> None:
-    """As `_UnderWay.hand_out`, which refuses a second connection for one exchange."""
-    self.sent_at = None
-    _right_hand_out(self)
+async def _handed_out_again(self: Any, *arguments: Any, **options: Any) -> Any:
+    """A connector that gives one exchange a second connection."""
+    aiohttp_transport._under_way.get().sent_at = None
+    return await _right_connect(self, *arguments, **options)
 
 
 _right_read, _right_rule = answer.read_value, retry.rule
@@ -83,16 +86,16 @@ MUTANTS: Mapping[str, Mutant] = {
         "aiohttp sends a PUT again by itself",
         "effect twice: ",
         (
-            (aiohttp_transport, "_send_once", as_often_as_aiohttp_likes),
-            (aiohttp_transport._UnderWay, "hand_out", handed_out_again),
+            (aiohttp_transport._OwnSessions, "_make", _session_that_replays),
+            (aiohttp_transport._WatchedConnector, "connect", _handed_out_again),
         ),
     ),
     "id check off": Mutant(
         "an answer about another customer is believed",
         "untrue outcome: applied",
-        ((judging, "read_value", _read_anybody),),
+        ((slot, "read_value", _read_anybody),),
     ),
-    "settling off": Mutant("what is unknown is sent again unread", "effect twice: ", ((judging, "rule", _send_again),)),
+    "settling off": Mutant("what is unknown is sent again unread", "effect twice: ", ((slot, "rule", _send_again),)),
     "phase ignored": Mutant(
         "a connection that ended with an error counts as one that was never made",
         "effect twice: ",
@@ -104,7 +107,7 @@ MUTANTS: Mapping[str, Mutant] = {
     "answers believed": Mutant(
         "an answer counts, whether it shows the effect or not",
         "applied by a response, but it did not happen",
-        ((SettlingReader, "shows_effect", _true),),
+        ((WriteDriver, "_shows_effect", _true),),
     ),
     "customer lock off": Mutant(
         "writes of one customer overtake each other",

@@ -13,10 +13,10 @@ import pytest
 from fusebill_async import FusebillError, Outcome
 from fusebill_async.policy import retry
 from fusebill_async.policy.retry import Ruling
-from fusebill_async.session import judging
+from fusebill_async.session import slot
 from fusebill_async.settings import SettlingPolicy
 from fusebill_async.settling import driver, evidence, reader
-from fusebill_async.settling.reader import SettlingReader
+from fusebill_async.settling.driver import WriteDriver
 from fusebill_async.testing import Fault
 from fusebill_async.wire import answer, refusals
 from tests.campaign.mutants import MUTANTS
@@ -51,20 +51,20 @@ def replay_on(broken):
 
 
 def id_check_off(broken):
-    broken.setattr(judging, "read_value", lambda operation, _, *answer: right_read(operation, None, *answer))
+    broken.setattr(slot, "read_value", lambda operation, _, *answer: right_read(operation, None, *answer))
 
 
 def answers_believed(broken):
-    broken.setattr(SettlingReader, "shows_effect", lambda self, write, value: True)
+    broken.setattr(WriteDriver, "_shows_effect", lambda self, write, value: True)
 
 
 def settling_off(broken):
     """An unknown outcome is taken for one that never happened, and sent again."""
-    broken.setattr(judging, "rule", ruled(lambda right, *_: Ruling.SEND_AGAIN if right is Ruling.SETTLE else right))
+    broken.setattr(slot, "rule", ruled(lambda right, *_: Ruling.SEND_AGAIN if right is Ruling.SETTLE else right))
 
 
 def refusals_sent_again(broken):
-    broken.setattr(judging, "rule", ruled(lambda right, *_: Ruling.SEND_AGAIN if right is Ruling.REJECTED else right))
+    broken.setattr(slot, "rule", ruled(lambda right, *_: Ruling.SEND_AGAIN if right is Ruling.REJECTED else right))
 
 
 def phase_ignored(broken):
