@@ -11,7 +11,7 @@ from cyclopts import Token
 
 from fusebill_async.converting import UnreadableAnswer, decode_json, wire_fields
 from fusebill_async.operations import Parameter
-from fusebill_async.wire.checks import LARGEST_ID
+from fusebill_async.wire.request import LARGEST_ID
 
 _SHORT_NAMES = {
     "activate_all_subscriptions": "all_subscriptions",

@@ -19,8 +19,7 @@ from fusebill_async.settling.response import Response, response_of
 from fusebill_async.settling.seen import LastSeen, lags_behind, modified_text
 from fusebill_async.settling.write import Write
 from fusebill_async.settling.writer import Writer
-from fusebill_async.wire.checks import check_id
-from fusebill_async.wire.request import build_request, named_in_body
+from fusebill_async.wire.request import build_request, check_id, named_in_body
 
 P = ParamSpec("P")
 T = TypeVar("T")

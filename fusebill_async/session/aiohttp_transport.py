@@ -38,7 +38,6 @@ from yarl import URL
 from fusebill_async._version import __version__
 from fusebill_async.errors import ConfigurationError, shown
 from fusebill_async.outcome import Phase
-from fusebill_async.session.call_errors import forget_frames
 from fusebill_async.session.transport import BODY_LIMIT, Exchange, Limits
 from fusebill_async.settings import PoolSettings
 from fusebill_async.wire.redact import HiddenText
@@ -442,6 +441,25 @@ async def _read_body(response: aiohttp.ClientResponse) -> bytes | None:
             response.close()
             return None
     return b"".join(chunks)
+
+
+def forget_frames(error: BaseException) -> None:
+    """Drop the traceback of an error that goes no further, and of those that it came from.
+
+    The function that collects the errors of several addresses, under aiohttp, keeps a list of them in its frame, and
+    each of them knows that frame. In an outage such a ring keeps the request of every attempt until the cycle
+    collector comes.
+    """
+    waiting: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while waiting:
+        one = waiting.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        one.__traceback__ = None
+        waiting += [one.__context__, one.__cause__, getattr(one, "os_error", None)]
+        waiting += getattr(one, "exceptions", ())
 
 
 # --- Why a request got no answer, in words: what happened, and what to do about it. They never hold the key: they are

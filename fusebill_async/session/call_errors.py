@@ -81,7 +81,7 @@ def refusal(call: Call, exchange: Exchange, key: str) -> APIError:
 def failure(call: Call, judged: Judged, key: str) -> FusebillError:
     """The error of a call that was never sent, or of a read that failed."""
     exchange = judged.exchange
-    if exchange.answered and exchange.status is not None and exchange.status >= 400 and not judged.reason:
+    if exchange.status is not None and exchange.status >= 400 and not judged.reason:
         return refusal(call, exchange, key)
     counted = call.counted_attempts
     tries = f"after {counted} attempts" if counted > 1 else "in one attempt"
@@ -106,22 +106,3 @@ def failure(call: Call, judged: Judged, key: str) -> FusebillError:
         body=redact_bytes(exchange.body, key)[:BODY_KEPT],
         **call.facts,
     )
-
-
-def forget_frames(error: BaseException) -> None:
-    """Drop the traceback of an error that goes no further, and of those that it came from.
-
-    The function that collects the errors of several addresses, under aiohttp, keeps a list of them in its frame, and
-    each of them knows that frame. In an outage such a ring keeps the request of every attempt until the cycle
-    collector comes.
-    """
-    waiting: list[BaseException | None] = [error]
-    seen: set[int] = set()
-    while waiting:
-        one = waiting.pop()
-        if one is None or id(one) in seen:
-            continue
-        seen.add(id(one))
-        one.__traceback__ = None
-        waiting += [one.__context__, one.__cause__, getattr(one, "os_error", None)]
-        waiting += getattr(one, "exceptions", ())

@@ -198,7 +198,7 @@ class SessionManager:
         """
         exchange = judged.exchange
         self.record_attempt(call, judged, "raised" if judged.ruling is Ruling.REJECTED else "settled by reading")
-        if not exchange.answered or judged.reason or exchange.status is None or not is_refusal(exchange.status):
+        if judged.reason or exchange.status is None or not is_refusal(exchange.status):
             return None
         return call_errors.refusal(call, exchange, self._key)
 

@@ -63,11 +63,6 @@ class Exchange:
     oversized: bool = False
     connection: object = attrs.field(default=None, repr=False)
 
-    @property
-    def answered(self) -> bool:
-        """Whether a whole answer came."""
-        return self.phase is Phase.ANSWERED
-
 
 class Transport(Protocol):
     """Sends requests. It knows nothing of quotas, of retries and of what a request means."""

@@ -1,20 +1,29 @@
-"""What can be concluded about a write from the customer before it and after it. Pure functions."""
+"""What a read shows of a write: whether its goal is met, and what caused that. Pure functions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from enum import Enum, auto
 from typing import Any
 
 import attrs
 
 from fusebill_async.errors import APIError, BadRequestError, ConflictError, FusebillError, InvalidResponseError
 from fusebill_async.models import Customer
-from fusebill_async.operations import Operation, Safety, StatusIs
+from fusebill_async.operations import (
+    FieldIs,
+    FieldsAre,
+    FieldsAreNull,
+    FieldsAsNamed,
+    Goal,
+    Operation,
+    Safety,
+    StatusIs,
+)
 from fusebill_async.outcome import Attribution, Outcome
-from fusebill_async.settling.goals import Verdict, judge
 from fusebill_async.settling.intent import Before, Reading
-from fusebill_async.wire.comparing import Likeness, likeness
+from fusebill_async.wire.comparing import Likeness, is_empty, likeness
 from fusebill_async.wire.timestamps import is_older, tick_of
 
 CLOCKS_APART = 60.0
@@ -23,6 +32,106 @@ nothing."""
 
 _TOO_FINE = 1e-3
 """Seconds within which no customer is read, written and written again."""
+
+
+# --- has it happened?
+
+_ABSENT: Any = object()
+
+
+class Verdict(Enum):
+    """What a read says about a goal."""
+
+    MET = auto()
+    MISSED = auto()
+    UNDECIDED = auto()
+    """The read does not show what the goal is about."""
+
+
+def judge(
+    goal: Goal | None, fields: Mapping[str, Any], named: Mapping[str, Any], before: Mapping[str, Any] | None = None
+) -> Verdict:
+    """Compare a customer with a goal.
+
+    A named field that is exactly as it was sent meets the goal. One that is only alike does so if it was not alike
+    before: then it is the form that the service gave it. One that stands as it stood before misses it.
+
+    Args:
+        goal: of the operation; without one no read can tell.
+        fields: the customer's wire keys and values.
+        named: the wire keys and values that were sent.
+        before: the customer's wire keys and values from before the send, None if they are not known.
+    """
+    match goal:
+        case StatusIs(statuses):
+            status = fields.get("status", _ABSENT)
+            return Verdict.UNDECIDED if status is _ABSENT else _verdict(status in statuses)
+        case FieldsAreNull(keys):
+            values = [fields.get(key, _ABSENT) for key in keys]
+            if any(value is _ABSENT for value in values):
+                return Verdict.UNDECIDED
+            return _verdict(all(value is None or value == "" for value in values))
+        case FieldIs(key, wanted):
+            pairs = [(key, wanted)]
+        case FieldsAre(keys):
+            pairs = [(shown, named[sent]) for shown, sent in keys if sent in named]
+        case FieldsAsNamed():
+            pairs = list(named.items())
+        case _:
+            return Verdict.UNDECIDED
+    return _all_met([_judge_field(sent, fields.get(key, _ABSENT), _value(before, key)) for key, sent in pairs])
+
+
+def keys_of(goal: Goal | None, named: Mapping[str, Any]) -> tuple[str, ...]:
+    """The keys of a customer that a goal looks at: what must be known from before to judge a later read."""
+    match goal:
+        case StatusIs():
+            return ("status",)
+        case FieldsAreNull(keys):
+            return keys
+        case FieldIs(key, _):
+            return (key,)
+        case FieldsAre(keys):
+            return tuple(shown for shown, sent in keys if sent in named)
+        case FieldsAsNamed():
+            return tuple(named)
+        case _:
+            return ()
+
+
+def _verdict(met: bool) -> Verdict:  # noqa: FBT001 (the only thing that it is about)
+    return Verdict.MET if met else Verdict.MISSED
+
+
+def _value(fields: Mapping[str, Any] | None, key: str) -> Any:
+    """A field from before: null if it was absent, `_ABSENT` if nothing is known from before."""
+    return _ABSENT if fields is None else fields.get(key)
+
+
+def _judge_field(sent: Any, shown: Any, before: Any) -> Verdict:
+    if shown is _ABSENT:
+        # A service that leaves out what is null leaves open what it leaves out otherwise.
+        return Verdict.MET if is_empty(sent) else Verdict.UNDECIDED
+    match likeness(sent, shown):
+        case Likeness.DIFFERENT:
+            return Verdict.MISSED
+        case Likeness.EXACT:
+            return Verdict.MET
+        case Likeness.ALIKE if before is _ABSENT:
+            return Verdict.UNDECIDED
+        case _:
+            if likeness(sent, before) is Likeness.DIFFERENT:
+                return Verdict.MET
+            return Verdict.MISSED if likeness(before, shown) is Likeness.EXACT else Verdict.UNDECIDED
+
+
+def _all_met(verdicts: Sequence[Verdict]) -> Verdict:
+    if Verdict.MISSED in verdicts:
+        return Verdict.MISSED
+    return Verdict.MET if verdicts and Verdict.UNDECIDED not in verdicts else Verdict.UNDECIDED
+
+
+# --- whose work it is
 
 
 @attrs.frozen(kw_only=True)

@@ -15,8 +15,7 @@ from fusebill_async.session.call import Answer, Call, CallOptions
 from fusebill_async.session.hooks import Hooks, Listeners
 from fusebill_async.session.manager import SessionManager
 from fusebill_async.settings import Priority, RetryPolicy, SettlingPolicy, Timeouts
-from fusebill_async.settling.evidence import SendTime, attribute, is_evidence, stands, untouched
-from fusebill_async.settling.goals import Verdict, judge
+from fusebill_async.settling.evidence import SendTime, Verdict, attribute, is_evidence, judge, stands, untouched
 from fusebill_async.settling.intent import Reading
 from fusebill_async.settling.outage import ProbeGate
 from fusebill_async.settling.searching import search_request, searchable_reference, weigh

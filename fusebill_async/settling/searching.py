@@ -13,8 +13,7 @@ from fusebill_async.converting import decode_json
 from fusebill_async.errors import InvalidResponseError, ValidationError
 from fusebill_async.models import Customer
 from fusebill_async.operations import FieldsAsNamed
-from fusebill_async.settling.evidence import CLOCKS_APART
-from fusebill_async.settling.goals import Verdict, judge
+from fusebill_async.settling.evidence import CLOCKS_APART, Verdict, judge
 from fusebill_async.wire.checks import check_filter_text
 from fusebill_async.wire.comparing import same_value
 from fusebill_async.wire.paging import LARGEST_PAGE, Sort, page_request

@@ -14,7 +14,7 @@ from fusebill_async.models import Activation, Customer
 from fusebill_async.operations import Safety, StatusIs
 from fusebill_async.outcome import Outcome
 from fusebill_async.session.call import Call
-from fusebill_async.settling.goals import Verdict, judge, keys_of
+from fusebill_async.settling.evidence import Verdict, judge, keys_of
 from fusebill_async.settling.intent import Before, Intent, Reading, UnresolvedWrite
 from fusebill_async.settling.response import Response
 from fusebill_async.settling.seen import Seen, lags_behind, modified_text

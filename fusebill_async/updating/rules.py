@@ -12,7 +12,8 @@ import attrs
 from fusebill_async.errors import ValidationError, shown
 from fusebill_async.models import Customer, CustomerAcquisition, CustomerReference, SalesTrackingCode, wire_keys
 from fusebill_async.models.enums import QuickbooksLatchType, Title
-from fusebill_async.wire.checks import LARGEST_ID, is_array, is_object
+from fusebill_async.wire.checks import is_array, is_object
+from fusebill_async.wire.request import LARGEST_ID
 
 MOST_TRACKING_CODES = 5
 

@@ -1,4 +1,4 @@
-"""What is checked of an argument before anything is sent."""
+"""What is checked of a key, a base URL and a filter, and what of a JSON value, before anything is sent."""
 
 from __future__ import annotations
 
@@ -11,9 +11,6 @@ from yarl import URL
 
 from fusebill_async.errors import ConfigurationError, ValidationError, shown
 from fusebill_async.wire.redact import HiddenText
-
-LARGEST_ID = 2**63 - 1
-"""Ids are 64-bit integers at the service."""
 
 _LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -32,36 +29,6 @@ percent-encoded."""
 def plain_text(value: str) -> str:
     """A text as it is; of an enum whose members are texts, the value."""
     return str.__str__(value)
-
-
-def check_id(value: Any, *, field: str = "customer_id") -> int:
-    """An id as the service takes it: an int from 1 to 2**63 - 1, and nothing that merely looks like one."""
-    if type(value) is int and 1 <= value <= LARGEST_ID:
-        return value
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValidationError(f"{field} must be an int, not {type(value).__name__} {shown(value)}", field=field)
-    raise ValidationError(f"{field} must be from 1 to 2**63 - 1, not {shown(value)}", field=field)
-
-
-def check_flag(value: Any, *, field: str) -> bool:
-    """True or False."""
-    if value is True or value is False:
-        return value
-    raise ValidationError(f"{field} must be True or False, not {shown(value)}", field=field)
-
-
-def check_choice(value: Any, choices: tuple[str, ...], *, field: str) -> str:
-    """One of the texts that the API page lists."""
-    if isinstance(value, str) and value in choices:
-        return plain_text(value)
-    raise ValidationError(f"{field} must be one of {', '.join(choices)}, not {shown(value)}", field=field)
-
-
-def check_text(value: Any, *, field: str) -> str:
-    """A text that is not empty."""
-    if isinstance(value, str) and value:
-        return value
-    raise ValidationError(f"{field} must be a text that is not empty, not {shown(value)}", field=field)
 
 
 def check_key(key: HiddenText) -> HiddenText:

@@ -11,7 +11,10 @@ from fusebill_async.converting import encode
 from fusebill_async.errors import ValidationError, shown
 from fusebill_async.models import UNSET
 from fusebill_async.operations import Operation, Parameter
-from fusebill_async.wire.checks import check_choice, check_flag, check_id, check_text, is_object, is_several
+from fusebill_async.wire.checks import is_object, is_several, plain_text
+
+LARGEST_ID = 2**63 - 1
+"""Ids are 64-bit integers at the service."""
 
 
 @attrs.frozen
@@ -120,3 +123,33 @@ def named_in_body(operation: Operation, arguments: Mapping[str, Any]) -> dict[st
         for parameter in operation.parameters
         if parameter.place == "body" and not _left_out(parameter, arguments.get(parameter.name, UNSET))
     }
+
+
+def check_id(value: Any, *, field: str = "customer_id") -> int:
+    """An id as the service takes it: an int from 1 to 2**63 - 1, and nothing that merely looks like one."""
+    if type(value) is int and 1 <= value <= LARGEST_ID:
+        return value
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValidationError(f"{field} must be an int, not {type(value).__name__} {shown(value)}", field=field)
+    raise ValidationError(f"{field} must be from 1 to 2**63 - 1, not {shown(value)}", field=field)
+
+
+def check_flag(value: Any, *, field: str) -> bool:
+    """True or False."""
+    if value is True or value is False:
+        return value
+    raise ValidationError(f"{field} must be True or False, not {shown(value)}", field=field)
+
+
+def check_choice(value: Any, choices: tuple[str, ...], *, field: str) -> str:
+    """One of the texts that the API page lists."""
+    if isinstance(value, str) and value in choices:
+        return plain_text(value)
+    raise ValidationError(f"{field} must be one of {', '.join(choices)}, not {shown(value)}", field=field)
+
+
+def check_text(value: Any, *, field: str) -> str:
+    """A text that is not empty."""
+    if isinstance(value, str) and value:
+        return value
+    raise ValidationError(f"{field} must be a text that is not empty, not {shown(value)}", field=field)

@@ -21,7 +21,7 @@ from fusebill_async.operations import (
     Safety,
     StatusIs,
 )
-from fusebill_async.settling.goals import Verdict, judge
+from fusebill_async.settling.evidence import Verdict, judge
 from fusebill_async.testing import Fault
 from fusebill_async.wire.request import named_in_body
 from tests.docs.operations_shown import operations_table, states_diagram

@@ -13,7 +13,7 @@ from fusebill_async.operations import (
     FoundByReference,
     StatusIs,
 )
-from fusebill_async.settling.goals import Verdict, judge, keys_of
+from fusebill_async.settling.evidence import Verdict, judge, keys_of
 from fusebill_async.wire.comparing import Likeness, likeness, same_value
 
 DIFFERENT, ALIKE, EXACT = Likeness.DIFFERENT, Likeness.ALIKE, Likeness.EXACT

@@ -6,7 +6,7 @@ import pytest
 
 from fusebill_async import ConfirmedBy, Hooks, SettlingPolicy
 from fusebill_async.operations import BY_TITLE
-from fusebill_async.settling.goals import Verdict, judge
+from fusebill_async.settling.evidence import Verdict, judge
 from fusebill_async.testing import Fault
 from tests.outcomes.outcome_cases import VERBS, make_client
 
