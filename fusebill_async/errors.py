@@ -50,6 +50,8 @@ class FusebillError(Exception):
     """
 
     usual_outcome: ClassVar[Outcome] = Outcome.NOT_SENT
+    advice: ClassVar[str] = ""
+    """What to do when it is raised, in one or two sentences."""
 
     def __init__(
         self,
@@ -93,6 +95,8 @@ class APIError(FusebillError):
         body: the answer's body, as it came, cut at 64 KiB.
     """
 
+    advice = "Read `.message` and `.errors`: they are the service's own words."
+
     usual_outcome = Outcome.REJECTED
 
     def __init__(
@@ -115,17 +119,25 @@ class APIError(FusebillError):
 class BadRequestError(APIError):
     """400 or 422: the service calls the request malformed or invalid."""
 
+    advice = "Correct what the service names; the same call will be refused again."
+
 
 class AuthenticationError(APIError):
     """401, or the 400 that says that the key is malformed."""
+
+    advice = "Check the API key. A bulk job stops at once."
 
 
 class PermissionDeniedError(APIError):
     """403."""
 
+    advice = "Ask for the permission in Stax Bill, or use another key."
+
 
 class NotFoundError(APIError):
     """404: no such customer, or no such endpoint."""
+
+    advice = "Check the id, and that `base_url` is that of the account."
 
 
 class ConflictError(APIError):
@@ -134,6 +146,8 @@ class ConflictError(APIError):
     Attributes:
         customer_status: the status that the refusal names, such as "Cancelled"; None if it names none.
     """
+
+    advice = "Look at `.customer_status`, and bring the customer to a status that the call works from."
 
     def __init__(self, message: str, *, customer_status: str | None = None, **facts: Any) -> None:
         super().__init__(message, **facts)
@@ -147,6 +161,8 @@ class RateLimitError(APIError):
         opens_at: when the window opens (aware, UTC), None if the service did not say.
     """
 
+    advice = "Call again later, with a longer `Timeouts(queue=)`, or leave more of the quota to this program."
+
     def __init__(self, message: str, *, opens_at: datetime | None = None, **facts: Any) -> None:
         super().__init__(message, **facts)
         self.opens_at = opens_at
@@ -155,21 +171,29 @@ class RateLimitError(APIError):
 class ServerError(APIError):
     """500 and above. Raised for reads only: a write that meets it is settled."""
 
+    advice = "Read again later."
+
     usual_outcome = Outcome.UNKNOWN
 
 
 class ConnectError(FusebillError):
     """No connection could be made. Nothing was sent."""
 
+    advice = "Check the network and `base_url`; calling again is safe."
+
 
 class ConnectionLostError(FusebillError):
     """The connection of a read was lost after it was sent, in every attempt."""
+
+    advice = "Read again."
 
     usual_outcome = Outcome.UNKNOWN
 
 
 class RequestTimeoutError(FusebillError, TimeoutError):
     """A time limit of the call was reached; `.outcome` tells whether something was sent."""
+
+    advice = "Look at `.outcome`. Where it is not sent, calling again is safe; else raise `Timeouts`."
 
 
 class InvalidResponseError(FusebillError):
@@ -179,6 +203,8 @@ class InvalidResponseError(FusebillError):
         status: the HTTP status, None if it is not known.
         body: the answer's body, as far as it came, cut at 64 KiB.
     """
+
+    advice = "Check what stands between you and the service: a proxy, a gateway, a changed `base_url`."
 
     usual_outcome = Outcome.UNKNOWN
 
@@ -191,6 +217,8 @@ class InvalidResponseError(FusebillError):
 class PreviewChangedStateError(InvalidResponseError):
     """After a preview the customer is in another state than before: the preview may have had an effect."""
 
+    advice = "Look at the customer's invoices before anything else."
+
 
 class OutcomeUnknownError(FusebillError):
     """A write was sent, no usable answer came, and reading the customer has not settled it.
@@ -201,6 +229,8 @@ class OutcomeUnknownError(FusebillError):
         reading: what was last read of the customer (`.status`, `.modified`), None if no read succeeded.
         intent_id: the name of the write in the ledger of open intents.
     """
+
+    advice = "Do not repeat it blindly: `await client.resolve(error)` settles it by reading."
 
     usual_outcome = Outcome.UNKNOWN
 
@@ -218,6 +248,8 @@ class NotAppliedError(FusebillError):
         reading: what was read of the customer last.
     """
 
+    advice = "It is safe to call again; what moves money takes `resend=True`."
+
     usual_outcome = Outcome.NOT_APPLIED
 
     def __init__(self, message: str, *, quiet_period: float = 0.0, reading: Any = None, **facts: Any) -> None:
@@ -233,6 +265,8 @@ class WouldEraseError(FusebillError):
         fields: their names, such as "middle_name" and "customer_reference.reference2".
     """
 
+    advice = "Name the fields of `.fields` as None if you mean to erase them."
+
     def __init__(self, message: str, *, fields: Iterable[str] = (), **facts: Any) -> None:
         super().__init__(message, **facts)
         self.fields = tuple(fields)
@@ -244,6 +278,8 @@ class ConcurrentModificationError(FusebillError):
     Attributes:
         conflicts: field name to (value when read, value now, value wanted).
     """
+
+    advice = "Read the customer again, and decide between the two values."
 
     def __init__(
         self, message: str, *, conflicts: Mapping[str, tuple[Any, Any, Any]] | None = None, **facts: Any
@@ -259,6 +295,8 @@ class FieldsNotTakenError(FusebillError):
         fields: field name to (value sent, value shown).
         customer: the customer as the service answered.
     """
+
+    advice = "Compare `.fields` with what you sent: the service wrote another value."
 
     usual_outcome = Outcome.APPLIED
 
@@ -277,6 +315,8 @@ class QuotaExhaustedError(FusebillError):
         opens_at: when the window opens again (aware, UTC), None if the service has not said.
     """
 
+    advice = "Call again after `.opens_at`."
+
     def __init__(self, message: str, *, opens_at: datetime | None = None, **facts: Any) -> None:
         super().__init__(message, **facts)
         self.opens_at = opens_at
@@ -288,13 +328,19 @@ class StoreUnavailableError(FusebillError):
     Nothing was sent: with a durable store, no write is sent before its record is safe.
     """
 
+    advice = "Bring the store back; calling again is safe."
+
 
 class ClientStateError(FusebillError, RuntimeError):
     """The client is closed, or was used from another event loop than the one that it belongs to."""
 
+    advice = "Open one client in each event loop, and close it last."
+
 
 class NotUnresolvedError(FusebillError, KeyError):
     """There is no such unresolved write: it was settled meanwhile, or never left open."""
+
+    advice = "Nothing: `client.unresolved()` lists what is open."
 
     # A KeyError shows its argument by its repr.
     __str__ = Exception.__str__
@@ -307,6 +353,8 @@ class ValidationError(FusebillError, ValueError):
         field: the argument's name, such as "customer_id" or "customer_reference.reference1".
     """
 
+    advice = "Correct the argument that `.field` names."
+
     def __init__(self, message: str, *, field: str = "", **facts: Any) -> None:
         super().__init__(message, **facts)
         self.field = field
@@ -314,6 +362,8 @@ class ValidationError(FusebillError, ValueError):
 
 class ConfigurationError(FusebillError, ValueError):
     """A key, a base URL or a setting that cannot work."""
+
+    advice = "Correct the setting that the message names."
 
 
 class UnresolvedWritesWarning(RuntimeWarning):

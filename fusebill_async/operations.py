@@ -1,6 +1,6 @@
 """The table of API operations. One row tells everything that any part of the package needs to know of an endpoint.
 
-The client, retrying, settling, bulk, the command line, the simulator and the README's table all read it.
+The client, retrying, settling, bulk, the command line, the simulator and the guide's table all read it.
 """
 
 from __future__ import annotations

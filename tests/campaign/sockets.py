@@ -215,7 +215,7 @@ def make_client(base_url: str, concurrency: int) -> FusebillClient:
     """A client in a hurry: the same machinery, with short waits.
 
     Every write has a connection of its own. On a kept one an answer that nobody asked for can pass for the refusal of a
-    write that moves no money, and no client could tell: the README says so.
+    write that moves no money, and no client could tell: the guide says so.
     """
     return FusebillClient(
         KEY,
