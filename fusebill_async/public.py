@@ -59,8 +59,9 @@ from fusebill_async.settings import (
     Timeouts,
     UpdatePolicy,
 )
-from fusebill_async.settling.intent import Reading, UnresolvedWrite
+from fusebill_async.settling.intent import UnresolvedWrite
 from fusebill_async.settling.response import Resolution, Response
+from fusebill_async.settling.seen import Reading
 from fusebill_async.updating.merging import Change, UpdatePlan
 
 __all__ = [

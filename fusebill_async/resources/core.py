@@ -16,7 +16,7 @@ from fusebill_async.session.call import Call, CallOptions
 from fusebill_async.session.manager import SessionManager
 from fusebill_async.settings import UpdatePolicy
 from fusebill_async.settling.response import Response, response_of
-from fusebill_async.settling.seen import LastSeen, lags_behind, modified_text
+from fusebill_async.settling.seen import LastSeen, Reading, lags_behind, modified_text
 from fusebill_async.settling.write import Write
 from fusebill_async.settling.writer import Writer
 from fusebill_async.wire.request import build_request, check_id, named_in_body
@@ -42,7 +42,7 @@ class ClientCore:
         answer = await self.session.read(call)
         if isinstance(answer.value, (Customer, Activation)):
             # A preview shows the customer as it stands, too.
-            self.seen.remember(answer.value, answer.sent_at)
+            self.seen.remember(Reading.of(answer.value, answer.sent_at))
         return response_of(answer)
 
     async def read_newest(self, customer_id: int, base: bytes | None = None) -> Response[Customer]:
@@ -61,7 +61,7 @@ class ClientCore:
         while True:
             response: Response[Customer] = await self.read(GET, customer_id)
             newest = self.seen.newest(customer_id, effects.now())
-            if not lags_behind(response.value.wire or b"{}", newest, handed_in):
+            if not lags_behind(Reading.of(response.value).modified, newest, handed_in):
                 return response
             times += 1
             pause = backoff(self.options.retry, times, effects.random())
@@ -82,15 +82,16 @@ class ClientCore:
         Pass a customer that was read before, instead of an id: a lost answer is then attributed by comparing with it.
         """
         # `build_request` checks the id.
-        customer_id, wire = (customer.id, customer.wire) if isinstance(customer, Customer) else (customer, None)
+        handed_in = customer if isinstance(customer, Customer) else None
+        customer_id = customer.id if isinstance(customer, Customer) else customer
         request = build_request(operation, customer_id, **arguments)
         write = Write(
             Call(operation, customer_id, request, self.options),
             named_in_body(operation, arguments),
             resend=resend or operation.safety in MAY_BE_SENT_AGAIN,
         )
-        if wire is not None:
-            write.knows(wire, recent=True)
+        if handed_in is not None and handed_in.wire is not None:
+            write.knows(Reading.of(handed_in), recent=True)
         return await self.writer.write(write)
 
 

@@ -117,11 +117,12 @@ class SessionManager:
         """The good answer that an attempt has brought."""
         exchange = judged.exchange
         assert exchange.status is not None
+        assert exchange.sent_at is not None
         return Answer(
             value=judged.value,
             status=exchange.status,
             headers=exchange.headers,
-            sent_at=exchange.sent_at if exchange.sent_at is not None else exchange.started_at,
+            sent_at=exchange.sent_at,
             received_at=exchange.ended_at,
             attempts=(*call.failed_attempts, self._tell(call, judged, "returned")),
         )

@@ -96,8 +96,9 @@ class Slot:
         finally:
             call.time_used += self._effects.now() - started
         if exchange.status is not None:
-            sent_at = exchange.started_at if exchange.sent_at is None else exchange.sent_at
-            permit.answered(exchange.status, exchange.headers, sent_at, exchange.ended_at)
+            # What was answered was sent: a hand-out that nobody saw is told as one.
+            assert exchange.sent_at is not None
+            permit.answered(exchange.status, exchange.headers, exchange.sent_at, exchange.ended_at)
         return judge(operation, call.customer_id, exchange)
 
 

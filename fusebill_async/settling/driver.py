@@ -25,7 +25,7 @@ from fusebill_async.settling.protocols import CustomerLocks
 from fusebill_async.settling.reader import Settled, SettlingReader
 from fusebill_async.settling.response import Response
 from fusebill_async.settling.searching import was_made_by
-from fusebill_async.settling.seen import LastSeen
+from fusebill_async.settling.seen import LastSeen, Reading
 from fusebill_async.settling.write import ReadAgainError, Write, WriteState
 
 logger = logging.getLogger("fusebill_async")
@@ -58,8 +58,9 @@ class WriteDriver:
             judged = await self._attempt(write)
             if isinstance(judged, Response):
                 return judged
-            if judged.ruling is Ruling.ACCEPT and self._shows_effect(write, judged.value):
-                return self._answered(write, judged)
+            response = self._answered(write, judged) if judged.ruling is Ruling.ACCEPT else None
+            if response is not None:
+                return response
             # A refusal in words that are believed ends the write, unless it may be so already. All else is settled.
             refusal = self._session.refusal(call, judged)
             told = refusal if judged.ruling is Ruling.REJECTED else None
@@ -211,18 +212,25 @@ class WriteDriver:
 
     # --- the good ends
 
-    def _shows_effect(self, write: Write, value: Any) -> bool:
-        """Whether the answer to a write shows what the write was for."""
-        if write.call.operation.safety is Safety.CREATE:
-            return not self._seen.was_made(value.id) and was_made_by(value, write.named)
-        return write.is_shown_by(value)
-
-    def _answered(self, write: Write, judged: Judged) -> Response[Any]:
+    def _answered(self, write: Write, judged: Judged) -> Response[Any] | None:
+        """The response to a write whose answer shows what the write was for; None if it does not."""
+        sent_at, value = judged.exchange.sent_at, judged.value
+        assert sent_at is not None
+        reading = Reading.of(value, sent_at) if isinstance(value, (Customer, Activation)) else None
+        if not self._shows_effect(write, reading):
+            return None
         answer = self._session.accept(write.call, judged)
         write.state = WriteState.ENDED
-        if isinstance(answer.value, (Customer, Activation)):
-            self._seen.remember(answer.value, answer.sent_at, made=write.call.operation.safety is Safety.CREATE)
+        if reading is not None:
+            self._seen.remember(reading, made=write.call.operation.safety is Safety.CREATE)
         return Response(value=answer.value, status=answer.status, headers=answer.headers, attempts=answer.attempts)
+
+    def _shows_effect(self, write: Write, reading: Reading | None) -> bool:
+        if reading is None or reading.customer is None:
+            return True
+        if write.call.operation.safety is Safety.CREATE:
+            return not self._seen.was_made(reading.customer.id) and was_made_by(reading.customer, write.named)
+        return write.is_shown_by(reading)
 
     def _confirmed(self, write: Write, settled: Settled, *, refused: bool) -> Response[Any]:
         answer, attribution = settled.answer, settled.attribution

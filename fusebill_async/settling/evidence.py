@@ -22,7 +22,7 @@ from fusebill_async.operations import (
     StatusIs,
 )
 from fusebill_async.outcome import Attribution, Outcome
-from fusebill_async.settling.intent import Before, Reading
+from fusebill_async.settling.seen import Before, Reading
 from fusebill_async.wire.comparing import Likeness, is_empty, likeness
 from fusebill_async.wire.timestamps import is_older, tick_of
 

@@ -18,7 +18,7 @@ from fusebill_async.settings import UpdatePolicy
 from fusebill_async.settling.open_writes import OpenWrites
 from fusebill_async.settling.protocols import CustomerLocks
 from fusebill_async.settling.response import Response
-from fusebill_async.settling.seen import LastSeen, lags_behind, modified_text
+from fusebill_async.settling.seen import LastSeen, Reading, lags_behind, modified_text
 from fusebill_async.settling.write import ReadAgainError, Write
 from fusebill_async.updating.pending import PendingUpdate
 from fusebill_async.wire.request import build_request
@@ -58,8 +58,9 @@ class PutPreparer:
             if judged.ruling is not Ruling.ACCEPT:
                 return judged
             present = self._session.accept(write.call, judged)
-            self._seen.remember(present.value, present.sent_at)
-            self._check_not_behind(write, update, present.value.wire)
+            reading = Reading.of(present.value, present.sent_at)
+            self._seen.remember(reading)
+            self._check_not_behind(write, update, reading)
             first = first or present
         assert first is not None
         assert present is not None
@@ -82,7 +83,7 @@ class PutPreparer:
                 attribution=Attribution.ALREADY,
             )
         write.call.request, write.named = put.request, put.named
-        write.knows(present.value.wire, recent=True)
+        write.knows(Reading.of(present.value, present.sent_at), recent=True)
         write.base_sent_at = present.sent_at, wall
         return None
 
@@ -124,19 +125,19 @@ class PutPreparer:
         if any(write.call.customer_id == update.customer_id for write in self._open_writes.unknown.values()):
             return None
         seen = self._seen.of(update.customer_id)
-        if seen is None or not seen.whole or seen.wire != update.base:
+        if seen is None or seen.customer is None or not seen.whole or seen.customer.wire != update.base:
             return None
         if self._session.effects.now() - seen.sent_at > self._policy.max_read_age:
             return None
         return Answer.of_a_read_from_before(decode_customer(update.base), seen.sent_at)
 
-    def _check_not_behind(self, write: Write, update: PendingUpdate, wire: bytes) -> None:
+    def _check_not_behind(self, write: Write, update: PendingUpdate, reading: Reading) -> None:
         """See that a read is not older than what was seen of the customer, or than what was handed in.
 
         Raises:
             ReadAgainError: it is.
         """
         newest = self._seen.newest(update.customer_id, self._session.effects.now())
-        if lags_behind(wire, newest, None if update.base is None else modified_text(update.base)):
+        if lags_behind(reading.modified, newest, None if update.base is None else modified_text(update.base)):
             write.lagging_reads += 1
             raise ReadAgainError("every read was older than what was seen of the customer")

@@ -16,10 +16,9 @@ from fusebill_async.session.hooks import Hooks, Listeners
 from fusebill_async.session.manager import SessionManager
 from fusebill_async.settings import Priority, RetryPolicy, SettlingPolicy, Timeouts
 from fusebill_async.settling.evidence import SendTime, Verdict, attribute, is_evidence, judge, stands, untouched
-from fusebill_async.settling.intent import Reading
 from fusebill_async.settling.outage import ProbeGate
 from fusebill_async.settling.searching import search_request, searchable_reference, weigh
-from fusebill_async.settling.seen import LastSeen
+from fusebill_async.settling.seen import LastSeen, Reading
 from fusebill_async.settling.write import ReadAgainError, Write
 from fusebill_async.wire.request import Request, build_request
 
@@ -43,6 +42,14 @@ class Settled:
     reason: str
     answer: Answer | None = None
     attribution: Attribution = Attribution.OURS
+
+
+@attrs.frozen
+class _Found:
+    """What one settling read brought. A search has its customers in the answer, and no reading."""
+
+    answer: Answer
+    reading: Reading = attrs.field(factory=lambda: Reading(customer=None))
 
 
 class SettlingReader:
@@ -103,15 +110,15 @@ class SettlingReader:
         misses: list[float] = []
         await effects.sleep(policy.first_read)
         while True:
-            answer, failure = await self._read_evidence(write, question, give_up)
+            found, failure = await self._read_evidence(write, question, give_up)
             now = effects.now()
-            if answer is None:
+            if found is None:
                 if misses:
                     reads = "one read" if len(misses) == 1 else f"{len(misses)} reads"
                     failure = f"{reads} showed no effect, and afterwards {failure}"
                 reading = write.last_reading if misses else None
                 return Settled(outcome=Outcome.UNKNOWN, reading=reading, reason=f"{reason}; {failure}")
-            settled = self._decide(write, answer, reason)
+            settled = self._decide(write, found, reason)
             if settled is not None:
                 return settled
             misses.append(now)
@@ -137,31 +144,31 @@ class SettlingReader:
         """
         call, reason = write.call, "it was refused for the quota"
         if call.customer_id is None:
-            return self._decide(write, _decoded(answer), reason)
-        self._seen.remember(answer.value, answer.sent_at)
-        newest = self._seen.newest(call.customer_id, self._session.effects.now())
-        if not is_evidence(Reading.of(answer.value), write.before, newest):
+            return self._decide(write, _Found(_decoded(answer)), reason)
+        reading = Reading.of(answer.value, answer.sent_at)
+        self._seen.remember(reading)
+        if not is_evidence(reading, write.before, self._seen.newest(call.customer_id, self._session.effects.now())):
             write.lagging_reads += 1
             raise ReadAgainError("every read was older than what was seen of the customer")
-        settled = self._decide(write, answer, reason)
+        settled = self._decide(write, _Found(answer, reading), reason)
         if settled is None or settled.outcome is Outcome.APPLIED:
             return settled
-        return None if stands(call.operation, write.named, write.before, Reading.of(answer.value)) else settled
+        return None if stands(call.operation, write.named, write.before, reading) else settled
 
-    def _decide(self, write: Write, answer: Answer, reason: str) -> Settled | None:
+    def _decide(self, write: Write, found: _Found, reason: str) -> Settled | None:
         """What one read shows; None if it misses the goal and the customer stands as it did before."""
         operation, named, before = write.call.operation, write.named, write.before
         sent = self._send_time(write)
         if isinstance(operation.goal, FoundByReference):
-            return self._decide_search(write, answer, reason, sent)
-        reading = write.last_reading = _reading(answer)
+            return self._decide_search(write, found.answer, reason, sent)
+        reading = write.last_reading = found.reading
         verdict = Verdict.MISSED
         if reading.status is not None:
             verdict = judge(operation.goal, reading.fields, named, None if before is None else before.fields)
         if verdict is Verdict.MET:
             attribution = attribute(operation, named, before, reading, sent)
             return Settled(
-                outcome=Outcome.APPLIED, reading=reading, reason=reason, answer=answer, attribution=attribution
+                outcome=Outcome.APPLIED, reading=reading, reason=reason, answer=found.answer, attribution=attribution
             )
         if verdict is Verdict.UNDECIDED or not untouched(operation, named, before, reading, sent):
             told = "no read can tell" if verdict is Verdict.UNDECIDED else "the customer was changed since"
@@ -175,12 +182,13 @@ class SettlingReader:
             write.created_after = sent.earliest
         others = [one.id for one in answer.value if self._seen.was_made(one.id) or self._stood_before(one.id, write)]
         found = weigh(answer.value, write.named, write.created_after, others)
-        reading = write.last_reading = None if found.customer is None else Reading.of(found.customer)
+        reading = None if found.customer is None else Reading.of(found.customer, answer.sent_at)
+        write.last_reading = reading
         if found.doubt:
             return Settled(outcome=Outcome.UNKNOWN, reading=reading, reason=f"{reason}; {found.doubt}")
-        if reading is None or found.customer is None:
+        if reading is None:
             return None
-        self._seen.remember(found.customer, answer.sent_at, made=True)
+        self._seen.remember(reading, made=True)
         # It was made after the send, with every field as it was sent.
         return Settled(
             outcome=Outcome.APPLIED,
@@ -197,43 +205,44 @@ class SettlingReader:
 
     async def _read_evidence(
         self, write: Write, question: tuple[Operation, Request], give_up: float
-    ) -> tuple[Answer | None, str]:
+    ) -> tuple[_Found | None, str]:
         """Read until a read succeeds that does not lag behind; None and why, when it is time to give up."""
         effects, lagging = self._session.effects, 0
         while True:
-            answer = await self._read(write, question, give_up)
-            if answer is None:
+            found = await self._read(write, question, give_up)
+            if found is None:
                 last = f", the last one with: {write.read_failure}" if write.read_failure else ""
                 return None, "every read showed less than was seen before" if lagging else f"every read failed{last}"
-            customer, customer_id = answer.value, write.call.customer_id
-            if customer is None or customer_id is None:
-                return answer, ""
-            if is_evidence(Reading.of(customer), write.before, self._seen.newest(customer_id, effects.now())):
-                return answer, ""
+            reading, customer_id = found.reading, write.call.customer_id
+            if reading.customer is None or customer_id is None:
+                return found, ""
+            if is_evidence(reading, write.before, self._seen.newest(customer_id, effects.now())):
+                return found, ""
             lagging += 1
             await effects.sleep(max(0.0, min(self.policy.pause_after(lagging), give_up - effects.now())))
 
-    async def _read(self, write: Write, question: tuple[Operation, Request], give_up: float) -> Answer | None:
+    async def _read(self, write: Write, question: tuple[Operation, Request], give_up: float) -> _Found | None:
         """Read until a read succeeds; None when it is time to give up."""
 
-        async def attempt() -> Answer | None:
+        async def attempt() -> _Found | None:
             return await self._read_once(write, *question)
 
         failures = 0
         while self._session.effects.now() < give_up and not self._closed:
-            answer = await self._gate.read(attempt, about=write.call.customer_id, failures=failures, give_up=give_up)
-            if answer is not None:
-                return answer
+            found = await self._gate.read(attempt, about=write.call.customer_id, failures=failures, give_up=give_up)
+            if found is not None:
+                return found
             failures += 1
         return None
 
-    async def _read_once(self, write: Write, operation: Operation, request: Request) -> Answer | None:
-        """Read the customer, or search for it; a `NotFoundError` is an answer too, with the value None."""
+    async def _read_once(self, write: Write, operation: Operation, request: Request) -> _Found | None:
+        """Read the customer, or search for it. That there is no such customer is an answer, too."""
         try:
             answer = await self._session.read(Call(operation, write.call.customer_id, request, self.read_options))
             if operation is LIST:
-                return _decoded(answer)
-            self._seen.remember(answer.value, answer.sent_at)
+                return _Found(_decoded(answer))
+            reading = Reading.of(answer.value, answer.sent_at)
+            self._seen.remember(reading)
         except NotFoundError as error:
             told = bool(error.errors) and operation is GET
             return _no_such_customer(error) if told else None
@@ -244,7 +253,7 @@ class SettlingReader:
             logger.info("a settling read of %s failed: %s", write.call.about, error)
             write.read_failure = str(error)
             return None
-        return answer
+        return _Found(answer, reading)
 
     def _send_time(self, write: Write) -> SendTime | None:
         """When the first attempt was sent, by the service's clock: an effect may be that of any attempt."""
@@ -260,10 +269,8 @@ def _decoded(answer: Answer) -> Answer:
     return attrs.evolve(answer, value=[decode_customer(text) for text in answer.value])
 
 
-def _no_such_customer(error: NotFoundError) -> Answer:
-    """Make the answer, with the value None, that a 404 of the service is."""
-    return Answer(value=None, status=error.status, headers={}, sent_at=0.0, received_at=0.0, attempts=error.attempts)
-
-
-def _reading(answer: Answer) -> Reading:
-    return Reading(status=None, modified=None) if answer.value is None else Reading.of(answer.value)
+def _no_such_customer(error: NotFoundError) -> _Found:
+    """What a 404 of the service shows."""
+    return _Found(
+        Answer(value=None, status=error.status, headers={}, sent_at=0.0, received_at=0.0, attempts=error.attempts)
+    )

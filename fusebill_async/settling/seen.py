@@ -1,8 +1,11 @@
-"""The newest state seen of each customer. It is the state before a write, and shows which reads lag behind."""
+"""What was seen of a customer, and the newest of each: the state before a write, which shows what reads lag behind."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Collection, Mapping
+from functools import cached_property
+from typing import Any
 
 import attrs
 
@@ -20,28 +23,78 @@ _MADE_KEPT = 512
 """Customers remembered as made by creates that are settled."""
 
 
-@attrs.frozen
-class Seen:
-    """The newest that was seen of one customer.
+@attrs.frozen(kw_only=True, repr=False)
+class Reading:
+    """What the service showed of a customer. The bytes are decoded once, when something of them is asked for.
 
     Attributes:
-        wire: the customer as it came.
+        customer: the customer; None if the service said that there is no such customer.
         sent_at: when the request was sent that this came in answer to, by the client's clock in seconds.
         whole: it is a customer and nothing else, so that a PUT may rest on it.
     """
 
-    wire: bytes
-    sent_at: float
+    customer: Customer | None
+    sent_at: float = 0.0
     whole: bool = True
+
+    @classmethod
+    def of(cls, shown: Customer | Activation, sent_at: float = 0.0) -> Reading:
+        """What an answer showed. An activation may hold keys of its own, so it is never the base of a PUT."""
+        if isinstance(shown, Customer):
+            return cls(customer=shown, sent_at=sent_at)
+        return cls(customer=shown.customer, sent_at=sent_at, whole=False)
+
+    @cached_property
+    def fields(self) -> Mapping[str, Any]:
+        """The customer's keys and values, as JSON has them."""
+        wire = None if self.customer is None else self.customer.wire
+        fields: Mapping[str, Any] = {} if wire is None else decode_json(wire)
+        return fields
+
+    @property
+    def status(self) -> str | None:
+        """The service status; None if there is no such customer."""
+        return self.fields.get("status")
 
     @property
     def modified(self) -> str | None:
-        """`modifiedTimestamp` as it came."""
-        return modified_text(self.wire)
+        """`modifiedTimestamp` as it came, all seven digits; None if there is none."""
+        modified = self.fields.get("modifiedTimestamp")
+        return modified if isinstance(modified, str) else None
 
     def is_recent(self, now: float) -> bool:
         """Whether it was seen so lately that an older read lags behind."""
         return now - self.sent_at <= RECENT
+
+    def __repr__(self) -> str:
+        return f"Reading(status={self.status!r}, modified={self.modified!r})"
+
+
+@attrs.frozen(kw_only=True)
+class Before:
+    """What was known of a customer before a write was sent: enough to judge what a read shows afterwards.
+
+    Attributes:
+        status: the service status.
+        modified: `modifiedTimestamp` as it came, all seven digits; None if there was none.
+        fields: the values of the keys that the operation's goal looks at.
+        recent: the caller handed it in, the call itself read it, or it was seen within a minute before the send.
+    """
+
+    status: str | None
+    modified: str | None
+    fields: Mapping[str, Any] = attrs.field(factory=dict[str, Any], repr=False)
+    recent: bool = False
+
+    @classmethod
+    def of(cls, reading: Reading, keys: Collection[str], *, recent: bool) -> Before:
+        """What a reading tells of the keys that the operation's goal looks at."""
+        return cls(
+            status=reading.status,
+            modified=reading.modified,
+            fields={key: reading.fields[key] for key in keys if key in reading.fields},
+            recent=recent,
+        )
 
 
 def modified_text(wire: bytes) -> str | None:
@@ -53,9 +106,8 @@ def modified_text(wire: bytes) -> str | None:
     return modified if isinstance(modified, str) else None
 
 
-def lags_behind(wire: bytes, *seen: str | None) -> bool:
-    """Whether a customer as it came is older than any of the `modifiedTimestamp`s that were seen of it."""
-    modified = modified_text(wire)
+def lags_behind(modified: str | None, *seen: str | None) -> bool:
+    """Whether a `modifiedTimestamp` is older than any of those that were seen of the customer."""
     return any(is_older(modified, newest) for newest in seen)
 
 
@@ -63,37 +115,32 @@ class LastSeen:
     """Remembers what the service showed of the last customers. A read that lags behind does not displace it."""
 
     def __init__(self) -> None:
-        self._seen: OrderedDict[int, Seen] = OrderedDict()
+        self._seen: OrderedDict[int, Reading] = OrderedDict()
         self._heard: dict[int, str] = {}
         self._made: dict[int, None] = {}
 
-    def remember(self, answered: Customer | Activation, sent_at: float, *, made: bool = False) -> None:
-        """Remember a customer that an answer shows.
+    def remember(self, reading: Reading, *, made: bool = False) -> None:
+        """Remember what was seen of a customer.
 
         Args:
-            answered: the customer, or what shows it.
-            sent_at: when the request was sent, by the client's clock in seconds.
+            reading: what an answer showed.
             made: a create of this client made it, so no other create can claim it.
         """
-        # An activation may hold keys of its own, such as the invoice: it is never the base of a PUT.
-        whole = isinstance(answered, Customer)
-        customer = answered if isinstance(answered, Customer) else answered.customer
-        wire = customer.wire
-        if wire is None:
+        customer = reading.customer
+        if customer is None:
             return
         if made:
             self._made[customer.id] = None
             if len(self._made) > _MADE_KEPT:
                 del self._made[next(iter(self._made))]
-        known, new = self._seen.get(customer.id), Seen(wire, sent_at, whole)
-        if known is not None and _displaced(new, known):
-            return
-        self._seen[customer.id] = new
-        self._seen.move_to_end(customer.id)
-        if len(self._seen) > _KEPT:
-            self._seen.popitem(last=False)
+        known = self._seen.get(customer.id)
+        if known is None or not _displaced(reading, known):
+            self._seen[customer.id] = reading
+            self._seen.move_to_end(customer.id)
+            if len(self._seen) > _KEPT:
+                self._seen.popitem(last=False)
 
-    def of(self, customer_id: int) -> Seen | None:
+    def of(self, customer_id: int) -> Reading | None:
         """The newest that was seen of a customer, None if it has not been seen lately."""
         return self._seen.get(customer_id)
 
@@ -121,9 +168,9 @@ class LastSeen:
             self._heard[customer_id] = newest
 
 
-def _displaced(new: Seen, known: Seen) -> bool:
+def _displaced(new: Reading, known: Reading) -> bool:
     """Whether a customer that just came is older than the one kept."""
-    if new.wire == known.wire and new.whole == known.whole:
+    if new.fields == known.fields and new.whole == known.whole:
         return new.sent_at < known.sent_at
     if not known.is_recent(new.sent_at):
         return False

@@ -10,14 +10,13 @@ from typing import Any
 import attrs
 
 from fusebill_async.errors import FusebillError
-from fusebill_async.models import Activation, Customer
-from fusebill_async.operations import Safety, StatusIs
+from fusebill_async.operations import Safety
 from fusebill_async.outcome import Outcome
 from fusebill_async.session.call import Call
 from fusebill_async.settling.evidence import Verdict, judge, keys_of
-from fusebill_async.settling.intent import Before, Intent, Reading, UnresolvedWrite
+from fusebill_async.settling.intent import Intent, UnresolvedWrite
 from fusebill_async.settling.response import Response
-from fusebill_async.settling.seen import Seen, lags_behind, modified_text
+from fusebill_async.settling.seen import Before, Reading, lags_behind
 from fusebill_async.updating.pending import PendingUpdate
 from fusebill_async.wire.timestamps import is_older
 
@@ -120,41 +119,37 @@ class Write:
     told: bool = False
     _error: Exception | None = None
     _before: Before | None = None
-    _wire: bytes | None = None
+    _known: Reading | None = None
     _recent: bool = False
 
     @property
     def before(self) -> Before | None:
-        """What was known of the customer before the send. The bytes are decoded when it is asked for."""
-        if self._before is None and self._wire is not None:
+        """What was known of the customer before the send."""
+        if self._before is None and self._known is not None:
             keys = keys_of(self.call.operation.goal, self.named)
-            self._before = Before.of(self._wire, keys, recent=self._recent)
+            self._before = Before.of(self._known, keys, recent=self._recent)
         return self._before
 
     @before.setter
     def before(self, before: Before | None) -> None:
         self._before = before
 
-    def knows(self, wire: bytes, *, recent: bool) -> None:
-        """Note what was known of the customer before the send: the bytes of it, and whether they are recent."""
-        self._wire, self._recent, self._before = wire, recent, None
+    def knows(self, reading: Reading, *, recent: bool) -> None:
+        """Note what was known of the customer before the send, and whether that is recent."""
+        self._known, self._recent, self._before = reading, recent, None
 
-    def has_seen(self, seen: Seen, now: float) -> None:
+    def has_seen(self, seen: Reading, now: float) -> None:
         """Note what the client has seen last of the customer, unless the caller handed in something newer."""
-        if self._wire is None or is_older(modified_text(self._wire), seen.modified):
-            self.knows(seen.wire, recent=self._wire is not None or seen.is_recent(now))
+        if self._known is None or is_older(self._known.modified, seen.modified):
+            self.knows(seen, recent=self._known is not None or seen.is_recent(now))
 
-    def is_shown_by(self, value: Any) -> bool:
-        """Whether the answer to it shows what it was for. What is older than what was known before shows nothing."""
+    def is_shown_by(self, reading: Reading) -> bool:
+        """Whether its answer shows what it was for. What is older than what was known before shows nothing."""
         goal = self.call.operation.goal
         if goal is None:
             return True
-        customer: Customer = value.customer if isinstance(value, Activation) else value
-        if self._wire is not None and lags_behind(customer.wire or b"{}", modified_text(self._wire)):
+        if self._known is not None and lags_behind(reading.modified, self._known.modified):
             return False
-        if isinstance(goal, StatusIs):
-            return customer.status in goal.statuses
-        reading = Reading.of(customer)
         if judge(goal, reading.fields, self.named) is not Verdict.MISSED:
             return True
         # A PUT whose answer is newer than the customer was has happened; a value not taken is told elsewhere.

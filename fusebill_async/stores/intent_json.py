@@ -9,7 +9,8 @@ from typing import Any, cast
 import msgspec
 
 from fusebill_async.converting import decode_json, encode
-from fusebill_async.settling.intent import Before, Intent
+from fusebill_async.settling.intent import Intent
+from fusebill_async.settling.seen import Before
 
 
 def encode_intent(intent: Intent) -> bytes:

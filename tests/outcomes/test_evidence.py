@@ -13,7 +13,7 @@ from fusebill_async import Attribution
 from fusebill_async.converting import decode_customer
 from fusebill_async.operations import BY_TITLE
 from fusebill_async.settling.evidence import SendTime, attribute, is_evidence, untouched
-from fusebill_async.settling.intent import Before, Reading
+from fusebill_async.settling.seen import Before, Reading
 
 SENT_AT = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 SENT = SendTime(earliest=SENT_AT.timestamp(), latest=SENT_AT.timestamp() + 1.0)
@@ -21,7 +21,7 @@ LONG_AGO, BEFORE, AT, PERHAPS, SINCE = (
     (SENT_AT + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S.%f7Z") for seconds in (-3600, -5, 0, 0.5, 5)
 )
 OURS, ALREADY, UNPROVEN = Attribution.OURS, Attribution.ALREADY, Attribution.UNPROVEN
-NOBODY = Reading(status=None, modified=None)
+NOBODY = Reading(customer=None)
 
 
 def wire_of(status, modified, **fields):
@@ -33,7 +33,7 @@ def read(status, modified, **fields):
 
 
 def seen(status, modified, **fields):
-    return Before.of(wire_of(status, modified, **fields), {"status", "companyName", "hubSpotId"}, recent=True)
+    return Before.of(read(status, modified, **fields), {"status", "companyName", "hubSpotId"}, recent=True)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from fusebill_async import (
 from fusebill_async.operations import BY_TITLE, Safety
 from fusebill_async.policy.retry import AfterMiss, after_miss
 from fusebill_async.settling.evidence import may_be_so_already, speaks_for_goal
-from fusebill_async.settling.intent import Before
+from fusebill_async.settling.seen import Before
 from fusebill_async.testing import Fault
 from fusebill_async.wire.refusals import is_believed
 from tests.outcomes.outcome_cases import QUIET, VERBS, WRITES, make_client

@@ -22,7 +22,8 @@ from fusebill_async import (
     UnresolvedWritesWarning,
     ValidationError,
 )
-from fusebill_async.settling.intent import Before, Intent
+from fusebill_async.settling.intent import Intent
+from fusebill_async.settling.seen import Before
 from fusebill_async.stores import SQLiteStore, sqlite_file
 from fusebill_async.stores.intent_json import decode_intent, encode_intent
 from fusebill_async.testing import Fault, FusebillSimulator
