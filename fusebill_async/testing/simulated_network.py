@@ -9,6 +9,7 @@ import random
 import socket
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any, cast
 
 import attrs
@@ -40,6 +41,7 @@ class SimulatedListener:
     def __init__(self, network: SimulatedNetwork, address: Address, make: Callable[[], asyncio.BaseProtocol]) -> None:
         self.address = address
         self.make = make
+        self.context = copy_context()
         self.hangs = False
         self._network = network
 
@@ -158,6 +160,8 @@ class SimulatedNetwork:
         self._next_port = _FIRST_PORT
         self._claims: dict[socket.socket, SimulatedTransport] = {}
         self._loop: VirtualTimeLoop | None = None
+        self.context = Context()
+        """What travels belongs to no process."""
 
     def attach(self, loop: VirtualTimeLoop, seed: int) -> None:
         """Begin a run.
@@ -282,11 +286,25 @@ class SimulatedNetwork:
             raise TimeoutError(errno.ETIMEDOUT, "Connection timed out")
         here = ("127.0.0.1", _FIRST_CLIENT_PORT + number)
         client = SimulatedTransport(
-            self, name + "client", here, (host, port), _towards("server", fault), accepted=False
+            self,
+            name + "client",
+            here,
+            (host, port),
+            _towards("server", fault),
+            accepted=False,
+            context=copy_context(),
         )
-        server = SimulatedTransport(self, name + "server", (host, port), here, _towards("client", fault), accepted=True)
+        server = SimulatedTransport(
+            self,
+            name + "server",
+            (host, port),
+            here,
+            _towards("client", fault),
+            accepted=True,
+            context=listener.context.copy(),
+        )
         client.peer, server.peer = server, client
-        server.start(listener.make())
+        server.start(listener.context.copy().run(listener.make))
         try:
             await asyncio.sleep(self.latency())
         except BaseException:

@@ -10,15 +10,18 @@ import socket
 import struct
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextvars import Context
 from enum import Enum
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from fusebill_async.testing.network_faults import NetworkFault
+from fusebill_async.testing.simulated_process import process_of
 
 if TYPE_CHECKING:
     from fusebill_async.testing.simulated_network import SimulatedNetwork
 
 Address: TypeAlias = tuple[str, int]
+T = TypeVar("T")
 
 _WINDOW = 64 * 1024
 """Bytes of one direction that are under way or unread at most; the rest waits at the sender."""
@@ -77,6 +80,7 @@ class SimulatedTransport(asyncio.Transport):
         here, there: the addresses of the two ends.
         fault: what befalls the bytes that this end sends.
         accepted: whether it is the end of who listened.
+        context: in which its protocol is told of everything: that of the process which has this end.
     """
 
     def __init__(
@@ -88,7 +92,12 @@ class SimulatedTransport(asyncio.Transport):
         fault: NetworkFault | None,
         *,
         accepted: bool,
+        context: Context,
     ) -> None:
+        self._context = context
+        self._process = process_of(context)
+        if self._process is not None:
+            self._process.connected(self)
         self._socket = SimulatedSocket(here, there)
         extra: dict[str, Any] = {"peername": there, "sockname": here}
         if accepted:
@@ -123,7 +132,7 @@ class SimulatedTransport(asyncio.Transport):
         """Give it to its protocol, and with that what has arrived so far."""
         self._protocol = protocol
         self._note("is connected")
-        protocol.connection_made(self)
+        self._tell(protocol.connection_made, self)
         self.resume_reading()
 
     # -- what a protocol calls -----------------------------------------------------------------------------
@@ -153,8 +162,21 @@ class SimulatedTransport(asyncio.Transport):
         if self._closing or self._reading:
             return
         self._reading = True
+        self.wake()
+
+    def wake(self) -> None:
+        """Hand on what waited."""
         if self._unread:
-            self._loop.call_soon(self._read_on)
+            self._loop.call_soon(self._read_on, context=self._network.context)
+
+    def vanish(self) -> None:
+        """Its process is dead: the system resets the connection, and nobody is told here."""
+        if self._lost:
+            return
+        self._closing = self._lost = True
+        self._unsent.clear()
+        self._unread.clear()
+        self._send_reset()
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send bytes."""
@@ -201,7 +223,7 @@ class SimulatedTransport(asyncio.Transport):
             return
         self._closing = True
         if not self._unsent:
-            self._loop.call_soon(self._lose, None)
+            self._loop.call_soon(self._lose, None, context=self._network.context)
 
     def abort(self) -> None:
         """Close at once; what was not sent is dropped."""
@@ -209,7 +231,7 @@ class SimulatedTransport(asyncio.Transport):
             return
         self._closing = True
         self._unsent.clear()
-        self._loop.call_soon(self._lose, None)
+        self._loop.call_soon(self._lose, None, context=self._network.context)
 
     # -- sending -------------------------------------------------------------------------------------------
 
@@ -226,10 +248,10 @@ class SimulatedTransport(asyncio.Transport):
                 self._send(piece)
         if self._paused_writing and len(self._unsent) <= self._low:
             self._paused_writing = False
-            self._protocol.resume_writing()
+            self._tell(self._protocol.resume_writing)
         if not self._unsent:
             if self._closing and not self._lost:
-                self._loop.call_soon(self._lose, None)
+                self._loop.call_soon(self._lose, None, context=self._network.context)
             if self._end_asked:
                 self._send_end()
 
@@ -284,7 +306,7 @@ class SimulatedTransport(asyncio.Transport):
         at = self._arrives_at = max(self._arrives_at, self._loop.time() + self._network.latency())
         # Timers of one instant have no order, what travels has.
         self._travelling.append((take, what))
-        self._loop.call_at(at, self._deliver)
+        self._loop.call_at(at, self._deliver, context=self._network.context)
 
     def _deliver(self) -> None:
         take, what = self._travelling.popleft()
@@ -307,7 +329,7 @@ class SimulatedTransport(asyncio.Transport):
             elif what is Signal.RESET:
                 self._lose(self._reset_error())
             return
-        if self._reading and not self._unread:
+        if self._reading and not self._unread and not self._is_stopped:
             self._hand_on(what)
             return
         self._unread.append(what)
@@ -315,7 +337,7 @@ class SimulatedTransport(asyncio.Transport):
             self._unread_size += len(what)
 
     def _read_on(self) -> None:
-        while self._unread and self._reading and not self._closing:
+        while self._unread and self._reading and not self._closing and not self._is_stopped:
             what = self._unread.popleft()
             if isinstance(what, bytes):
                 self._unread_size -= len(what)
@@ -331,10 +353,10 @@ class SimulatedTransport(asyncio.Transport):
             if isinstance(what, bytes):
                 if self._network.trace is not None:
                     self._note("receives", what)
-                self._protocol.data_received(what)
+                self._tell(self._protocol.data_received, what)
             else:
                 self._note("receives the end")
-                if not self._protocol.eof_received():
+                if not self._tell(self._protocol.eof_received):
                     self.close()
         except Exception as error:  # noqa: BLE001 (as asyncio: the protocol's fault ends the connection)
             self._loop.call_exception_handler(
@@ -347,7 +369,7 @@ class SimulatedTransport(asyncio.Transport):
             )
             self._closing = True
             self._unsent.clear()
-            self._loop.call_soon(self._lose, error)
+            self._loop.call_soon(self._lose, error, context=self._network.context)
 
     def _reset_error(self) -> ConnectionResetError:
         return ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
@@ -368,7 +390,17 @@ class SimulatedTransport(asyncio.Transport):
         self._unread.clear()
         self._note("is closed")
         if self._protocol is not None:
-            self._protocol.connection_lost(error)
+            self._tell(self._protocol.connection_lost, error)
+
+    @property
+    def _is_stopped(self) -> bool:
+        return self._process is not None and self._process.is_stopped
+
+    def _tell(self, method: Callable[..., T], *arguments: Any) -> T:
+        """Tell its protocol, in the context of its process. That may have been entered already: then it is current."""
+        if process_of() is self._process:
+            return method(*arguments)
+        return self._context.run(method, *arguments)
 
     def _note(self, what: str, data: bytes = b"") -> None:
         self._network.note(self.name, what, data)

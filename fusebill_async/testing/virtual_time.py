@@ -6,11 +6,13 @@ import asyncio
 import gc
 import selectors
 from collections.abc import Callable, Coroutine, Generator
+from contextvars import Context, copy_context
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from fusebill_async.testing.simulated_network import SimulatedNetwork
+from fusebill_async.testing.simulated_process import SimulatedProcess, process_of
 from fusebill_async.testing.virtual_computer import NotSimulatedError, VirtualClock, VirtualComputer, not_simulated
 
 T = TypeVar("T")
@@ -70,8 +72,9 @@ class _TurningSelector(selectors.SelectSelector):
 class _NumberedTask(asyncio.Task[Any]):
     """A task that a set keeps in an order which is the same in every process."""
 
-    def __init__(self, number: int, coro: Any, **options: Any) -> None:
+    def __init__(self, number: int, process: SimulatedProcess | None, coro: Any, **options: Any) -> None:
         self.number = number
+        self.process = process
         super().__init__(coro, **options)
 
     def __hash__(self) -> int:
@@ -80,6 +83,11 @@ class _NumberedTask(asyncio.Task[Any]):
 
 def _order(task: asyncio.Task[Any]) -> tuple[int, str]:
     return (task.number if isinstance(task, _NumberedTask) else 0, task.get_name())
+
+
+def _is_dead(task: asyncio.Task[Any]) -> bool:
+    process = task.process if isinstance(task, _NumberedTask) else None
+    return process is not None and process.is_dead
 
 
 def _place(task: asyncio.Task[Any]) -> str:
@@ -117,6 +125,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self.computer = VirtualComputer(self.clock, seed)
         self.network = SimulatedNetwork() if network is None else network
         self._tasks_made = 0
+        self._processes: dict[SimulatedProcess, None] = {}
         super().__init__(_TurningSelector(self.clock, limit, self._stuck))
         self.network.attach(self, seed)
         self.set_task_factory(self._make_task)
@@ -131,12 +140,15 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
             super().run_forever()
 
     def tasks(self) -> list[asyncio.Task[Any]]:
-        """Return the tasks that are not done, in the order in which they were made."""
-        return sorted(asyncio.all_tasks(self), key=_order)
+        """Return the tasks that are not done, in the order in which they were made; none of a dead process."""
+        return sorted((task for task in asyncio.all_tasks(self) if not _is_dead(task)), key=_order)
 
     def wind_up(self) -> None:
         """Cancel what is left, one task after the other, and close."""
         try:
+            for process in self._processes:
+                if process.is_dead:
+                    process.clear_away()
             tasks = self.tasks()
             for task in tasks:
                 task.cancel()
@@ -148,6 +160,28 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
             pass
         finally:
             self.close()
+
+    # -- whose each callback is ------------------------------------------------------------------------------
+
+    def call_soon(self, callback: Any, *args: Any, context: Context | None = None) -> asyncio.Handle:  # type: ignore[override]
+        """Run a callback in the next turn, if its process lives and runs then."""
+        process = process_of(context)
+        if process is None:
+            return super().call_soon(callback, *args, context=context)
+        context = copy_context() if context is None else context
+        return super().call_soon(process.run, context, callback, args, context=context)
+
+    def call_soon_threadsafe(self, callback: Any, *args: Any, context: Context | None = None) -> asyncio.Handle:  # type: ignore[override]
+        """The same: there are no threads."""
+        return self.call_soon(callback, *args, context=context)
+
+    def call_at(self, when: float, callback: Any, *args: Any, context: Context | None = None) -> asyncio.TimerHandle:  # type: ignore[override]
+        """Run a callback at a time, if its process lives and runs then."""
+        process = process_of(context)
+        if process is None:
+            return super().call_at(when, callback, *args, context=context)
+        context = copy_context() if context is None else context
+        return super().call_at(when, process.run, context, callback, args, context=context)
 
     # -- connections ---------------------------------------------------------------------------------------
 
@@ -204,7 +238,12 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self, _loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, T] | Generator[Any, None, T], **options: Any
     ) -> asyncio.Task[T]:
         self._tasks_made += 1
-        return _NumberedTask(self._tasks_made, coro, loop=self, **options)
+        process = process_of(options.get("context"))
+        task = _NumberedTask(self._tasks_made, process, coro, loop=self, **options)
+        if process is not None:
+            self._processes[process] = None
+            process.own(task)
+        return task
 
 
 for _name in (
