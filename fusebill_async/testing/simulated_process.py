@@ -7,9 +7,10 @@ none of a process that is dead or stopped.
 from __future__ import annotations
 
 import asyncio
+import sys
 import warnings
-from collections.abc import Callable, Coroutine, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Generator, Iterable
+from contextlib import contextmanager, suppress
 from contextvars import Context, ContextVar, copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -117,13 +118,31 @@ class SimulatedProcess:
         self._links.append(link)
 
     def clear_away(self) -> None:
-        """Let go of the frames of a dead process when the run has ended. What they do on their way reaches nobody."""
+        """Let go of the frames of a dead process when the run has ended.
+
+        What they do on their way reaches no task, no connection and no file that was closed at its death.
+        """
         context = copy_context()
         context.run(_PROCESS.set, self)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)
+        with _unheard():
             while self._tasks:
                 context.run(_let_go, self._tasks.pop())
+
+
+@contextmanager
+def _unheard() -> Generator[None]:
+    """What frames complain of on their way is no news: nobody lives who could have done better."""
+    heard, sys.unraisablehook = sys.unraisablehook, _ignore
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            yield
+    finally:
+        sys.unraisablehook = heard
+
+
+def _ignore(_: object) -> None:
+    """Say nothing."""
 
 
 def _let_go(task: asyncio.Task[Any]) -> None:

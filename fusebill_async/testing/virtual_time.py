@@ -146,9 +146,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def wind_up(self) -> None:
         """Cancel what is left, one task after the other, and close."""
         try:
-            for process in self._processes:
-                if process.is_dead:
-                    process.clear_away()
+            self._clear_away()
             tasks = self.tasks()
             for task in tasks:
                 task.cancel()
@@ -160,6 +158,16 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
             pass
         finally:
             self.close()
+
+    def _clear_away(self) -> None:
+        """Let go of what dead processes have left. Frames may ask for the running loop on their way."""
+        asyncio._set_running_loop(self)  # noqa: SLF001 (documented, for who makes an event loop)
+        try:
+            for process in self._processes:
+                if process.is_dead:
+                    process.clear_away()
+        finally:
+            asyncio._set_running_loop(None)  # noqa: SLF001
 
     # -- whose each callback is ------------------------------------------------------------------------------
 

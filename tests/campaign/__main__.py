@@ -6,8 +6,10 @@
 
 A world is 100 calls of several writers on a few customers, in virtual time, under what its seed draws: faults, reads
 that lag, clocks that are apart, a proxy that doubles requests or answers for the service, somebody else at work,
-cancellations, deadlines, windows of the quota. Afterwards every outcome is compared with the true history of the
-customers. The same seed is the same world, byte for byte: its hash says so. Ends with 1 if there was a violation.
+cancellations, deadlines, windows of the quota. In every other world the writers are processes on one SQLite file or
+Redis; they are killed, stopped beyond their leases and cut off, and others go on in their place. Afterwards every
+outcome is compared with the true history of the customers. The same seed is the same world, byte for byte: its hash
+says so. Ends with 1 if there was a violation.
 """
 
 from __future__ import annotations
@@ -19,8 +21,7 @@ from collections.abc import Iterator
 
 from tests.campaign import sockets
 from tests.campaign.mutants import MUTANTS, broken
-from tests.campaign.running import Summary, run_worlds, seeds_of
-from tests.campaign.world import World
+from tests.campaign.running import Summary, make_world, run_worlds, seeds_of
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -42,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run_one(seed: int, given: argparse.Namespace) -> int:
     with broken(given.broken):
-        report = World(seed, keep=given.trace).run()
+        report = make_world(seed, keep=given.trace, mutant=given.broken).run()
     for line in report.trace:
         if not (given.brief and "connection " in line[:28]):
             print(line)

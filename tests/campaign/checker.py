@@ -21,6 +21,8 @@ from tests.campaign.history import BEGINNING, SOMEBODY_ELSE, Arrival, Effect, Hi
 from tests.campaign.surroundings import Surroundings
 
 TWICE, UNTRUE, LOST, OTHER = "effect twice", "untrue outcome", "lost change", "other"
+UNRECORDED = "no durable intent"
+OLD = "after its read"
 
 _KEPT = 60.0
 """Seconds for which a client keeps in mind what it has seen of a customer."""
@@ -86,6 +88,11 @@ class Judge:
         """Those who share a store know of each other's writes."""
         return "c" if client == "c" else "a"
 
+    def _sharing(self, own: str) -> set[str]:
+        """The clients on the same store."""
+        clients = {self._account(record.planned.client) for record in self._records.values()}
+        return {own, *(client for client in clients if self._group(client) == self._group(own))}
+
     def _what_was_shown(self) -> dict[tuple[str, int], list[tuple[float, int, bool]]]:
         """By client and customer: when which version a caller was shown. What a write showed, its store knows too."""
         told = [(*read, False) for read in self._history.told]
@@ -100,7 +107,7 @@ class Judge:
             if customer_id is None or place is None:
                 continue
             own = self._account(client)
-            for knows in {"a", "b"} if wrote and own != "c" else {own}:
+            for knows in self._sharing(own) if wrote else {own}:
                 shown[knows, customer_id].append((at, place, knows == own))
         return shown
 
@@ -384,7 +391,7 @@ class Judge:
             read = max((read for read in seen.reads if read.at < arrival.at), key=lambda read: read.at, default=None)
             age = self._age_of_base(record, arrival)
             if age > _YOUNG + _TRAVEL and arrival.connection not in self._history.stalled:
-                yield Finding(record.planned.number, f"a PUT {age:.2f} s after its read", OTHER)
+                yield Finding(record.planned.number, f"a PUT {age:.2f} s {OLD}", OTHER)
             for effect in arrival.effects:
                 yield from self._judge_put(record, arrival, effect, read)
 

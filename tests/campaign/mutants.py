@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Generator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 from unittest.mock import patch
 
 import attrs
 
+from fusebill_async.errors import StoreUnavailableError
 from fusebill_async.outcome import Phase
 from fusebill_async.policy import retry
 from fusebill_async.policy.quota import Quota
@@ -17,7 +19,12 @@ from fusebill_async.session import aiohttp_transport, slot
 from fusebill_async.settings import SettlingPolicy
 from fusebill_async.settling import preparing, reader
 from fusebill_async.settling.driver import WriteDriver
+from fusebill_async.stores.group_commit import GroupCommit
 from fusebill_async.stores.memory import MemoryLocks
+from fusebill_async.stores.redis_locks import RedisLocks
+from fusebill_async.stores.redis_store import RedisLedger
+from fusebill_async.stores.sqlite import SQLiteLedger, SQLiteLocks
+from fusebill_async.stores.sqlite_leases import Leases
 from fusebill_async.wire import answer
 
 
@@ -28,12 +35,14 @@ class Mutant:
     Attributes:
         about: what a reader should know of it.
         seen_as: how the violation begins that it must lead to.
+        in_processes: it is looked for in worlds of processes that share a store.
         patches: what takes the place of what: (object, name, replacement).
     """
 
     about: str
     seen_as: str
     patches: tuple[tuple[Any, str, Any], ...]
+    in_processes: bool = False
 
 
 _right_session = aiohttp_transport._OwnSessions._make
@@ -81,6 +90,55 @@ def _no_quiet(*_: Any, **__: Any) -> float:
     return 0.0
 
 
+_right_open = {ledger: ledger.open for ledger in (SQLiteLedger, RedisLedger)}
+_right_submit = GroupCommit.submit
+_DISK = 0.05
+"""Seconds until the disk of a mutant has what it was given."""
+
+
+async def _open_later(self: Any, intent: Any) -> None:
+    """Send first, record then."""
+    asyncio.get_running_loop().call_later(_DISK, _background, _right_open[type(self)](self, intent))
+
+
+def _background(coro: Any) -> None:
+    task = asyncio.get_running_loop().create_task(coro)
+    task.add_done_callback(_has_ended)
+
+
+def _has_ended(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled():
+        task.exception()
+
+
+async def _open_and_close(self: Any, intent: Any) -> None:
+    await _right_open[type(self)](self, intent)
+    self.close(intent)
+
+
+async def _open_whatever_comes(self: Any, intent: Any) -> None:
+    with suppress(StoreUnavailableError):
+        await _right_open[type(self)](self, intent)
+
+
+async def _told_before_the_commit(self: Any, work: Any, *, durable: bool = False) -> Any:
+    if not durable:
+        return await _right_submit(self, work)
+    asyncio.get_running_loop().call_later(_DISK, self.post, work)
+    return None
+
+
+def _takes_any_lease(self: Any, connection: Any, holder: str, _stale: Any) -> None:
+    self._bury(connection, holder)
+
+
+def _of_both(name: str, replacement: Any) -> tuple[tuple[Any, str, Any], ...]:
+    return tuple((ledger, name, replacement) for ledger in _right_open)
+
+
+_NO_LEASE = "other: a write whose sender has no lease"
+_NO_INTENT = "no durable intent: "
+
 MUTANTS: Mapping[str, Mutant] = {
     "replay on": Mutant(
         "aiohttp sends a PUT again by itself",
@@ -126,6 +184,39 @@ MUTANTS: Mapping[str, Mutant] = {
         "two misses at once prove absence",
         "not applied, but it happened",
         ((SettlingPolicy, "quiet_seconds", _no_quiet),),
+    ),
+    "lease check off": Mutant(
+        "a lease that has run out is not noticed",
+        _NO_LEASE,
+        ((SQLiteLocks, "still_held", _true), (RedisLocks, "still_held", _true)),
+        in_processes=True,
+    ),
+    "intent after the send": Mutant(
+        "a write is sent before its intent is recorded", _NO_INTENT, _of_both("open", _open_later), in_processes=True
+    ),
+    "intent closed early": Mutant(
+        "an intent is closed before its outcome is known",
+        _NO_INTENT,
+        _of_both("open", _open_and_close),
+        in_processes=True,
+    ),
+    "told before the commit": Mutant(
+        "a group of writes is told that it is on the disk, and then committed",
+        _NO_INTENT,
+        ((GroupCommit, "submit", _told_before_the_commit),),
+        in_processes=True,
+    ),
+    "owner unchecked": Mutant(
+        "the lease of a process that lives is taken",
+        _NO_LEASE,
+        ((Leases, "_refusal", _takes_any_lease),),
+        in_processes=True,
+    ),
+    "error taken for success": Mutant(
+        "an error of the store is taken for its consent",
+        _NO_INTENT,
+        _of_both("open", _open_whatever_comes),
+        in_processes=True,
     ),
 }
 

@@ -13,8 +13,9 @@ from multiprocessing.pool import AsyncResult
 
 import attrs
 
-from tests.campaign.checker import LOST, TWICE, UNTRUE, Finding
-from tests.campaign.mutants import broken
+from tests.campaign.checker import LOST, TWICE, UNRECORDED, UNTRUE, Finding
+from tests.campaign.mutants import MUTANTS, broken
+from tests.campaign.processes import ProcessWorld
 from tests.campaign.world import World, WorldReport
 
 _SEEDS = 1_000_000
@@ -25,9 +26,15 @@ def seeds_of(seed: int, worlds: int) -> range:
     return range(seed * _SEEDS, seed * _SEEDS + worlds)
 
 
+def make_world(seed: int, *, keep: bool = False, mutant: str = "") -> World:
+    """Make a world: every other one has several processes. A mutant that only those can find is tried in those."""
+    of_processes = MUTANTS[mutant].in_processes if mutant else bool(seed % 2)
+    return ProcessWorld(seed, keep=keep) if of_processes else World(seed, keep=keep)
+
+
 def run_world(seed: int, mutant: str = "") -> WorldReport:
     """Run one world, perhaps with something broken on purpose. What goes wrong with the world itself is a finding."""
-    world = World(seed)
+    world = make_world(seed, mutant=mutant)
     try:
         with broken(mutant):
             return world.run()
@@ -108,6 +115,9 @@ class Summary:
             f"effects: {self.effects:,}, copies that a proxy made among them: {self.copies:,}",
             f"faults that struck: {self.faults.total():,}; refused by the quota: {self.refused:,}",
             f"effects twice: {kinds[TWICE]:,}; untrue outcomes: {kinds[UNTRUE]:,}; lost changes: {kinds[LOST]:,}",
+            f"writes without a durable intent: {kinds[UNRECORDED]:,}",
+            f"processes killed: {self.faults['process killed']:,}",
+            f"stopped beyond the lease: {self.faults['stopped beyond the lease']:,}",
             f"other violations: {kinds['other']:,}",
             f"worlds that failed: {len(self.failed):,}" + "".join(f" {seed}" for seed in self.failed[:50]),
         ]
