@@ -124,16 +124,6 @@ async def test_the_pauses_count_towards_the_deadline(fusebill):
     assert (attempts, pauses) == (3, [40.0, 40.0])
 
 
-async def test_the_attempts_count_towards_the_deadline(fusebill):
-    attempts = await attempts_of_a_read(
-        fusebill,
-        Fault.hang_before_effect(operation="get", times=None),
-        retry=RetryPolicy(max_attempts=10, backoff=0.001),
-        timeouts=Timeouts(read=0.1, total=0.25),
-    )
-    assert attempts <= 3
-
-
 @pytest.mark.parametrize("left", [0, 1, 2])
 async def test_no_read_is_sent_again_without_a_budget(fusebill, left):
     attempts = await attempts_of_a_read(
