@@ -11,7 +11,8 @@ import sys
 
 import pytest
 
-from fusebill_async.cli import main
+from fusebill_async import SettlingPolicy
+from fusebill_async.cli import connection, main
 from fusebill_async.testing import Fault
 
 FLAGS = ["--all-subscriptions", "--all-draft-purchases", "--no-disable-auto-post"]
@@ -346,3 +347,21 @@ async def test_version_and_help(cli):
     assert ran.code == 0
     assert "FUSEBILL_API_KEY" in ran.out
     assert max(map(len, ran.out.splitlines())) <= 80
+
+
+async def test_what_the_service_says_cannot_act_on_the_terminal(cli, fusebill):
+    fusebill.add_customer(id=1, status="Active")
+    words = "bad \x1b[31mred\x07"
+    body = json.dumps({"ErrorId": 0, "HttpStatusCode": 400, "Errors": [{"Key": "Api Error", "Value": words}]})
+    fusebill.inject(Fault.status(400, body=body, operation="hold"))
+    ran = await cli("hold", "1")
+    assert ran.code == 1
+    assert "red" in ran.err
+    assert not {"\x1b", "\x07"} & set(ran.err)
+
+
+async def test_resend_creates_it_again(cli, fusebill, monkeypatch):
+    monkeypatch.setattr(connection, "SETTLING", SettlingPolicy(first_read=0.01, quiet_period=0.05))
+    fusebill.inject(Fault.reset_before_effect(operation="create"))
+    ran = await cli("create", "reference=A-1", "company_name=Grok", "--resend")
+    assert (ran.code, fusebill.effects("create")) == (0, 1)

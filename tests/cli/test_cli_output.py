@@ -97,6 +97,9 @@ async def test_a_write_that_stays_unknown_ends_with_3(cli, fusebill, monkeypatch
     ran = await cli("hold", "1", *form)
     assert ran.code == 3
     assert "unknown" in (ran.out if form else ran.err)
+    if not form:
+        # Without a store nobody can settle it later, so a person must look.
+        assert "Look before you send it again: fusebill-async get 1" in " ".join(ran.err.split())
     assert fusebill.effects("hold", 1) == 1
 
 

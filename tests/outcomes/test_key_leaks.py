@@ -25,7 +25,8 @@ from fusebill_async import (
     UnresolvedWritesWarning,
 )
 from fusebill_async.testing import Fault, FusebillSimulator
-from fusebill_async.wire.redact import HiddenText
+from fusebill_async.wire.redact import HIDDEN, HiddenText
+from fusebill_async.wire.refusals import BODY_KEPT, read_refusal
 from tests.outcomes.outcome_cases import (
     BAD_ANSWERS,
     CUT_REQUESTS,
@@ -272,3 +273,9 @@ async def test_the_service_gets_the_key(fusebill):
     async with make_client(fusebill) as client:
         await client.customers.hold(1)
     assert {request.headers["Authorization"] for request in fusebill.requests} == {f"Basic {KEY}"}
+
+
+@pytest.mark.parametrize("shown", [1, 8, len(KEY) - 1])
+def test_a_body_that_is_cut_within_the_key_shows_no_part_of_it(shown):
+    body = b"\n" * (BODY_KEPT - shown) + KEY.encode() + b"\n" * 100
+    assert read_refusal(502, body, KEY).body.strip() == HIDDEN.encode()[:shown]

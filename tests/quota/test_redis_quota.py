@@ -15,6 +15,7 @@ from contextlib import suppress
 import pytest
 
 from fusebill_async.policy.clock import ServiceClock
+from fusebill_async.policy.quota import Quota
 from fusebill_async.policy.shared import QuotaReport, WindowFacts
 from fusebill_async.session.admission import Admission, QueueTimeout
 from fusebill_async.session.effects import Effects
@@ -230,3 +231,10 @@ async def test_with_nothing_left_one_process_sends_one_call_to_see(process):
         (await process().exchange(report(want=1, probe=True, minute=minute))).granted for _ in range(3)
     ]  # fmt: skip
     assert granted == [1, 0, 0]
+
+
+def test_a_process_tells_the_shared_budget_what_it_keeps_of_the_day():
+    quota = Quota(QuotaPolicy(per_day=1000, day_reserve=0.1), ServiceClock())
+    quota.use_shared()
+    kept = {priority: quota.report(0.0, 1, 1, priority).day_reserve for priority in Priority}
+    assert kept == {Priority.SETTLING: 0, Priority.INTERACTIVE: 100, Priority.BULK: 100}
