@@ -549,7 +549,7 @@ SERIOUS = (
         "cli/update_commands.py",
         '"allow_status_change": allow_status_change}',
         '"allow_status_change": False}',
-        "tests/cli/test_cli_commands.py",
+        "tests/cli/test_cli_output.py",
     ),
     _serious(
         "resend-option-lost",
