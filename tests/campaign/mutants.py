@@ -10,6 +10,7 @@ from unittest.mock import patch
 
 import attrs
 
+from fusebill_async import client
 from fusebill_async.errors import StoreUnavailableError
 from fusebill_async.outcome import Phase
 from fusebill_async.policy import retry
@@ -88,6 +89,10 @@ def _false(*_: Any, **__: Any) -> bool:
 
 def _no_quiet(*_: Any, **__: Any) -> float:
     return 0.0
+
+
+def _abort(_: Any) -> str:
+    return "abort"
 
 
 _right_open = {ledger: ledger.open for ledger in (SQLiteLedger, RedisLedger)}
@@ -190,6 +195,16 @@ MUTANTS: Mapping[str, Mutant] = {
         _NO_LEASE,
         ((SQLiteLocks, "still_held", _true), (RedisLocks, "still_held", _true)),
         in_processes=True,
+    ),
+    "quota never returned": Mutant(
+        "what was lent for a call that was not sent is kept for good",
+        "quota lent and never returned",
+        ((Quota, "give_back", _nothing),),
+    ),
+    "cancellation drops": Mutant(
+        "a write that was sent is dropped with its caller",
+        "nobody went on with the write",
+        ((client, "_checked_on_cancel", _abort),),
     ),
     "intent after the send": Mutant(
         "a write is sent before its intent is recorded", _NO_INTENT, _of_both("open", _open_later), in_processes=True

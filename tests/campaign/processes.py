@@ -29,6 +29,7 @@ from tests.campaign.world import KEY, World, WorldReport, _Listener
 
 WITHOUT_INTENT = "a write without a durable intent"
 WITHOUT_LEASE = "a write whose sender has no lease, or one that is about to run out"
+_STALLED = "the service had not looked at its connection for long"
 _SLEPT = "the machine slept while it travelled"
 _LEASE = 10.0
 _LOST = 1.0
@@ -47,8 +48,9 @@ class _Worker:
     name: str
     way: Way
     stopped: list[tuple[float, float]] = attrs.field(factory=list)
-    stops_at_read: float = 0.0
-    """For so many seconds it is stopped when its next read arrives: what it reads is old when it goes on."""
+    stops_at: str = ""
+    """It is stopped when its next read arrives, or when the store is asked to record its next intent."""
+    stops_for: float = 0.0
 
 
 class _CheckedSimulator(WorldSimulator):
@@ -62,9 +64,9 @@ class _CheckedSimulator(WorldSimulator):
         answer = super().respond(request, connection)
         operation = BY_TITLE.get(request.operation)
         if operation is not None and not operation.writes:
-            self.world.read_arrived(client)
+            self.world.has_come_to(client, "read")
         elif operation is not None and call >= 0:
-            self.world.check_arrival(client, call, request.operation, request.customer_id)
+            self.world.check_arrival(client, call, request)
         return answer
 
 
@@ -158,7 +160,9 @@ class ProcessWorld(World):
             this_process=lambda: process.identity,
             is_gone=is_gone(self._processes),
         )
-        return _Worker(place, process, name, self._shared.way(process, name, effects, _LEASE))
+        way = self._shared.way(process, name, effects, _LEASE)
+        way.at_record = lambda: self.has_come_to(name, "record")
+        return _Worker(place, process, name, way)
 
     async def _keep_running(self, worker: _Worker) -> None:
         """Run a process, and another one after each that is killed, until there is nothing more to do."""
@@ -248,34 +252,35 @@ class ProcessWorld(World):
         if not living:
             return
         worker, kind = chance.choice(living), chance.random()
-        if kind < 0.45:
+        if kind < 0.40:
             worker.process.kill()
-        elif kind < 0.62:
+        elif kind < 0.55:
             # It dies in its next commit; of what stands on Redis, its answer may be under way.
             worker.way.dies_at = chance.choice(("before", "after"))
             if worker.way.driver is not None:
                 worker.process.kill()
-        elif kind < 0.67:
+        elif kind < 0.60:
             self.note("world", "the power is cut")
             for each in living:
                 each.process.kill()
-        elif kind < 0.82:
-            seconds = chance.choice((0.5, chance.uniform(0.55, 1.0) * _LEASE, _LEASE + 2.0, 2 * _LEASE, 5 * _LEASE))
-            if chance.random() < 0.5:
-                worker.stops_at_read = seconds
-            else:
+        elif kind < 0.85:
+            about = chance.uniform(0.55, 1.0) * _LEASE
+            seconds = chance.choice((0.5, about, about, _LEASE + 2.0, 2 * _LEASE, 5 * _LEASE))
+            places = ("", "read") if worker.way.driver is None else ("", "read", "record", "record")
+            worker.stops_at, worker.stops_for = chance.choice(places), seconds
+            if not worker.stops_at:
                 self._stop(worker, seconds)
-        elif kind < 0.87:
+        elif kind < 0.89:
             self._suspend(chance.choice((1.0, _LEASE + 2.0)))
         else:
             self._cut_off(worker)
 
-    def read_arrived(self, client: str) -> None:
-        """A read has arrived: its sender may be stopped before it has the answer."""
+    def has_come_to(self, client: str, place: str) -> None:
+        """A process has come to a place where it may be stopped."""
         for worker in self._workers:
-            if worker.name == client and worker.stops_at_read and not worker.process.is_dead:
-                seconds, worker.stops_at_read = worker.stops_at_read, 0.0
-                self._stop(worker, seconds)
+            if worker.name == client and worker.stops_at == place and not worker.process.is_dead:
+                worker.stops_at = ""
+                self._stop(worker, worker.stops_for)
 
     def _stop(self, worker: _Worker, seconds: float) -> None:
         if worker.process.is_stopped:
@@ -326,9 +331,9 @@ class ProcessWorld(World):
 
     # -- what the service checks -----------------------------------------------------------------------------
 
-    def check_arrival(self, client: str, call: int, operation: str, customer_id: int | None) -> None:
+    def check_arrival(self, client: str, call: int, request: Request) -> None:
         """A write has arrived: its intent is in the store, and its sender has the lease of the customer."""
-        record = self.records.get(call)
+        record, operation, customer_id = self.records.get(call), request.operation, request.customer_id
         if record is None or customer_id is None:
             return
         before = self._left_open[call]
@@ -346,9 +351,9 @@ class ProcessWorld(World):
             apart = "Redis lost what it had acknowledged" if lost else ""
             self.report.findings.append(Finding(call, f"{WITHOUT_INTENT}: {operation}", UNRECORDED, apart))
         if self._shared.lease_left(client, customer_id) < _SPARE:
-            self.report.findings.append(
-                Finding(call, f"{WITHOUT_LEASE}: {operation}", OTHER, self._why_without_lease(client, lost=lost))
-            )
+            stalled = request.connection in self.history.stalled
+            apart = _STALLED if stalled else self._why_without_lease(client, lost=lost)
+            self.report.findings.append(Finding(call, f"{WITHOUT_LEASE}: {operation}", OTHER, apart))
 
     def _why_without_lease(self, client: str, *, lost: bool) -> str:
         """What took the lease away while the write travelled, "" if nothing did."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ from fusebill_async.settling.intent import Intent
 from fusebill_async.stores import RedisStore, SQLiteStore
 from fusebill_async.stores.effects import StoreEffects
 from fusebill_async.stores.intent_json import decode_intent
+from fusebill_async.stores.redis_store import RECORD
 from fusebill_async.testing.redis_twin import RedisTwin, TwinDriver
 from fusebill_async.testing.simulated_process import KilledError, SimulatedProcess
 
@@ -29,6 +30,8 @@ class Way:
     driver: TwinDriver | None = None
     dies_at: str = ""
     """At its next commit the process dies: "before" or "after" it."""
+    at_record: Callable[[], None] | None = None
+    """Called when Redis is asked to record an intent."""
 
 
 class SharedStore(Protocol):
@@ -133,7 +136,16 @@ class SharedRedis:
         driver = self.twin.driver()
         driver.delay = self._delay
         store = RedisStore("redis://simulated/0", lease=lease, renew=lease / 4, effects=effects, driver=driver)
-        return Way(store, driver)
+        way = Way(store, driver)
+        exchange = driver.exchange
+
+        async def exchange_and_tell(commands: Sequence[Any]) -> list[Any]:
+            if way.at_record is not None and any(RECORD in asked.arguments for asked in commands):
+                way.at_record()
+            return await exchange(commands)
+
+        driver.exchange = exchange_and_tell  # type: ignore[method-assign]
+        return way
 
     def intents(self) -> list[Intent]:
         """What is open on the server."""

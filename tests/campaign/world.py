@@ -36,7 +36,7 @@ from fusebill_async.session.hooks import Hooks
 from fusebill_async.stores import MemoryStore
 from fusebill_async.testing import SimulatedNetwork, Trace, run_simulated
 from tests.campaign.calls import CallRecord, Planned, Told, draw_named, draw_operation, shown_by
-from tests.campaign.checker import Finding, Judge
+from tests.campaign.checker import OTHER, Finding, Judge
 from tests.campaign.history import BEGINNING, History
 from tests.campaign.marking import CALL, marked_requests
 from tests.campaign.service import WorldSimulator
@@ -204,6 +204,7 @@ class World:
             self.note("world", "from here on there is peace")
             await simulator.wait_for_late_effects()
             await self._settle()
+            self._check_quotas()
             for name in ("a", "b", "c"):
                 if name in self._clients:
                     await self._clients[name].aclose()
@@ -395,6 +396,7 @@ class World:
                 resolved.append(write.id)
                 record = self._record_of(write)
                 if record is not None:
+                    self._check_left(record)
                     CALL.set((name, record.planned.number))
                 with suppress(KeyError):
                     resolution = await client.resolve(write)
@@ -405,6 +407,20 @@ class World:
                         record.resolved = Told(
                             self.now(), resolution.outcome, None, resolution.attribution, message=resolution.reason
                         )
+
+    def _check_left(self, record: CallRecord) -> None:
+        """A write whose caller has left goes on in the background: it is settled there, before anybody resolves it."""
+        left = record.told is not None and record.told.outcome is None
+        if left and record.settled is None and self.history.seen[record.planned.number].writes:
+            what = "its caller had left, and nobody went on with the write that was sent"
+            self.report.findings.append(Finding(record.planned.number, what, OTHER))
+
+    def _check_quotas(self) -> None:
+        """Nothing is under way any more, so nothing of the quota is lent."""
+        for name, client in self._clients.items():
+            held = client._core.session.admission._quota._held
+            if held > 0:
+                self.report.findings.append(Finding(-1, f"quota lent and never returned: {held} of {name}", OTHER))
 
     def _record_of(self, write: UnresolvedWrite) -> CallRecord | None:
         """The call that an unresolved write was."""
