@@ -12,6 +12,7 @@ from typing import Any, Self, TypeVar
 import attrs
 
 from fusebill_async.errors import ClientStateError, ConfigurationError, NotUnresolvedError, OutcomeUnknownError, shown
+from fusebill_async.observability.logs import LogHooks, log_to_stderr
 from fusebill_async.policy.clock import ServiceClock
 from fusebill_async.policy.quota import QuotaView
 from fusebill_async.policy.retry import RetryBudget
@@ -33,8 +34,10 @@ from fusebill_async.session.admission import Admission
 from fusebill_async.session.aiohttp_transport import AiohttpTransport, ClientSession, check_session
 from fusebill_async.session.call import CallOptions, OnCancel
 from fusebill_async.session.effects import Effects
+from fusebill_async.session.events import QuotaEvent
 from fusebill_async.session.hooks import Hooks, Listeners
 from fusebill_async.session.manager import SessionManager
+from fusebill_async.session.telling import Teller
 from fusebill_async.settings import (
     PoolSettings,
     QuotaPolicy,
@@ -192,7 +195,7 @@ class FusebillClient(Verbs):
         base_url: ends in /v1; https, but for a loopback host.
         timeouts, pool, retry, quota, settling, updates: see their classes.
         store: where open intents, customer locks and a shared quota live; a `MemoryStore` by default.
-        hooks: what listens to attempts, settling and quota thresholds.
+        hooks: what is told of calls, waits, attempts, settling and the quota; see `Hooks`.
         session: an aiohttp session that all calls go through as it is: its proxy, environment, cookies, headers,
             traces, middlewares and limits hold. `timeouts=` takes the place of its timeout, and no middleware may send
             a request twice. It is never changed or closed, and belongs to the client's event loop.
@@ -231,10 +234,10 @@ class FusebillClient(Verbs):
         quota_policy = _of(QuotaPolicy, quota, "quota")
         policy = _of(SettlingPolicy, settling, "settling")
         update_policy = _of(UpdatePolicy, updates, "updates")
-        listeners = Listeners(() if hooks is None else hooks)
+        effects = effects or Effects()
+        listeners = Listeners(() if hooks is None else hooks, own=(LogHooks(),), now=effects.now)
         checked_on_cancel = _checked_on_cancel(on_cancel)
         check_session(session, pooling)
-        effects = effects or Effects()
         self._store: Store = MemoryStore() if store is None else _checked_store(store)
         # Nothing that can be refused comes after this.
         self._store.open(hashlib.sha256(f"{base_url}\n{key}".encode()).hexdigest()[:32])
@@ -250,17 +253,19 @@ class FusebillClient(Verbs):
                 shared=self._store.quota(quota_policy),
                 effects=effects,
                 clock=clock,
-                on_threshold=lambda window, used: listeners.tell(Hooks.quota_threshold, window, used),
+                on_threshold=lambda window, used: listeners.tell(
+                    "quota_threshold", QuotaEvent(window=window, used=used)
+                ),
             ),
             clock=clock,
             effects=effects,
-            listeners=listeners,
+            teller=Teller(listeners, base_url),
         )
         fresh = pooling.fresh_connections or ("money" if session is None else "never")
         seen = LastSeen()
         locks = self._store.locks
         open_writes = OpenWrites(manager, self._store)
-        reader = SettlingReader(manager, policy, seen, timeouts=limits, listeners=listeners)
+        reader = SettlingReader(manager, policy, seen, timeouts=limits)
         preparer = PutPreparer(manager, seen, open_writes, locks, update_policy)
         driver = WriteDriver(manager, preparer, reader, open_writes, locks, seen, fresh_connections=fresh)
         writer = Writer(manager, driver, reader, open_writes, locks, seen, policy)
@@ -273,6 +278,8 @@ class FusebillClient(Verbs):
     def from_env(cls, **options: Any) -> Self:
         """A client from the environment: FUSEBILL_API_KEY, and FUSEBILL_BASE_URL if it is set.
 
+        FUSEBILL_LOG=debug (or info, warning) shows the log on standard error.
+
         Args:
             options: the other arguments of the class.
 
@@ -284,6 +291,8 @@ class FusebillClient(Verbs):
             raise ConfigurationError(
                 "FUSEBILL_API_KEY is not set: make a key in Stax Bill under Settings > Integrations > API Key"
             )
+        if level := os.environ.get("FUSEBILL_LOG"):
+            _show_log(level)
         base_url = os.environ.get("FUSEBILL_BASE_URL")
         if base_url:
             options.setdefault("base_url", base_url)
@@ -318,6 +327,13 @@ class FusebillClient(Verbs):
                 await session.aclose()
             finally:
                 await self._store.aclose()
+
+
+def _show_log(level: str) -> None:
+    try:
+        log_to_stderr(level)
+    except ValueError:
+        raise ConfigurationError(f"FUSEBILL_LOG must be debug, info, warning or error, not {shown(level)}") from None
 
 
 def _of(kind: type[S], given: Any, name: str) -> S:

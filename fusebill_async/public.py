@@ -50,6 +50,13 @@ from fusebill_async.models import (
 )
 from fusebill_async.outcome import Attempt, Attribution, ConfirmedBy, Outcome, Phase, QuotaSeen, Window
 from fusebill_async.resources.listing import CustomerList, CustomerPage
+from fusebill_async.session.events import (
+    AttemptEvent,
+    CallEvent,
+    QuotaEvent,
+    SettlingEvent,
+    WaitEvent,
+)
 from fusebill_async.session.hooks import Hooks
 from fusebill_async.settings import (
     PoolSettings,
@@ -65,16 +72,16 @@ from fusebill_async.settling.seen import Reading
 from fusebill_async.updating.merging import Change, UpdatePlan
 
 __all__ = [
-    "APIError", "AccountStatus", "Activation", "Attempt", "Attribution", "AuthenticationError", "BadRequestError",
-    "CancellationOption", "Change", "ClientStateError", "ConcurrentModificationError", "ConfigurationError",
-    "ConfiguredClient", "ConfirmedBy", "ConflictError", "ConnectError", "ConnectionLostError", "Customer",
-    "CustomerAcquisition", "CustomerList", "CustomerPage", "CustomerReference", "DraftCharge",
+    "APIError", "AccountStatus", "Activation", "Attempt", "AttemptEvent", "Attribution", "AuthenticationError",
+    "BadRequestError", "CallEvent", "CancellationOption", "Change", "ClientStateError", "ConcurrentModificationError",
+    "ConfigurationError", "ConfiguredClient", "ConfirmedBy", "ConflictError", "ConnectError", "ConnectionLostError",
+    "Customer", "CustomerAcquisition", "CustomerList", "CustomerPage", "CustomerReference", "DraftCharge",
     "FieldsNotTakenError", "FusebillClient", "FusebillError", "Hooks", "InvalidResponseError", "InvoicePreview",
-    "NotAppliedError", "NotFoundError", "NotUnresolvedError", "Outcome", "OutcomeUnknownError", "Overview",
-    "PermissionDeniedError", "Phase", "PoolSettings", "PreviewChangedStateError", "QuickbooksLatchType",
-    "QuotaExhaustedError", "QuotaPolicy", "QuotaSeen", "RateLimitError", "Reading", "RequestTimeoutError",
-    "Resolution", "Response", "RetryPolicy", "SalesTrackingCode", "ServerError", "ServiceStartOption",
+    "NotAppliedError", "NotFoundError", "NotUnresolvedError", "Outcome", "OutcomeUnknownError",
+    "Overview", "PermissionDeniedError", "Phase", "PoolSettings", "PreviewChangedStateError", "QuickbooksLatchType",
+    "QuotaEvent", "QuotaExhaustedError", "QuotaPolicy", "QuotaSeen", "RateLimitError", "Reading", "RequestTimeoutError",
+    "Resolution", "Response", "RetryPolicy", "SalesTrackingCode", "ServerError", "ServiceStartOption", "SettlingEvent",
     "SettlingPolicy", "Status", "StoreUnavailableError", "Timeouts", "Title", "UnresolvedWrite",
-    "UnresolvedWritesWarning", "UpdatePlan", "UpdatePolicy", "ValidationError", "Window", "WouldEraseError",
-    "__version__",
+    "UnresolvedWritesWarning", "UpdatePlan", "UpdatePolicy", "ValidationError", "WaitEvent", "Window",
+    "WouldEraseError", "__version__",
 ]  # fmt: skip

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fusebill_async.cli.terminal import messages
 from fusebill_async.client import FusebillClient
-from fusebill_async.outcome import Outcome
+from fusebill_async.session.events import QuotaEvent, SettlingEvent
 from fusebill_async.session.hooks import Hooks
 from fusebill_async.settings import SettlingPolicy
 from fusebill_async.stores.sqlite import SQLiteStore
@@ -18,18 +18,14 @@ SETTLING = SettlingPolicy(wait=120.0)
 class Progress(Hooks):
     """Says on stderr why a command takes its time."""
 
-    def settling_started(self, operation: str, customer_id: int | None) -> None:
-        """A write got no usable answer."""
-        self._say(
-            f"{operation} of customer {customer_id} got no usable answer: reading the customer to learn what happened"
-        )
+    def settling_begun(self, settling: SettlingEvent) -> None:
+        """A write got no usable answer. The outcome is told by the command itself."""
+        about = f"{settling.operation} of customer {settling.customer_id}"
+        self._say(f"{about} got no usable answer: reading the customer to learn what happened")
 
-    def settling_ended(self, operation: str, customer_id: int | None, outcome: Outcome) -> None:
-        """The outcome is told by the command itself."""
-
-    def quota_threshold(self, window: str, used: float) -> None:
+    def quota_threshold(self, quota: QuotaEvent) -> None:
         """The quota is running out."""
-        self._say(f"{used:.0%} of the quota of this {window} is used")
+        self._say(f"{quota.used:.0%} of the quota of this {quota.window} is used")
 
     def _say(self, text: str) -> None:
         messages().print(text, style="dim", markup=False)

@@ -251,6 +251,11 @@ class Admission:
         """The quota as the headers last said, and who waits for it."""
         return self._quota.view(self._now(), {priority: len(queue) for priority, queue in self._queues.items()})
 
+    @property
+    def waits_for(self) -> Literal["pool", "quota"]:
+        """What a call that is not admitted at once waits for first."""
+        return "pool" if self._places <= 0 else "quota"
+
     # -- closing ---------------------------------------------------------------------------------------------
 
     def stop(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import attrs
 
@@ -13,6 +13,9 @@ from fusebill_async.policy.retry import RetryBudget, Ruling
 from fusebill_async.session.transport import Exchange
 from fusebill_async.settings import Priority, RetryPolicy, Timeouts
 from fusebill_async.wire.request import Request
+
+if TYPE_CHECKING:
+    from fusebill_async.session.telling import Told
 
 OnCancel: TypeAlias = Literal["finish", "abort"]
 
@@ -40,6 +43,8 @@ class Call:
         counted_attempts: those that count towards `max_attempts`; waiting out a 429 does not.
         time_used: seconds of `Timeouts.total` that are used up.
         time_queued: seconds of `Timeouts.queue` that are used up.
+        parent_id: the id of the call that it settles, or of the bulk item that it is made for.
+        id, told: its name, and what the hooks have been told of it; "" and None where nobody listens.
     """
 
     operation: Operation
@@ -50,6 +55,9 @@ class Call:
     counted_attempts: int = 0
     time_used: float = 0.0
     time_queued: float = 0.0
+    parent_id: str | None = None
+    id: str = ""
+    told: Told | None = None
 
     @property
     def about(self) -> str:

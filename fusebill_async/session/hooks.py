@@ -6,34 +6,73 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Callable, Iterable
-from typing import Any, Concatenate, ParamSpec, cast
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Any, Self, cast
+
+import attrs
 
 from fusebill_async.errors import ConfigurationError
-from fusebill_async.outcome import Attempt, Outcome
-
-P = ParamSpec("P")
+from fusebill_async.session.events import (
+    AttemptEvent,
+    CallEvent,
+    QuotaEvent,
+    SettlingEvent,
+    SpanEvent,
+    WaitEvent,
+)
 
 logger = logging.getLogger("fusebill_async")
+
+_NAMES: dict[type[SpanEvent], str] = {
+    CallEvent: "call",
+    WaitEvent: "wait",
+    AttemptEvent: "attempt",
+    SettlingEvent: "settling",
+}
 
 
 class Hooks:
     """Override what you want to hear of, and hand instances to `FusebillClient(hooks=[...])`.
 
+    Each method takes one frozen record. A method `..._begun` may return a context manager: it is entered at once, and
+    left when the event has ended, in the same task, after `..._ended` was called.
+
     Hooks are called in the event loop, between the steps of a call: be quick. A hook that raises, or that is a
     coroutine function, is logged once and harms nothing.
     """
 
-    def attempt_ended(self, operation: str, customer_id: int | None, attempt: Attempt) -> None:
+    @property
+    def hears_calls(self) -> bool:
+        """Whether it is worth telling this hook of calls and attempts. It is asked when a call begins."""
+        return True
+
+    def call_begun(self, call: CallEvent) -> AbstractContextManager[object] | None:
+        """A call begins."""
+
+    def call_ended(self, call: CallEvent) -> None:
+        """A call ended with this outcome."""
+
+    def wait_begun(self, wait: WaitEvent) -> AbstractContextManager[object] | None:
+        """A call waits: for a lock, for the quota, for a connection, or before a retry."""
+
+    def wait_ended(self, wait: WaitEvent) -> None:
+        """A call has waited."""
+
+    def attempt_begun(self, attempt: AttemptEvent) -> AbstractContextManager[object] | None:
+        """A request is sent."""
+
+    def attempt_ended(self, attempt: AttemptEvent) -> None:
         """An attempt ended, whatever its end."""
 
-    def settling_started(self, operation: str, customer_id: int | None) -> None:
+    def settling_begun(self, settling: SettlingEvent) -> AbstractContextManager[object] | None:
         """A write was sent and no usable answer came; the customer will be read."""
 
-    def settling_ended(self, operation: str, customer_id: int | None, outcome: Outcome) -> None:
+    def settling_ended(self, settling: SettlingEvent) -> None:
         """Settling ended with this outcome."""
 
-    def quota_threshold(self, window: str, used: float) -> None:
-        """A threshold of `QuotaPolicy` was crossed: the used part (0 to 1) of the "minute" or the "day"."""
+    def quota_threshold(self, quota: QuotaEvent) -> None:
+        """A threshold of `QuotaPolicy` was crossed."""
 
 
 class Listeners:
@@ -41,43 +80,110 @@ class Listeners:
 
     Args:
         hooks: instances of `Hooks`.
+        own: hooks of the package, told first.
+        now: a clock in seconds, for how long an event took.
 
     Raises:
         ConfigurationError: something else.
     """
 
-    def __init__(self, hooks: Iterable[Hooks] = ()) -> None:
-        self.hooks = _checked(hooks)
+    def __init__(self, hooks: Iterable[Hooks] = (), *, own: tuple[Hooks, ...] = (), now: Callable[[], float]) -> None:
+        self.hooks = (*own, *_checked(hooks))
+        self.now = now
         self._failed: set[tuple[int, str]] = set()
 
-    def tell(self, event: Callable[Concatenate[Hooks, P], Any], *facts: P.args, **more: P.kwargs) -> None:
-        """Call one method of every hook.
+    def hear_calls(self) -> bool:
+        """Whether any hook is to be told of a call that begins now."""
+        return any(self.guarded(hook, "hears_calls", _hears_calls, hook) for hook in self.hooks)
 
-        Args:
-            event: the method, as `Hooks.attempt_ended`.
-            facts: what it takes.
-            more: the same by name.
-        """
+    def begin(self, event: SpanEvent) -> OpenEvent:
+        """Tell that an event has begun, and enter what the hooks return."""
+        name = _NAMES[type(event)]
+        method = f"{name}_begun"
+        entered: list[tuple[Hooks, AbstractContextManager[object]]] = []
         for hook in self.hooks:
-            try:
-                returned = getattr(hook, event.__name__)(*facts, **more)
-                if returned is not None and _was_async(returned):
-                    self._note(hook, event.__name__, "it is a coroutine function, and hooks are not awaited")
-            # A cancellation that comes out of a plain function is its own, and not that of the task that called it.
-            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 (it is the user's code)
-                self._note(hook, event.__name__, type(error).__name__, error)
+            context = self.guarded(hook, method, getattr(hook, method), event)
+            if context is not None and self.guarded(hook, method, _enter, context):
+                entered.append((hook, context))
+        return OpenEvent(self, name, event, self.now(), entered)
 
-    def _note(self, hook: Hooks, event: str, what: str, error: BaseException | None = None) -> None:
-        if (id(hook), event) in self._failed:
+    def tell(self, method: str, event: object) -> None:
+        """Call one method of every hook."""
+        for hook in self.hooks:
+            self.guarded(hook, method, getattr(hook, method), event)
+
+    def guarded(self, hook: Hooks, method: str, call: Callable[..., Any], *facts: Any) -> Any:
+        """Call what a user wrote; None if that fails."""
+        try:
+            returned = call(*facts)
+            if returned is not None and _was_async(returned):
+                self._note(hook, method, "it is a coroutine function, and hooks are not awaited")
+                return None
+        # A cancellation that comes out of a plain function is its own, and not that of the task that called it.
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 (it is the user's code)
+            self._note(hook, method, type(error).__name__, error)
+            return None
+        return returned
+
+    def _note(self, hook: Hooks, method: str, what: str, error: BaseException | None = None) -> None:
+        if (id(hook), method) in self._failed:
             return
-        self._failed.add((id(hook), event))
+        self._failed.add((id(hook), method))
         logger.error(
             "hook %s.%s failed (%s): the calls go on; this is logged once",
             type(hook).__qualname__,
-            event,
+            method,
             what,
             exc_info=error,
         )
+
+
+@attrs.define(eq=False)
+class OpenEvent:
+    """An event that has begun. It ends once, at the first `end`, or with the `with` statement that it is used in."""
+
+    _listeners: Listeners
+    _name: str
+    _event: SpanEvent
+    _started: float
+    _entered: list[tuple[Hooks, AbstractContextManager[object]]]
+    _ended: bool = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.end()
+
+    def end(self, **facts: Any) -> None:
+        """Tell that it has ended, and leave what the hooks had returned.
+
+        Args:
+            facts: what the record of the end holds besides; `seconds` are counted where they are not given.
+        """
+        if self._ended:
+            return
+        self._ended = True
+        facts.setdefault("seconds", self._listeners.now() - self._started)
+        self._listeners.tell(f"{self._name}_ended", attrs.evolve(self._event, **facts))
+        for hook, context in reversed(self._entered):
+            # What went wrong is in the record. A context manager is told of no error, since it may not swallow one.
+            self._listeners.guarded(hook, f"{self._name}_begun", _leave, context)
+
+
+def _hears_calls(hook: Hooks) -> bool:
+    return hook.hears_calls
+
+
+def _enter(context: AbstractContextManager[object]) -> bool:
+    context.__enter__()
+    return True
+
+
+def _leave(context: AbstractContextManager[object]) -> None:
+    context.__exit__(None, None, None)
 
 
 def _was_async(returned: Any) -> bool:

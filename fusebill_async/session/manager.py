@@ -14,8 +14,8 @@ from fusebill_async.session import call_errors
 from fusebill_async.session.admission import Admission
 from fusebill_async.session.call import Answer, Call, Judged
 from fusebill_async.session.effects import Effects
-from fusebill_async.session.hooks import Hooks, Listeners
 from fusebill_async.session.slot import Slot
+from fusebill_async.session.telling import Teller
 from fusebill_async.session.transport import Exchange, Transport
 from fusebill_async.wire.quota_headers import read, retry_after
 from fusebill_async.wire.redact import redact_bytes
@@ -35,17 +35,17 @@ class SessionManager:
         admission: Admission,
         clock: ServiceClock,
         effects: Effects,
-        listeners: Listeners,
+        teller: Teller,
     ) -> None:
         self._key = key
         self._make_transport = make_transport
-        self._listeners = listeners
         self._transport: Transport | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self.admission = admission
         self.clock = clock
         self.effects = effects
+        self.teller = teller
 
     @property
     def closed(self) -> bool:
@@ -77,7 +77,7 @@ class SessionManager:
             call: who asks; its time in the queue is counted.
             requests: how many will be sent in it.
         """
-        return Slot(call, requests, self.open(), self.admission, self.effects)
+        return Slot(call, requests, self.open(), self.admission, self.effects, self.teller)
 
     async def read(self, call: Call) -> Answer:
         """Send a call that changes nothing, again if that is allowed, and return its good answer.
@@ -85,6 +85,10 @@ class SessionManager:
         Raises:
             FusebillError: it was refused, or it failed.
         """
+        with self.teller.call(call):
+            return await self._read(call)
+
+    async def _read(self, call: Call) -> Answer:
         call.options.budget.call_started(self.effects.now())
         assert call.request is not None
         while True:
@@ -148,7 +152,8 @@ class SessionManager:
             raise call_errors.failure(call, judged, self._key)
         self.record_attempt(call, judged, f"sent again after {pause:.3f} s")
         call.time_used += pause
-        await self.effects.sleep(pause)
+        with self.teller.wait(call, "backoff"):
+            await self.effects.sleep(pause)
 
     def _pause(self, call: Call, exchange: Exchange) -> float | None:
         """Seconds to pause before the next attempt, None if there may be none."""
@@ -184,8 +189,8 @@ class SessionManager:
             reason="" if judged.ruling is Ruling.REJECTED else judged.reason,
             followed=followed,
         )
-        if self._listeners.hooks:
-            self._listeners.tell(Hooks.attempt_ended, judged.operation.title, call.customer_id, attempt)
+        if call.told is not None:
+            call.told.attempt_ended(judged, attempt)
         return attempt
 
     def drop_connection(self, judged: Judged) -> None:

@@ -16,6 +16,7 @@ from fusebill_async.session import call_errors
 from fusebill_async.session.admission import Admission, AdmissionError, Permit
 from fusebill_async.session.call import Call, Judged
 from fusebill_async.session.effects import Effects
+from fusebill_async.session.telling import Teller
 from fusebill_async.session.transport import Exchange, Limits, Transport
 from fusebill_async.wire.answer import read_value
 from fusebill_async.wire.refusals import UnrelatedAnswer, is_believed, names_customer
@@ -37,6 +38,7 @@ class Slot:
     _transport: Transport
     _admission: Admission
     _effects: Effects
+    _teller: Teller
     _permit: Permit = attrs.field(init=False)
 
     async def __aenter__(self) -> Self:
@@ -59,7 +61,8 @@ class Slot:
         queue = call.options.timeouts.queue
         until = None if queue is None else started + queue - call.time_queued
         try:
-            return await self._admission.enter(call.options.priority, requests=self._requests, until=until)
+            with self._teller.wait(call, self._admission.waits_for):
+                return await self._admission.enter(call.options.priority, requests=self._requests, until=until)
         except AdmissionError as ended:
             raise call_errors.not_admitted(call, ended) from None
         finally:
@@ -87,12 +90,20 @@ class Slot:
             if on_handed_out is not None:
                 on_handed_out()
             permit.sent()
+            if call.told is not None:
+                call.told.handed_out()
 
         left = max(_SHORTEST, timeouts.total - call.time_used)
         limits = Limits(connect=min(timeouts.connect, left), read=timeouts.read, total=left, fresh=fresh)
+        if call.told is not None:
+            call.told.attempt_begun(operation)
         started = self._effects.now()
         try:
             exchange = await self._transport.exchange(request, limits, handed_out)
+        except BaseException as error:
+            if call.told is not None:
+                call.told.attempt_cut_short(error)
+            raise
         finally:
             call.time_used += self._effects.now() - started
         if exchange.status is not None:

@@ -116,7 +116,8 @@ class PutPreparer:
             raise RequestTimeoutError(
                 f"{call.about} was not sent within {call.options.timeouts.total:g} s: {error}", **call.facts
             )
-        await effects.sleep(pause)
+        with self._session.teller.wait(call, "backoff"):
+            await effects.sleep(pause)
 
     def _young_base(self, update: PendingUpdate) -> Answer | None:
         """The customer that the caller passed in, if it is the newest state known and young enough for a PUT."""

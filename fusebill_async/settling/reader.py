@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 import attrs
 
 from fusebill_async.converting import UnreadableAnswer, decode_customer
@@ -12,7 +10,6 @@ from fusebill_async.operations import GET, LIST, FoundByReference, Operation
 from fusebill_async.outcome import Attribution, Outcome
 from fusebill_async.policy.retry import RetryBudget
 from fusebill_async.session.call import Answer, Call, CallOptions
-from fusebill_async.session.hooks import Hooks, Listeners
 from fusebill_async.session.manager import SessionManager
 from fusebill_async.settings import Priority, RetryPolicy, SettlingPolicy, Timeouts
 from fusebill_async.settling.evidence import SendTime, Verdict, attribute, is_evidence, judge, stands, untouched
@@ -21,8 +18,6 @@ from fusebill_async.settling.searching import search_request, searchable_referen
 from fusebill_async.settling.seen import LastSeen, Reading
 from fusebill_async.settling.write import ReadAgainError, Write
 from fusebill_async.wire.request import Request, build_request
-
-logger = logging.getLogger("fusebill_async")
 
 
 @attrs.frozen(kw_only=True)
@@ -62,12 +57,10 @@ class SettlingReader:
         seen: LastSeen,
         *,
         timeouts: Timeouts,
-        listeners: Listeners,
     ) -> None:
         self._session = session
         self.policy = policy
         self._seen = seen
-        self._listeners = listeners
         self._gate = ProbeGate(policy, session.effects)
         self._closed = False
         reads_once = RetryPolicy(max_attempts=1, budget_ratio=1.0)
@@ -90,13 +83,13 @@ class SettlingReader:
             reason: why, for messages.
             once: the first read that succeeds decides, since no effect can come late any more.
         """
-        call = write.call
         if not self.policy.enabled:
             return Settled(outcome=Outcome.UNKNOWN, reading=None, reason=reason)
         self._gate.suspect()
-        self._listeners.tell(Hooks.settling_started, call.operation.title, call.customer_id)
-        settled = await self._read_until_decided(write, reason, once=once)
-        self._listeners.tell(Hooks.settling_ended, call.operation.title, call.customer_id, settled.outcome)
+        with self._session.teller.settling(write.call) as settling:
+            settled = await self._read_until_decided(write, reason, once=once)
+            applied = settled.outcome is Outcome.APPLIED
+            settling.end(outcome=settled.outcome, attribution=settled.attribution if applied else None)
         return settled
 
     async def _read_until_decided(self, write: Write, reason: str, *, once: bool) -> Settled:
@@ -238,7 +231,8 @@ class SettlingReader:
     async def _read_once(self, write: Write, operation: Operation, request: Request) -> _Found | None:
         """Read the customer, or search for it. That there is no such customer is an answer, too."""
         try:
-            answer = await self._session.read(Call(operation, write.call.customer_id, request, self.read_options))
+            call = Call(operation, write.call.customer_id, request, self.read_options, parent_id=write.call.id or None)
+            answer = await self._session.read(call)
             if operation is LIST:
                 return _Found(_decoded(answer))
             reading = Reading.of(answer.value, answer.sent_at)
@@ -250,7 +244,6 @@ class SettlingReader:
             self.close()
             return None
         except (FusebillError, UnreadableAnswer) as error:
-            logger.info("a settling read of %s failed: %s", write.call.about, error)
             write.read_failure = str(error)
             return None
         return _Found(answer, reading)

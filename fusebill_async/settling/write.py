@@ -62,10 +62,12 @@ class Failed:
     Attributes:
         outcome: that the error tells.
         reason: the error in words.
+        error: its class.
     """
 
     outcome: Outcome
     reason: str
+    error: str
 
 
 @attrs.define(eq=False)
@@ -167,7 +169,8 @@ class Write:
         """It ended with this error."""
         # The frames in which it was raised know the write: they would keep each other alive.
         self._error = error.with_traceback(None)
-        self.failed = Failed(error.outcome if isinstance(error, FusebillError) else Outcome.UNKNOWN, str(error))
+        outcome = error.outcome if isinstance(error, FusebillError) else Outcome.UNKNOWN
+        self.failed = Failed(outcome, str(error), type(error).__name__)
 
     def take_error(self) -> Exception:
         """The error that it ended with, for the one who raises it; it is not kept here, for the same reason."""

@@ -89,6 +89,7 @@ class Writer:
     async def _carry_out(self, write: Write) -> None:
         """Carry out a write and keep its response or error on it. Runs as a task of its own."""
         call = write.call
+        self._session.teller.begin(call)
         begun = self._session.effects.now()
         write.locked = _lock_of(write)
         try:
@@ -109,9 +110,11 @@ class Writer:
             write.fail(error)
         finally:
             self._open_writes.under_way.pop(write, None)
+            self._session.teller.end(call, **_end_of(write))
             write.wake_caller()
             if write.failed is not None and write.caller_wakeup is not None and write.caller_wakeup.cancelled():
-                logger.warning("%s, whose caller was cancelled, ended with: %s", call.about, write.failed.reason)
+                ended, kind = write.failed.outcome, write.failed.error
+                logger.warning("%s, whose caller was cancelled, ended as %s (%s)", call.about, ended, kind)
 
     async def _lock(self, write: Write, locked: int) -> None:
         if self._locks.acquire_now(locked):
@@ -119,7 +122,8 @@ class Writer:
         call = write.call
         started = self._session.effects.now()
         try:
-            await self._locks.acquire(locked, call.options.timeouts.queue)
+            with self._session.teller.wait(call, "lock"):
+                await self._locks.acquire(locked, call.options.timeouts.queue)
         except TimeoutError:
             raise write_errors.lock_timeout(write) from None
         finally:
@@ -242,6 +246,17 @@ def _lock_of(write: Write) -> int | None:
         # Two creates with one reference at once could take each other's customer for their own.
         return reference_lock(write.named)
     return write.call.customer_id
+
+
+def _end_of(write: Write) -> dict[str, Any]:
+    """What the hooks are told of the end of a write."""
+    if write.failed is not None:
+        return {"outcome": write.failed.outcome, "error": write.failed.error}
+    response = write.response
+    if response is None:
+        return {"outcome": write_errors.outcome_so_far(write), "error": "CancelledError"}
+    told_by, attribution = response.confirmed_by, response.attribution
+    return {"outcome": Outcome.APPLIED, "confirmed_by": told_by, "attribution": attribution}
 
 
 def _not_unresolved(intent_id: object) -> NotUnresolvedError:

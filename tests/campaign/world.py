@@ -32,6 +32,7 @@ from fusebill_async.operations import (
     UNCANCEL,
     UPDATE,
 )
+from fusebill_async.session.events import SettlingEvent
 from fusebill_async.session.hooks import Hooks
 from fusebill_async.stores import MemoryStore
 from fusebill_async.testing import SimulatedNetwork, Trace, run_simulated
@@ -107,15 +108,19 @@ class _Listener(Hooks):
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def settling_started(self, operation: str, customer_id: int | None) -> None:
+    def settling_begun(self, settling: SettlingEvent) -> None:
         client, call = CALL.get()
         world = self._world
-        world.note(f"call {call} ({client})", f"is being settled by reading: {operation} of {customer_id}")
+        about = f"{settling.operation} of {settling.customer_id}"
+        world.note(f"call {call} ({client})", f"is being settled by reading: {about}")
         record = world.records.get(call)
         if record is not None:
             record.doubted.append(world.now())
 
-    def settling_ended(self, operation: str, customer_id: int | None, outcome: Outcome) -> None:
+    def settling_ended(self, settling: SettlingEvent) -> None:
+        outcome = settling.outcome
+        if outcome is None:
+            return
         client, call = CALL.get()
         world = self._world
         world.note(f"call {call} ({client})", f"is settled: {outcome}")

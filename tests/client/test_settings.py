@@ -67,8 +67,8 @@ class Ends(Hooks):
         self.started = asyncio.get_running_loop().time()
         self.times: dict[str, list[float]] = {}
 
-    def attempt_ended(self, operation, customer_id, attempt):
-        self.times.setdefault(operation, []).append(asyncio.get_running_loop().time() - self.started)
+    def attempt_ended(self, attempt):
+        self.times.setdefault(attempt.operation, []).append(asyncio.get_running_loop().time() - self.started)
 
     def gaps(self, operation):
         times = self.times[operation]
@@ -286,8 +286,8 @@ async def test_a_hundredth_of_the_day_is_kept_back_and_two_thresholds_are_told(f
     heard = []
 
     class Heard(Hooks):
-        def quota_threshold(self, window, used):
-            heard.append((window, used, fusebill.received("get", 1)))
+        def quota_threshold(self, quota):
+            heard.append((quota.window, quota.used, fusebill.received("get", 1)))
 
     async with (
         fusebill_of(per_minute=100_000, per_day=1000) as fusebill,
@@ -411,7 +411,7 @@ async def test_an_update_that_is_overtaken_five_times_gives_up(fusebill):
     fusebill.inject(Fault.status(429, operation="update", times=None, retry_after=0.01))
 
     class Others(Hooks):
-        def attempt_ended(self, operation, customer_id, attempt):
+        def attempt_ended(self, attempt):
             if attempt.status == 429:
                 fusebill.change(1, middle_name=f"theirs {fusebill.received('update', 1)}")
 

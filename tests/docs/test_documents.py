@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import re
 import sys
@@ -26,6 +27,15 @@ async def service():
         fusebill.add_customer(id=12000750, status="Active", companyName="Grok", customerReference={"reference2": "x"})
         fusebill.add_customer(id=8708457, status="Draft")
         yield fusebill
+
+
+@pytest.fixture(autouse=True)
+def the_log_as_it_was():
+    logger = logging.getLogger("fusebill_async")
+    handlers, level = list(logger.handlers), logger.level
+    yield
+    logger.handlers[:] = handlers
+    logger.setLevel(level)
 
 
 @pytest.mark.parametrize("block", blocks(), ids=str)

@@ -140,14 +140,14 @@ class BetweenRounds(Hooks):
         self._fusebill = fusebill
         self._rounds = 0
 
-    def attempt_ended(self, operation, customer_id, attempt):
-        if operation == "customers.update":
+    def attempt_ended(self, attempt):
+        if attempt.operation == "customers.update":
             self._rounds += 1
             if self._rounds == 2:
                 no_reads(self._fusebill)
 
-    def settling_ended(self, operation, customer_id, outcome):
-        if outcome is Outcome.NOT_APPLIED and self._rounds == 1:
+    def settling_ended(self, settling):
+        if settling.outcome is Outcome.NOT_APPLIED and self._rounds == 1:
             self._fusebill.change(1, title="Dr")
 
 

@@ -33,7 +33,7 @@ class Listening(Hooks):
     def __init__(self):
         self.settlings = 0
 
-    def settling_started(self, operation, customer_id):
+    def settling_begun(self, settling):
         self.settlings += 1
 
 

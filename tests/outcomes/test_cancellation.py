@@ -39,9 +39,9 @@ class Heard(Hooks):
     def __init__(self):
         self.sent = set()
 
-    def attempt_ended(self, operation, customer_id, attempt):
-        if not attempt.phase.nothing_sent and operation != "customers.get":
-            self.sent.add(customer_id)
+    def attempt_ended(self, attempt):
+        if attempt.phase is not None and not attempt.phase.nothing_sent and attempt.operation != "customers.get":
+            self.sent.add(attempt.customer_id)
 
 
 def _plain(fusebill, verb, number):

@@ -21,7 +21,7 @@ class Operator(Hooks):
     def __init__(self, undo):
         self._undo = undo
 
-    def settling_started(self, operation, customer_id):
+    def settling_begun(self, settling):
         self._undo()
 
 

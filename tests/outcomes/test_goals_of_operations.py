@@ -32,8 +32,8 @@ class System(Hooks):
     def __init__(self, fusebill, status):
         self._fusebill, self._status = fusebill, status
 
-    def settling_started(self, operation, customer_id):
-        self._fusebill.change(customer_id, status=self._status)
+    def settling_begun(self, settling):
+        self._fusebill.change(settling.customer_id, status=self._status)
 
 
 @pytest.mark.parametrize(

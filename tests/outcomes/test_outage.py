@@ -36,7 +36,7 @@ class FirstSettling(Hooks):
 
     at = float("inf")
 
-    def settling_started(self, operation, customer_id):
+    def settling_begun(self, settling):
         self.at = min(self.at, asyncio.get_running_loop().time())
 
 

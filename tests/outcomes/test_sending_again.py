@@ -98,7 +98,7 @@ class NobodyListens(Hooks):
     def __init__(self, fusebill):
         self._fusebill = fusebill
 
-    def settling_ended(self, operation, customer_id, outcome):
+    def settling_ended(self, settling):
         self._fusebill.inject(Fault.refuse())
 
 

@@ -87,7 +87,7 @@ class Listening(Hooks):
     def __init__(self):
         self.settlings = 0
 
-    def settling_started(self, operation, customer_id):
+    def settling_begun(self, settling):
         self.settlings += 1
 
 
@@ -104,7 +104,7 @@ class Later(Hooks):
     def service_now(self):
         return datetime.now(UTC) + timedelta(seconds=self.ahead)
 
-    def settling_ended(self, operation, customer_id, outcome):
+    def settling_ended(self, settling):
         if self.effect is not None:
             self.ahead += 5.0
             self.effect()

@@ -91,8 +91,8 @@ def test_thresholds_are_told_to_hooks():
     heard = []
 
     class Listener(Hooks):
-        def quota_threshold(self, window, used):
-            heard.append((window, used))
+        def quota_threshold(self, quota):
+            heard.append((quota.window, quota.used))
 
     async def main():
         async with FusebillSimulator(customers=1, quota=SimulatorQuota(per_minute=20, per_day=40)) as fusebill:

@@ -95,8 +95,8 @@ class FallsBehind(Hooks):
     def __init__(self, fusebill):
         self._fusebill = fusebill
 
-    def settling_ended(self, operation, customer_id, outcome):
-        self._fusebill.inject(Fault.lagging_read(60, customer_id=customer_id, times=None))
+    def settling_ended(self, settling):
+        self._fusebill.inject(Fault.lagging_read(60, customer_id=settling.customer_id, times=None))
 
 
 async def test_after_a_lost_attempt_it_ends_as_not_applied(fusebill):
