@@ -140,6 +140,12 @@ class Quota:
         if self._tokens is not None:
             self._tokens += requests
 
+    def take_one_more(self) -> None:
+        """A request goes out for which none was taken. It is counted, even if none is left."""
+        self._held += 1
+        if self._tokens is not None:
+            self._tokens -= 1
+
     def sent(self) -> None:
         """One request for which quota was taken is on its way."""
         self._under_way += 1

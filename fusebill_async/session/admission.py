@@ -90,7 +90,11 @@ class Permit:
 
     def sent(self) -> None:
         """One of its requests is on its way. Call it at the hand-out of a connection."""
-        self._unsent -= 1
+        if self._unsent:
+            self._unsent -= 1
+        else:
+            # Such as a read that is repeated: nobody took quota for it, and its answer gives some back.
+            self._quota.take_one_more()
         self._under_way += 1
         self._quota.sent()
 

@@ -19,7 +19,7 @@ from fusebill_async.testing.scripts import Script
 from fusebill_async.testing.server import Connection
 from fusebill_async.testing.simulated_process import SimulatedProcess, is_gone
 from tests.campaign.calls import CallRecord, Planned, Told
-from tests.campaign.checker import OLD, OTHER, UNRECORDED, Finding
+from tests.campaign.checker import LOST, OLD, OTHER, UNRECORDED, Finding
 from tests.campaign.history import BEGINNING
 from tests.campaign.marking import CALL, HEADER, mark_of
 from tests.campaign.service import WorldSimulator
@@ -29,10 +29,11 @@ from tests.campaign.world import KEY, World, WorldReport, _Listener
 
 WITHOUT_INTENT = "a write without a durable intent"
 WITHOUT_LEASE = "a write whose sender has no lease, or one that is about to run out"
+_REDIS_LOST = "Redis lost what it had acknowledged"
 _STALLED = "the service had not looked at its connection for long"
 _SLEPT = "the machine slept while it travelled"
 _LEASE = 10.0
-_LOST = 1.0
+_TAIL = 1.0
 """Seconds of writes that a restart of Redis may lose, as with `appendfsync everysec`."""
 _TRAVEL = 0.1
 _SPARE = MARGIN * _LEASE - _TRAVEL
@@ -111,6 +112,7 @@ class ProcessWorld(World):
     def run(self) -> WorldReport:
         """Run it to its end, and judge every call."""
         report = super().run()
+        report.findings = [self._without_what_redis_lost(finding) for finding in report.findings]
         slept = {finding.call for finding in report.findings if finding.apart == _SLEPT}
         # A machine that sleeps while a PUT travels makes the read old that it rests on.
         report.findings = [
@@ -118,6 +120,14 @@ class ProcessWorld(World):
             for finding in report.findings
         ]
         return report
+
+    def _without_what_redis_lost(self, finding: Finding) -> Finding:
+        """A lease that Redis has lost protects nothing: others write while a PUT is under way."""
+        record = self.records.get(finding.call)
+        if finding.kind != LOST or finding.apart or record is None or record.told is None:
+            return finding
+        lost = any(record.begun - _LEASE < at < record.told.at for at in self._lost_at)
+        return attrs.evolve(finding, apart=_REDIS_LOST) if lost else finding
 
     # -- its course ----------------------------------------------------------------------------------------
 
@@ -313,7 +323,7 @@ class ProcessWorld(World):
             self.note("world", f"Redis is down for {seconds} s")
             self.report.faults["Redis restarted"] += 1
             twin.stop()
-            lost = self._trouble.choice((0.0, _LOST))
+            lost = self._trouble.choice((0.0, _TAIL))
             self._network.loop.call_later(seconds, self._start_redis, lost, context=later)
             return
         driver.fault = self._trouble.choice(("refused", "request lost", "request late", "answer lost"))
@@ -348,7 +358,7 @@ class ProcessWorld(World):
             self._intents[intent.id] = call
         lost = any(at > record.begun for at in self._lost_at)
         if not intents:
-            apart = "Redis lost what it had acknowledged" if lost else ""
+            apart = _REDIS_LOST if lost else ""
             self.report.findings.append(Finding(call, f"{WITHOUT_INTENT}: {operation}", UNRECORDED, apart))
         if self._shared.lease_left(client, customer_id) < _SPARE:
             stalled = request.connection in self.history.stalled
@@ -361,7 +371,7 @@ class ProcessWorld(World):
         if worker is None or worker.process.is_dead:
             return "its sender was dead when it arrived"
         if lost:
-            return "Redis lost what it had acknowledged"
+            return _REDIS_LOST
         now = self.now()
         if any(now - _TRAVEL < ended for _, ended in self._suspended):
             return _SLEPT

@@ -44,6 +44,8 @@ from tests.campaign.service import WorldSimulator
 from tests.campaign.surroundings import CALLS, Surroundings, draw_surroundings
 
 KEY = "Y2FtcGFpZ24tYXBpLWtleQ"
+_TRAVEL = 0.05
+"""Seconds that a request travels, with some to spare."""
 _LONGEST = 86_400.0
 """Seconds of virtual time after which a world that has not ended is stuck."""
 
@@ -415,16 +417,20 @@ class World:
 
     def _check_left(self, record: CallRecord) -> None:
         """A write whose caller has left goes on in the background: it is settled there, before anybody resolves it."""
-        left = record.told is not None and record.told.outcome is None
-        if left and record.settled is None and self.history.seen[record.planned.number].writes:
-            what = "its caller had left, and nobody went on with the write that was sent"
-            self.report.findings.append(Finding(record.planned.number, what, OTHER))
+        told, writes = record.told, self.history.seen[record.planned.number].writes
+        if told is None or told.outcome is not None or record.settled is not None or not writes:
+            return
+        what = "its caller had left, and nobody went on with the write that was sent"
+        apart = (
+            "it was cancelled in the moment in which it was sent" if told.at < writes[0].at < told.at + _TRAVEL else ""
+        )
+        self.report.findings.append(Finding(record.planned.number, what, OTHER, apart))
 
     def _check_quotas(self) -> None:
         """Nothing is under way any more, so nothing of the quota is lent."""
         for name, client in self._clients.items():
             held = client._core.session.admission._quota._held
-            if held > 0:
+            if held:
                 self.report.findings.append(Finding(-1, f"quota lent and never returned: {held} of {name}", OTHER))
 
     def _record_of(self, write: UnresolvedWrite) -> CallRecord | None:

@@ -791,3 +791,17 @@ def test_never_more_than_the_limit_in_a_window(limit, places, latency, counted, 
     )  # fmt: skip
     assert simulation.run_virtual(job) == 4 * limit
     assert not any(window.refused for window in service.windows.values())
+
+
+def test_a_request_beyond_what_a_permit_took_is_counted_while_it_is_under_way():
+    async def main():
+        account = Account()
+        with await account.admission.enter(INTERACTIVE) as permit:
+            for number in range(3):
+                permit.sent()
+                assert account.admission.quota.used_minute == number + 1
+                sent = account.loop.time()
+                permit.answered(200, account.headers(9 - number), sent, sent)
+        assert account.admission.quota.used_minute == 3
+
+    asyncio.run(main())
