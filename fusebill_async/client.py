@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 import attrs
 
@@ -40,6 +40,7 @@ from fusebill_async.session.manager import SessionManager
 from fusebill_async.session.telling import Teller
 from fusebill_async.settings import (
     PoolSettings,
+    Priority,
     QuotaPolicy,
     RetryPolicy,
     SettlingPolicy,
@@ -56,7 +57,7 @@ from fusebill_async.settling.response import Resolution, Response
 from fusebill_async.settling.seen import LastSeen
 from fusebill_async.settling.writer import Writer
 from fusebill_async.stores.memory import MemoryStore
-from fusebill_async.wire.checks import check_base_url, check_key
+from fusebill_async.wire.checks import check_base_url, check_headers, check_key
 from fusebill_async.wire.redact import HiddenText
 
 S = TypeVar("S")
@@ -123,6 +124,8 @@ class Verbs:
         timeouts: Timeouts | None = None,
         retry: RetryPolicy | None = None,
         on_cancel: OnCancel | None = None,
+        priority: Literal["interactive", "bulk"] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> ConfiguredClient:
         """The same client with other options; it shares the pool, quota, locks and open writes.
 
@@ -132,6 +135,14 @@ class Verbs:
                 for the client and everything made by `with_options`.
             on_cancel: "finish" lets a write under way go on when its caller is cancelled; "abort" drops its
                 connection and leaves its outcome unknown.
+            priority: "interactive" calls go before "bulk" ones when the pool or the quota is short. Once the day's
+                quota is used up an interactive call ends at once; a bulk one waits as long as `Timeouts.queue` allows.
+            headers: extra headers for each request, in place of those of this client; {} is none. Reads that settle an
+                unknown outcome carry none. Their values are never logged.
+
+        Raises:
+            ConfigurationError: an option that cannot work, or a header that the client sets itself (`Authorization`,
+                `Content-Type`, `Content-Length`, `Host`, `Cookie` and the like).
         """
         core = self._core
         options = core.options
@@ -142,7 +153,8 @@ class Verbs:
                     timeouts=options.timeouts if timeouts is None else _of(Timeouts, timeouts, "timeouts"),
                     retry=options.retry if retry is None else _of(RetryPolicy, retry, "retry"),
                     budget=options.budget,
-                    priority=options.priority,
+                    priority=options.priority if priority is None else _checked_priority(priority),
+                    headers=options.headers if headers is None else check_headers(headers),
                     on_cancel=options.on_cancel if on_cancel is None else _checked_on_cancel(on_cancel),
                 ),
             )
@@ -351,6 +363,12 @@ def _checked_on_cancel(on_cancel: Any) -> OnCancel:
         raise ConfigurationError(f'on_cancel= must be "finish" or "abort", not {shown(on_cancel)}')
     checked: OnCancel = on_cancel
     return checked
+
+
+def _checked_priority(priority: Any) -> Priority:
+    if priority not in ("interactive", "bulk"):
+        raise ConfigurationError(f'priority= must be "interactive" or "bulk", not {shown(priority)}')
+    return Priority[priority.upper()]
 
 
 def _checked_store(store: Any) -> Store:

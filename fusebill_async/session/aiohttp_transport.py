@@ -264,7 +264,9 @@ class _OwnSessions:
         timeout = aiohttp.ClientTimeout(
             total=limits.total, connect=limits.connect, sock_read=limits.read, ceil_threshold=math.inf
         )
-        return session.request(request.method, url, data=request.body, allow_redirects=False, timeout=timeout)
+        return session.request(
+            request.method, url, data=request.body, headers=request.headers, allow_redirects=False, timeout=timeout
+        )
 
     async def aclose(self) -> None:
         try:
@@ -293,7 +295,7 @@ class _UsersSession:
             request.method,
             url,
             data=request.body,
-            headers=self._headers,
+            headers={**self._headers, **request.headers},
             allow_redirects=False,
             raise_for_status=False,
             timeout=timeout,

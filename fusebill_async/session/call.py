@@ -29,6 +29,7 @@ class CallOptions:
     budget: RetryBudget
     priority: Priority = Priority.INTERACTIVE
     on_cancel: OnCancel = "finish"
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False, hash=False)
 
 
 @attrs.define(eq=False)

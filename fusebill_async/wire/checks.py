@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, cast
 from urllib.parse import urlsplit
 
 from yarl import URL
@@ -24,6 +25,18 @@ _RESERVED = ":;,|"
 _NO_CHARACTERS = frozenset({"Cc", "Cs"})
 """Control characters, and halves of surrogate pairs. Any other character, a no-break space or a joiner too, can be
 percent-encoded."""
+
+
+_OURS = frozenset(
+    {
+        *("accept", "accept-encoding", "authorization", "connection", "content-encoding", "content-length"),
+        *("content-type", "cookie", "expect", "host", "keep-alive", "proxy-authorization", "range", "te", "trailer"),
+        *("transfer-encoding", "upgrade", "x-http-method", "x-http-method-override", "x-method-override"),
+    }
+)
+"""Headers that the client or the connection sets, or that make another request of it."""
+
+_HEADER_NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
 
 
 def plain_text(value: str) -> str:
@@ -49,6 +62,21 @@ def check_key(key: HiddenText) -> HiddenText:
     if key.lower().startswith("basic "):
         raise ConfigurationError('the API key begins with "Basic": give the key alone, the client adds the scheme')
     return key
+
+
+def check_headers(headers: Any) -> dict[str, str]:
+    """Extra headers for each request. An error shows no value, nor what is no name: either may hold a secret."""
+    if not isinstance(headers, Mapping):
+        raise ConfigurationError(f"headers= must be a dict of names and texts, not {type(headers).__name__}")
+    given = cast("Mapping[Any, Any]", headers)
+    for name, text in given.items():
+        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
+            raise ConfigurationError("headers= has a name that cannot be a header's: use letters, digits and hyphens")
+        if name.lower() in _OURS:
+            raise ConfigurationError(f"headers= cannot set {name}: the client sets it itself, or cannot work with it")
+        if not isinstance(text, str) or not (text.isascii() and text.isprintable()):
+            raise ConfigurationError(f"headers= must have a text of printable ASCII characters for {name}")
+    return {plain_text(name): plain_text(text) for name, text in given.items()}
 
 
 def check_base_url(base_url: Any) -> str:

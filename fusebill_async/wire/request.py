@@ -19,11 +19,19 @@ LARGEST_ID = 2**63 - 1
 
 @attrs.frozen
 class Request:
-    """One HTTP request, without host and key. `target` is the encoded path and query under the base URL."""
+    """One HTTP request, without host and key.
+
+    Attributes:
+        method: of HTTP.
+        target: the encoded path and query under the base URL.
+        body: None for none.
+        headers: what the user adds to the client's own. They may hold a secret.
+    """
 
     method: str
     target: str = attrs.field(repr=False)
     body: bytes | None = attrs.field(default=None, repr=False)
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False, hash=False)
 
 
 def build_request(operation: Operation, customer_id: int | None = None, **arguments: Any) -> Request:

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import aiohttp
 import pytest
 
 from fusebill_async import (
@@ -37,6 +38,8 @@ OTHERS = {
     "timeouts": {"timeouts": Timeouts(read=7.0)},
     "retry": {"retry": RetryPolicy(max_attempts=2)},
     "on_cancel": {"on_cancel": "finish"},
+    "priority": {"priority": "interactive"},
+    "headers": {"headers": {"X-Batch": "night"}},
     "nothing": {},
 }
 
@@ -93,7 +96,7 @@ async def test_one_budget_of_retries_serves_all(fusebill: FusebillSimulator):
         for handle in (client, *handles):
             with pytest.raises(FusebillError):
                 await handle.customers.get(1)
-    assert fusebill.received("get", 1) == 8 + 2
+    assert fusebill.received("get", 1) == len([client, *handles]) + 2
 
 
 @pytest.mark.parametrize("options", other_than("on_cancel"))
@@ -122,6 +125,114 @@ async def test_the_policy_of_updates_is_the_clients(fusebill: FusebillSimulator,
         customer = await handle.customers.get(1)
         await handle.customers.update(customer, company_name="Grok Ltd")
     assert [request.method for request in fusebill.requests] == ["GET", "GET", "PUT"]
+
+
+async def who_goes_first(fusebill: FusebillSimulator, first, second) -> list[int | None]:
+    """Let one client read customer 1 and then another customer 2, while the only connection is in use."""
+    with fusebill.hold_open("overview"):
+        blocking = asyncio.ensure_future(second.customers.overview(2))
+        await asyncio.sleep(1)
+        waiting = [asyncio.ensure_future(first.customers.get(1))]
+        await asyncio.sleep(1)
+        waiting.append(asyncio.ensure_future(second.customers.get(2)))
+        await asyncio.sleep(1)
+    await asyncio.gather(blocking, *waiting)
+    return [request.customer_id for request in fusebill.requests if request.operation == "customers.get"]
+
+
+async def test_interactive_calls_go_before_bulk_calls(fusebill: FusebillSimulator):
+    async with make(fusebill, pool=PoolSettings(connections=1)) as client:
+        assert await who_goes_first(fusebill, client.with_options(priority="bulk"), client) == [2, 1]
+
+
+async def test_a_handle_may_be_interactive_again(fusebill: FusebillSimulator):
+    async with make(fusebill, pool=PoolSettings(connections=1)) as client:
+        bulk = client.with_options(priority="bulk")
+        assert await who_goes_first(fusebill, bulk.with_options(priority="interactive"), client) == [1, 2]
+
+
+@pytest.mark.parametrize("options", other_than("priority"))
+async def test_priority_stays(fusebill: FusebillSimulator, options):
+    async with make(fusebill, pool=PoolSettings(connections=1)) as client:
+        bulk = client.with_options(priority="bulk").with_options(**options)
+        assert await who_goes_first(fusebill, bulk, client) == [2, 1]
+
+
+async def test_headers_go_with_each_request_of_the_handle_and_no_other(fusebill: FusebillSimulator):
+    async with make(fusebill) as client:
+        handle = client.with_options(headers={"X-Batch": "night"})
+        await handle.customers.update(1, company_name="Grok Ltd")
+        await handle.customers.hold(2)
+        await handle.request("GET", "/customers/1")
+        await client.customers.get(1)
+    sent = [(request.method, request.headers.get("x-batch")) for request in fusebill.requests]
+    assert sent == [("GET", "night"), ("PUT", "night"), ("POST", "night"), ("GET", "night"), ("GET", None)]
+
+
+@pytest.mark.parametrize("options", other_than("headers"))
+async def test_headers_stay(fusebill: FusebillSimulator, options):
+    async with make(fusebill) as client:
+        await client.with_options(headers={"X-Batch": "night"}).with_options(**options).customers.get(1)
+    assert fusebill.requests[-1].headers.get("x-batch") == "night"
+
+
+@pytest.mark.parametrize("headers", [{}, {"X-Other": "a"}], ids=["none", "others"])
+async def test_headers_are_in_place_of_those_before(fusebill: FusebillSimulator, headers):
+    async with make(fusebill) as client:
+        await client.with_options(headers={"X-Batch": "night"}).with_options(headers=headers).customers.get(1)
+    assert fusebill.requests[-1].headers.get("x-batch") is None
+    assert fusebill.requests[-1].headers.get("x-other") == headers.get("X-Other")
+
+
+async def test_headers_go_through_a_users_session_too(fusebill: FusebillSimulator):
+    shop = aiohttp.ClientSession(headers={"User-Agent": "shop"})
+    async with shop, make(fusebill, session=shop) as client:
+        await client.with_options(headers={"X-Batch": "night"}).customers.get(1)
+    headers = fusebill.requests[-1].headers
+    assert (headers.get("x-batch"), headers.get("user-agent")) == ("night", "shop")
+    assert headers.get("authorization") == f"Basic {KEY}"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Authorization", "authorization", "Content-Type", "Content-Length", "Host", "Cookie", "Transfer-Encoding"],
+)
+async def test_a_header_of_the_clients_is_refused_by_name(fusebill: FusebillSimulator, name):
+    async with make(fusebill) as client:
+        with pytest.raises(ConfigurationError, match=f"cannot set {name}:"):
+            client.with_options(headers={name: "s3cret"})
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Batch": "s3cret\r\nHost: b"},
+        {"X-Batch": "s3cret\x00"},
+        {"X-Batch": "s3cr\u00e9t"},
+        {"X-Batch": b"s3cret"},
+        {"X-Batch: s3cret": ""},
+        {"": "s3cret"},
+        {1: "s3cret"},
+        ["X-Batch"],
+    ],
+    ids=["line break", "zero", "not ASCII", "bytes", "no name", "empty name", "number", "list"],
+)
+async def test_a_header_that_cannot_be_sent_is_refused_and_not_shown(fusebill: FusebillSimulator, headers):
+    async with make(fusebill) as client:
+        with pytest.raises(ConfigurationError, match="headers= ") as refused:
+            client.with_options(headers=headers)
+    assert "s3cr" not in str(refused.value)
+
+
+async def test_the_values_of_headers_are_never_shown_or_logged(fusebill: FusebillSimulator, caplog):
+    caplog.set_level("DEBUG")
+    fusebill.inject(Fault.status(503, operation="get", times=None))
+    async with make(fusebill) as client:
+        handle = client.with_options(headers={"X-Batch": "s3cret"})
+        with pytest.raises(FusebillError) as failed:
+            await handle.customers.get(1)
+        assert "s3cret" not in repr(handle) + repr(handle._core.options) + repr(failed.value) + str(failed.value)
+    assert "s3cret" not in caplog.text
 
 
 async def test_connections_are_shared(fusebill: FusebillSimulator):
@@ -163,7 +274,9 @@ async def test_locks_and_what_is_open_are_shared(fusebill: FusebillSimulator):
 
 
 @pytest.mark.parametrize(
-    "options", [{"timeouts": 5.0}, {"retry": Timeouts()}, {"on_cancel": "wait"}], ids=["timeouts", "retry", "on_cancel"]
+    "options",
+    [{"timeouts": 5.0}, {"retry": Timeouts()}, {"on_cancel": "wait"}, {"priority": "settling"}, {"priority": []}],
+    ids=["timeouts", "retry", "on_cancel", "priority", "list as priority"],
 )
 async def test_what_is_no_option_is_refused(fusebill: FusebillSimulator, options):
     async with make(fusebill) as client:

@@ -60,7 +60,7 @@ async def with_facts(client: FusebillClient) -> None:
     assert_type(answer.value, Customer)
     assert_type(answer.attribution, Attribution)
     assert_type(client.unresolved(), list[UnresolvedWrite])
-    patient = client.with_options(timeouts=Timeouts(read=120))
+    patient = client.with_options(timeouts=Timeouts(read=120), priority="bulk", headers={"X-Batch": "night"})
     try:
         await patient.customers.release_hold(12000750, "NoChargesForMissedPeriods")
     except NotAppliedError as lost:
