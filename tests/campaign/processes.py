@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from fusebill_async import FusebillClient, FusebillError, NotUnresolvedError, QuotaPolicy, UnresolvedWrite
-from fusebill_async.operations import BY_TITLE, CREATE, LIST
+from fusebill_async.operations import BY_TITLE, CREATE, LIST, REPLACE, UPDATE
 from fusebill_async.stores.effects import StoreEffects
 from fusebill_async.stores.lease import MARGIN
 from fusebill_async.testing import ClockSkew, Request
@@ -346,24 +346,32 @@ class ProcessWorld(World):
         record, operation, customer_id = self.records.get(call), request.operation, request.customer_id
         if record is None or customer_id is None:
             return
-        before = self._left_open[call]
-        intents = [
-            intent
-            for intent in self._shared.intents()
-            if intent.id not in before
-            and intent.customer_id == customer_id
-            and self._intents.get(intent.id, call) == call
-        ]
-        for intent in intents:
-            self._intents[intent.id] = call
+        recorded = self._recorded(record, customer_id)
         lost = any(at > record.begun for at in self._lost_at)
-        if not intents:
+        if not recorded:
             apart = _REDIS_LOST if lost else ""
             self.report.findings.append(Finding(call, f"{WITHOUT_INTENT}: {operation}", UNRECORDED, apart))
         if self._shared.lease_left(client, customer_id) < _SPARE:
             stalled = request.connection in self.history.stalled
             apart = _STALLED if stalled else self._why_without_lease(client, lost=lost)
             self.report.findings.append(Finding(call, f"{WITHOUT_LEASE}: {operation}", OTHER, apart))
+
+    def _recorded(self, record: CallRecord, customer_id: int) -> bool:
+        """Whether an intent of a call stands in the store. What stood there before, or is another call's, is none."""
+        number, operation = record.planned.number, record.planned.operation
+        titles = {operation.title, UPDATE.title} if operation is REPLACE else {operation.title}
+        new = [
+            intent
+            for intent in self._shared.intents()
+            if intent.customer_id == customer_id
+            and intent.operation in titles
+            and intent.id not in self._left_open[number]
+        ]
+        # What a dead process has sent may arrive when the next one has recorded its own.
+        own = [intent for intent in new if self._intents.get(intent.id) == number]
+        own = own or [intent for intent in new if intent.id not in self._intents][:1]
+        self._intents.update((intent.id, number) for intent in own)
+        return bool(own)
 
     def _why_without_lease(self, client: str, *, lost: bool) -> str:
         """What took the lease away while the write travelled, "" if nothing did."""
