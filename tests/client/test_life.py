@@ -6,7 +6,7 @@ import sqlite3
 import aiohttp
 import pytest
 
-from fusebill_async import ClientStateError, FusebillClient, Outcome, RetryPolicy
+from fusebill_async import ClientStateError, FusebillClient, Outcome, PoolSettings, RetryPolicy, Timeouts
 from fusebill_async.stores import SQLiteStore
 from fusebill_async.testing import Fault, FusebillSimulator
 
@@ -73,6 +73,30 @@ async def test_no_call_begins_while_it_closes(fusebill: FusebillSimulator):
         assert raised.value.outcome is Outcome.NOT_SENT
     assert (await hold).status == "Hold"
     await closing
+    assert {request.path for request in fusebill.requests} == {"/v1/CustomerHold/1"}
+
+
+@pytest.mark.fusebill_simulated
+async def test_calls_that_wait_end_as_not_sent_when_it_closes(fusebill: FusebillSimulator):
+    for number in (1, 2, 3):
+        fusebill.add_customer(id=number, status="Active")
+    pool, timeouts = PoolSettings(connections=1), Timeouts(queue=None)
+    client = FusebillClient(KEY, base_url=fusebill.base_url, timeouts=timeouts, pool=pool)
+    fusebill.inject(Fault.delay(5.0, operation="hold"))
+    hold = asyncio.ensure_future(client.customers.hold(1))
+    await asyncio.sleep(1)
+    bulk = client.with_options(priority="bulk")
+    waiting = [asyncio.ensure_future(call) for call in (client.customers.get(2), bulk.customers.hold(3))]
+    await asyncio.sleep(1)
+    assert not any(call.done() for call in waiting)
+    closing = asyncio.ensure_future(client.aclose())
+    for call in waiting:
+        with pytest.raises(ClientStateError) as raised:
+            await call
+        assert raised.value.outcome is Outcome.NOT_SENT
+        assert not hold.done()  # they are told at once, and not when the last write has ended
+    await closing
+    assert (await hold).status == "Hold"
     assert {request.path for request in fusebill.requests} == {"/v1/CustomerHold/1"}
 
 
