@@ -31,12 +31,7 @@ _LONG = 1.0
 
 
 class LogHooks(Hooks):
-    """Writes the log. Every client has one; with the logger at WARNING, as it comes, it costs next to nothing."""
-
-    @property
-    def hears_calls(self) -> bool:
-        """Whether anybody reads about calls."""
-        return logger.isEnabledFor(logging.INFO)
+    """Writes the log. Every client has one. With the logger at WARNING, as it comes, it is not told of calls."""
 
     def call_begun(self, call: CallEvent) -> AbstractContextManager[object] | None:
         """A line at DEBUG."""

@@ -42,11 +42,6 @@ class Hooks:
     coroutine function, is logged once and harms nothing.
     """
 
-    @property
-    def hears_calls(self) -> bool:
-        """Whether it is worth telling this hook of calls and attempts. It is asked when a call begins."""
-        return True
-
     def call_begun(self, call: CallEvent) -> AbstractContextManager[object] | None:
         """A call begins."""
 
@@ -88,13 +83,10 @@ class Listeners:
     """
 
     def __init__(self, hooks: Iterable[Hooks] = (), *, own: tuple[Hooks, ...] = (), now: Callable[[], float]) -> None:
-        self.hooks = (*own, *_checked(hooks))
+        self.users = _checked(hooks)
+        self.hooks = (*own, *self.users)
         self.now = now
         self._failed: set[tuple[int, str]] = set()
-
-    def hear_calls(self) -> bool:
-        """Whether any hook is to be told of a call that begins now."""
-        return any(self.guarded(hook, "hears_calls", _hears_calls, hook) for hook in self.hooks)
 
     def begin(self, event: SpanEvent) -> OpenEvent:
         """Tell that an event has begun, and enter what the hooks return."""
@@ -171,10 +163,6 @@ class OpenEvent:
         for hook, context in reversed(self._entered):
             # What went wrong is in the record. A context manager is told of no error, since it may not swallow one.
             self._listeners.guarded(hook, f"{self._name}_begun", _leave, context)
-
-
-def _hears_calls(hook: Hooks) -> bool:
-    return hook.hears_calls
 
 
 def _enter(context: AbstractContextManager[object]) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import re
 import uuid
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import attrs
 
@@ -19,7 +20,23 @@ from fusebill_async.session.events import AttemptEvent, CallEvent, SettlingEvent
 from fusebill_async.session.hooks import Listeners, OpenEvent
 from fusebill_async.wire.quota_headers import read
 
-_UNTOLD = nullcontext()
+logger = logging.getLogger("fusebill_async")
+
+
+class Untold:
+    """What nobody is told of."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def end(self, **facts: Any) -> None:
+        """It has ended."""
+
+
+_UNTOLD = Untold()
 
 _NAMES_NOBODY = re.compile(r"[A-Za-z]+|\{id\}")
 """A part of a path that can be shown: any other may be an id, or somebody's name."""
@@ -47,7 +64,7 @@ class Teller:
 
     def begin(self, call: Call) -> bool:
         """Tell that a call has begun, if anybody listens; gives whether that is so."""
-        if not self.listeners.hear_calls():
+        if not self._is_heard():
             return False
         self._name_it(call)
         call.told = Told(self.listeners, call, self._base_url, self.listeners.begin(_call_event(call)))
@@ -65,13 +82,21 @@ class Teller:
         elif call.operation.writes and facts.get("outcome") is Outcome.UNKNOWN:
             self.listeners.tell("call_ended", attrs.evolve(_call_event(call), **facts))
 
+    def _is_heard(self) -> bool:
+        """Whether a hook of the user's, or anybody who reads the log, is to be told of calls."""
+        return bool(self.listeners.users) or logger.isEnabledFor(logging.INFO)
+
     def wait(self, call: Call, waited_for: WaitedFor) -> AbstractContextManager[object]:
         """Tell of a wait that takes as long as the `with` statement."""
+        if not self._is_heard():
+            return _UNTOLD
         return self.listeners.begin(WaitEvent(waited_for=waited_for, **_whose(call)))
 
-    def settling(self, call: Call) -> OpenEvent:
+    def settling(self, call: Call) -> OpenEvent | Untold:
         """Tell that a write is settled by reading; end it with the outcome."""
-        if not call.id and self.listeners.hear_calls():
+        if not self._is_heard():
+            return _UNTOLD
+        if not call.id:
             # It is settled for another process, or by `resolve`: its reads are to name it, too.
             self._name_it(call)
         return self.listeners.begin(SettlingEvent(**_whose(call)))
