@@ -86,7 +86,9 @@ async def test_calls_that_wait_end_as_not_sent_when_it_closes(fusebill: Fusebill
     hold = asyncio.ensure_future(client.customers.hold(1))
     await asyncio.sleep(1)
     bulk = client.with_options(priority="bulk")
-    waiting = [asyncio.ensure_future(call) for call in (client.customers.get(2), bulk.customers.hold(3))]
+    waiting = [
+        asyncio.ensure_future(call) for call in (client.customers.get(2), bulk.customers.get(2), bulk.customers.hold(3))
+    ]
     await asyncio.sleep(1)
     assert not any(call.done() for call in waiting)
     closing = asyncio.ensure_future(client.aclose())
