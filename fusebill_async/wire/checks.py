@@ -68,7 +68,7 @@ def check_headers(headers: Any) -> dict[str, str]:
     """Extra headers for each request. An error shows no value, nor what is no name: either may hold a secret."""
     if not isinstance(headers, Mapping):
         raise ConfigurationError(f"headers= must be a dict of names and texts, not {type(headers).__name__}")
-    given = cast("Mapping[Any, Any]", headers)
+    given = cast("Mapping[Any, Any]", headers)  # type: ignore[redundant-cast]
     for name, text in given.items():
         if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
             raise ConfigurationError("headers= has a name that cannot be a header's: use letters, digits and hyphens")
