@@ -183,7 +183,9 @@ MUTANTS: Mapping[str, Mutant] = {
         ((reader, "is_evidence", _true), (preparing, "lags_behind", _false)),
     ),
     "429 not waited": Mutant(
-        "a refusal for the quota pauses nobody", "within a second after a 429", ((Quota, "_pause", _nothing),)
+        "a refusal for the quota pauses nobody; repeated reads are not counted, so that there are refusals",
+        "within a second after a 429",
+        ((Quota, "_pause", _nothing), (Quota, "take_one_more", _nothing)),
     ),
     "quiet period zero": Mutant(
         "two misses at once prove absence",
