@@ -103,11 +103,12 @@ _DISK = 0.05
 
 async def _open_later(self: Any, intent: Any) -> None:
     """Send first, record then."""
-    asyncio.get_running_loop().call_later(_DISK, _background, _right_open[type(self)](self, intent))
+    # The coroutine is made when it is run: the process may be gone by then.
+    asyncio.get_running_loop().call_later(_DISK, _in_background, _right_open[type(self)], self, intent)
 
 
-def _background(coro: Any) -> None:
-    task = asyncio.get_running_loop().create_task(coro)
+def _in_background(work: Any, *arguments: Any) -> None:
+    task = asyncio.get_running_loop().create_task(work(*arguments))
     task.add_done_callback(_has_ended)
 
 
