@@ -108,6 +108,13 @@ def test_links_lead_somewhere(document: Path):
         assert not target or (document.parent / target).exists(), f"{document.name} links to {target}"
 
 
+def test_the_files_on_the_way_of_a_call_are_there():
+    text = (GUIDES / "how_it_works.md").read_text()
+    named = re.findall(r"`([a-z]+/[a-z_/]*\.py|[a-z]+/|[a-z]+\.py)`", text)
+    assert len(named) > 15
+    assert [name for name in named if not (GUIDES.parent / name).exists()] == []
+
+
 def test_the_readme_is_a_first_screen_and_an_index():
     text = README.read_text()
     assert len(text.splitlines()) <= 250
