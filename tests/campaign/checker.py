@@ -329,6 +329,9 @@ class Judge:
         since = seen.writes[0].at if seen.writes else doubted[0]
         reads = [read for read in seen.reads if since < read.at < told.at]
         reads = [read for read in reads if read.answered is not None and read.answered < told.at]
+        if told is record.told:
+            # What another process reads for this write, to settle it, its caller's process is not told.
+            reads = [read for read in reads if read.client == planned.client]
         good = [read for read in reads if read.status == 200 and (operation is CREATE or read.shown is not None)]
         good = [read for read in good if operation is not CREATE or not read.fault or "behind" in read.fault]
         if not good:

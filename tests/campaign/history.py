@@ -70,6 +70,8 @@ class Arrival:
     customer_id: int | None
     connection: int
     body: bytes
+    client: str = ""
+    """Who sent it."""
     fault: str = ""
     answered: float | None = None
     status: int | None = None

@@ -89,7 +89,7 @@ class WorldSimulator(FusebillSimulator):
         identify(request)
         client, call = mark_of(request.headers.get(HEADER))
         at = self.seconds()
-        arrival = Arrival(at, request.operation, request.customer_id, request.connection, request.body)
+        arrival = Arrival(at, request.operation, request.customer_id, request.connection, request.body, client)
         self._arrivals[id(request)] = arrival
         request.arrival = arrival  # type: ignore[attr-defined]
         operation = BY_TITLE.get(request.operation)
