@@ -15,13 +15,13 @@ from fusebill_async.cli.performing import perform
 from fusebill_async.cli.results import Planned, Result, Write
 from fusebill_async.cli.wire_text import wire_of
 from fusebill_async.client import FusebillClient
-from fusebill_async.converting import UnreadableAnswer, decode_customer, wire_fields, without_mark
+from fusebill_async.converting import UnreadableAnswer, decode_customer, read_object, wire_fields, without_mark
 from fusebill_async.errors import ValidationError
 from fusebill_async.models import Customer, wire_keys
 from fusebill_async.models.view import WireView
 from fusebill_async.operations import CREATE, REPLACE, UPDATE
 from fusebill_async.updating.changes import wire_changes
-from fusebill_async.updating.merging import plan
+from fusebill_async.updating.merging import frozen, plan
 from fusebill_async.updating.rules import READ_ONLY
 from fusebill_async.wire.checks import is_array
 
@@ -72,7 +72,7 @@ async def update(
         # The update rests on this read, so the difference shown is the one that is sent.
         before = await client.customers.get(id)
         response = await client.with_response.customers.update(before, **options, **changes)
-        return Write(UPDATE, response, plan(id, wire_of(before), wire_changes(changes)))
+        return Write(UPDATE, response, plan(id, read_object(wire_of(before)), frozen(wire_changes(changes))))
 
     return await perform(UPDATE, work, json=json, store=store)
 

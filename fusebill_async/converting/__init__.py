@@ -13,10 +13,20 @@ from fusebill_async.converting.decoding import (
     split_array,
 )
 from fusebill_async.converting.encoding import encode, to_wire
-from fusebill_async.converting.json_text import UnreadableAnswer, decode_json, wire_fields, without_mark
+from fusebill_async.converting.json_text import (
+    NO_OBJECT,
+    UnreadableAnswer,
+    WireObject,
+    decode_json,
+    read_object,
+    wire_fields,
+    without_mark,
+)
 
 __all__ = [
+    "NO_OBJECT",
     "UnreadableAnswer",
+    "WireObject",
     "configure_converter",
     "decode_activation",
     "decode_customer",
@@ -26,6 +36,7 @@ __all__ = [
     "encode",
     "make_converter",
     "own_converter",
+    "read_object",
     "split_array",
     "to_wire",
     "wire_fields",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, TypeVar, cast
 
+import attrs
 import msgspec
 
 T = TypeVar("T")
@@ -116,6 +117,46 @@ def wire_fields(wire: bytes | msgspec.Raw) -> dict[str, msgspec.Raw]:
         except ValueError:
             raise UnreadableAnswer(str(error)) from None
         return {_whole_text(key): value for key, value in _members(bytes(wire).decode())}
+
+
+@attrs.define(eq=False, repr=False)
+class WireObject:
+    """A JSON object as it came.
+
+    Attributes:
+        texts: each key with the text of its value, in the order of the wire.
+        values: each key with its value, as JSON has it. A text that Python cannot hold stays a text.
+        inner: each key that holds an object.
+    """
+
+    texts: Mapping[str, msgspec.Raw]
+    values: Mapping[str, Any]
+    inner: Mapping[str, WireObject]
+
+
+NO_OBJECT = WireObject({}, {}, {})
+"""What stands in for an object that is null or absent."""
+
+
+def read_object(wire: bytes | msgspec.Raw) -> WireObject:
+    """Read a JSON object with the objects in it. Raises `UnreadableAnswer` for what is none."""
+    texts = wire_fields(wire)
+    try:
+        values: dict[str, Any] = decode_json(wire)
+    except UnreadableAnswer:
+        values = {key: _value_or_text(text) for key, text in texts.items()}
+    try:
+        inner = {key: read_object(texts[key]) for key, value in values.items() if isinstance(value, dict)}
+    except RecursionError:
+        raise UnreadableAnswer("the JSON is nested too deeply") from None
+    return WireObject(texts, values, inner)
+
+
+def _value_or_text(text: msgspec.Raw) -> Any:
+    try:
+        return decode_json(text)
+    except UnreadableAnswer:
+        return bytes(text).decode()
 
 
 def raw_items(wire: bytes | msgspec.Raw) -> list[msgspec.Raw]:

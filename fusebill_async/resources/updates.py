@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from types import TracebackType
 from typing import Any, Literal, TypeAlias
 
-from fusebill_async.converting import decode_customer
+from fusebill_async.converting import decode_customer, read_object
 from fusebill_async.errors import FieldsNotTakenError, ValidationError, shown
 from fusebill_async.models import Customer
 from fusebill_async.operations import REPLACE, UPDATE, Operation
@@ -18,17 +18,8 @@ from fusebill_async.settling.response import Response
 from fusebill_async.settling.write import Write
 from fusebill_async.updating.changes import check_status, laid_over, model_changes, wire_changes
 from fusebill_async.updating.draft import CustomerDraft, draft_of
-from fusebill_async.updating.guarding import check_conflicts, erased, guard, named_paths, not_taken
-from fusebill_async.updating.merging import (
-    UpdatePlan,
-    differences,
-    expected,
-    frozen,
-    plain,
-    plan,
-    status_of,
-    unechoed,
-)
+from fusebill_async.updating.guarding import check_conflicts, erased, guard, not_taken
+from fusebill_async.updating.merging import UpdatePlan, differences, frozen, plan, status_of, unechoed
 from fusebill_async.updating.pending import PendingUpdate
 from fusebill_async.updating.rules import check_changes
 from fusebill_async.wire.checks import is_several
@@ -52,22 +43,19 @@ def _compare(call: Call, update: PendingUpdate, response: Response[Customer]) ->
         # Every named field was found as it was sent, and what else is different may be somebody else's.
         return
     customer = response.value
-    shown, body = customer.wire or b"{}", call.request.body or b"{}"
-    different = not_taken(expected(update.based_on or body, update.changes), shown)
-    for name in erased(body, shown, {*named_paths(update.changes), *different}, only_shown=True):
-        different[name] = (_at(body, name), None)
+    shown, sent = read_object(customer.wire or b"{}"), read_object(call.request.body or b"{}")
+    different = not_taken(update.shows or {}, shown)
+    changes = differences(sent, shown)
+    undone = set(erased([change for change in changes if not change.absent], {*update.named, *different}))
+    different.update((change.field, (change.before, None)) for change in changes if change.field in undone)
     if different:
         told = "; ".join(f"{name}: sent {sent!r}, shown {now!r}" for name, (sent, now) in different.items())
         raise FieldsNotTakenError(
             f"{call.about} was applied, but not as sent: {told}", fields=different, customer=customer, **call.facts
         )
-    absent = erased(body, shown, set(named_paths(update.changes)))
+    absent = erased(changes, update.named)
     if absent:
         logger.warning("the answer to %s does not show %s", call.about, ", ".join(absent))
-
-
-def _at(wire: bytes, name: str) -> Any:
-    return next((change.after for change in differences(b"{}", wire) if change.field == name), None)
 
 
 def make_update(
@@ -92,15 +80,16 @@ def make_update(
     wired = wire_changes(changes)
     if isinstance(customer, Customer):
         wired = laid_over(model_changes(customer), wired)
-    texts = frozen(wired)
+    named = frozen(wired)
+    handed_in = None if base is None else read_object(base)
     if validate:
-        check_changes(plain(texts if base is None else unechoed(base, texts)))
-    if base is not None:
-        check_status(plain(texts), status_of(base), allowed=True)
+        check_changes(named.values if handed_in is None else unechoed(handed_in, named))
+    if handed_in is not None:
+        check_status(named.values, status_of(handed_in), allowed=True)
     return PendingUpdate(
         operation=operation,
         customer_id=customer_id,
-        texts=texts,
+        changes=named,
         base=base,
         strict=check == "strict",
         allow_status_change=allow_status_change,
@@ -122,15 +111,15 @@ def make_replacement(
     if not isinstance(given, Customer):
         raise ValidationError(f"replace takes a Customer, not {type(given).__name__}", field="customer")
     customer_id, wire = identify(customer)
-    texts = frozen(model_changes(customer, whole=True))
+    named = frozen(model_changes(customer, whole=True))
     if validate:
-        check_changes(plain(texts))
+        check_changes(named.values)
     if wire is not None:
-        check_status(plain(texts), status_of(wire), allowed=True)
+        check_status(named.values, status_of(read_object(wire)), allowed=True)
     return PendingUpdate(
         operation=REPLACE,
         customer_id=customer_id,
-        texts=texts,
+        changes=named,
         base=wire,
         whole=True,
         from_scratch=wire is None,
@@ -159,13 +148,13 @@ async def plan_update(
     """Read, and show what an update would send. Raises what the update would raise."""
     update = make_update(core, UPDATE, customer, changes, validate=validate, allow_erase=allow_erase)
     read = await core.read_newest(update.customer_id, update.base)
-    wire = read.value.wire or b"{}"
+    present = read_object(read.value.wire or b"{}")
     facts = {"operation": UPDATE.title, "customer_id": update.customer_id}
     if update.base is not None:
-        check_conflicts(update.base, wire, update.changes, **facts)
-    check_status(update.changes, status_of(wire), allowed=allow_status_change, **facts)
-    planned = plan(update.customer_id, wire, update.texts)
-    guard(wire, planned.body, set(named_paths(update.changes)), update.allow_erase, **facts)
+        check_conflicts(differences(read_object(update.base), present), update.named, **facts)
+    check_status(update.changes.values, status_of(present), allowed=allow_status_change, **facts)
+    planned = plan(update.customer_id, present, update.changes)
+    guard(planned.changes, update.named, update.allow_erase, **facts)
     response: Response[Any] = read
     response.value = planned
     return response
@@ -196,7 +185,7 @@ class Edit:
         if kind is not None or self._draft is None:
             return
         update = make_update(self._core, self._operation, self._draft, {}, **self._options)
-        if not update.changes:
+        if not update.changes.texts:
             assert update.base is not None
             self._draft.finish(decode_customer(update.base))
             return

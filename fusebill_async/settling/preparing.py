@@ -82,7 +82,7 @@ class PutPreparer:
                 confirmed_by=ConfirmedBy.READ,
                 attribution=Attribution.ALREADY,
             )
-        write.call.request, write.named = put.request, put.named
+        write.call.request, write.named = put.request, put.shows
         write.knows(Reading.of(present.value, present.sent_at), recent=True)
         write.base_sent_at = present.sent_at, wall
         return None
@@ -121,7 +121,7 @@ class PutPreparer:
 
     def _young_base(self, update: PendingUpdate) -> Answer | None:
         """The customer that the caller passed in, if it is the newest state known and young enough for a PUT."""
-        if update.base is None or update.based_on is not None or update.always_read or self._locks.shared:
+        if update.base is None or update.shows is not None or update.always_read or self._locks.shared:
             return None
         if any(write.call.customer_id == update.customer_id for write in self._open_writes.unknown.values()):
             return None

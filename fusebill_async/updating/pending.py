@@ -7,16 +7,16 @@ from typing import Any
 
 import attrs
 
-from fusebill_async.converting import encode
+from fusebill_async.converting import WireObject, encode, read_object
 from fusebill_async.errors import ConcurrentModificationError
 from fusebill_async.operations import Operation
 from fusebill_async.updating.changes import check_status, laid_over
-from fusebill_async.updating.guarding import changed_by_others, check_conflicts, conflict, guard, named_paths
+from fusebill_async.updating.guarding import changed_by_others, check_conflicts, conflict, guard
 from fusebill_async.updating.merging import (
     UpdatePlan,
     differences,
     expected,
-    plain,
+    leaves,
     plan,
     status_of,
     written,
@@ -30,11 +30,11 @@ class Put:
 
     Attributes:
         request: what is sent.
-        named: what a later read must show for it to have happened, by keys of the wire.
+        shows: what a later read must show for it to have happened, by keys of the wire.
     """
 
     request: Request
-    named: Mapping[str, Any]
+    shows: Mapping[str, Any]
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -43,7 +43,7 @@ class PendingUpdate:
 
     Attributes:
         operation, customer_id: the verb, and whom it acts on.
-        texts: what is to be written, by keys of the wire, each value as its JSON text.
+        changes: what is to be written, by keys of the wire.
         base: the customer that the changes were meant for, as it came; then the one that the last PUT was based on.
         whole: the PUT sends the base as it is, so any change by somebody else is a conflict.
         from_scratch: the customer was built by hand: what it leaves out is erased, or refused by the guard.
@@ -51,13 +51,13 @@ class PendingUpdate:
         strict: read a second time, right before the PUT.
         allow_status_change, allow_erase: what the guards let pass.
         rounds: how often it is merged anew with the changes of others.
-        changes: the same as `texts`, as JSON has it.
-        based_on: the customer that the last PUT was laid over.
+        named: the named fields by their Python names, and what each is to become.
+        shows: what the answer to the last PUT must show of the named fields; None before the first one.
     """
 
     operation: Operation
     customer_id: int
-    texts: Mapping[str, Any]
+    changes: WireObject
     base: bytes | None = None
     whole: bool = False
     from_scratch: bool = False
@@ -66,12 +66,12 @@ class PendingUpdate:
     allow_status_change: bool = False
     allow_erase: frozenset[str] = frozenset()
     rounds: int = 5
-    changes: Mapping[str, Any] = attrs.field(init=False)
-    based_on: bytes | None = attrs.field(default=None, init=False)
+    named: Mapping[str, Any] = attrs.field(init=False)
+    shows: Mapping[str, Any] | None = attrs.field(default=None, init=False)
     _times_overtaken: int = attrs.field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.changes = plain(self.texts)
+        self.named = dict(leaves(self.changes))
 
     def next_put(self, first: bytes, present: bytes, *, in_doubt: bool, facts: Mapping[str, Any]) -> Put | None:
         """The PUT that lays the changes over a customer; None if there is nothing to change.
@@ -87,32 +87,30 @@ class PendingUpdate:
             WouldEraseError: the PUT would erase what nobody named.
             ValidationError: it would change the status.
         """
-        self._check_others(first if self.base is None else self.base, present, facts)
+        customer = read_object(present)
+        base = first if self.base is None else self.base
+        if base is not present:
+            self._check_others(read_object(base), customer, facts)
         self.base = present
-        check_status(self.changes, status_of(present), allowed=self.allow_status_change, **facts)
-        planned = self._plan(present)
+        check_status(self.changes.values, status_of(customer), allowed=self.allow_status_change, **facts)
+        planned = self._plan(customer)
         if not planned and not self.whole and not in_doubt:
             return None
-        guard(present, planned.body, set(named_paths(self.changes)), self.allow_erase, **facts)
-        self.based_on = present
-        named = expected(present, self.changes)
+        guard(planned.changes, self.named, self.allow_erase, **facts)
+        self.shows = shows = expected(customer, self.changes)
         if self.whole and not self.from_scratch:
-            named = laid_over(written(planned.body), named)
-        request = Request(self.operation.method, self.operation.path, planned.body)
-        return Put(request=request, named=named)
+            shows = laid_over(written(read_object(planned.body)), shows)
+        return Put(request=Request(self.operation.method, self.operation.path, planned.body), shows=shows)
 
-    def _check_others(self, base: bytes, present: bytes, facts: Mapping[str, Any]) -> None:
-        if base is present:
-            return
-        check_conflicts(base, present, self.changes, **facts)
-        if self.from_scratch:
-            return
-        others = changed_by_others(base, present, self.changes)
+    def _check_others(self, base: WireObject, present: WireObject, facts: Mapping[str, Any]) -> None:
+        changed = differences(base, present)
+        check_conflicts(changed, self.named, **facts)
+        others = () if self.from_scratch else changed_by_others(changed, self.named)
         if not others:
             return
         if self.whole:
             raise conflict({change.field: (change.before, change.after, change.before) for change in others}, **facts)
-        if self.based_on is not None:
+        if self.shows is not None:
             self._times_overtaken += 1
         if self._times_overtaken >= self.rounds:
             raise ConcurrentModificationError(
@@ -122,9 +120,9 @@ class PendingUpdate:
                 **facts,
             )
 
-    def _plan(self, present: bytes) -> UpdatePlan:
+    def _plan(self, present: WireObject) -> UpdatePlan:
         if not self.from_scratch:
-            return plan(self.customer_id, present, self.texts)
+            return plan(self.customer_id, present, self.changes)
         # The service needs `id` and `status` in every PUT; a status that was not given stays as it is.
-        body = encode({"status": status_of(present), **self.texts, "id": self.customer_id})
-        return UpdatePlan(customer_id=self.customer_id, changes=differences(present, body), body=body)
+        body = encode({"status": status_of(present), **self.changes.texts, "id": self.customer_id})
+        return UpdatePlan(customer_id=self.customer_id, changes=differences(present, read_object(body)), body=body)

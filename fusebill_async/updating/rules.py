@@ -184,6 +184,12 @@ def python_name(key: str) -> str:
     return _NAMES.get(key.lower()) or _WORD.sub("_", key).lower()
 
 
+READ_ONLY_NAMES = frozenset(map(python_name, READ_ONLY)) | {
+    f"{nested}.{name}" for nested in ("customer_reference", "customer_acquisition") for name in ("id", "uri")
+}
+"""The Python names of what the service works out itself."""
+
+
 def known_key(key: str) -> str | None:
     """The customer's own key that the service takes this one for, whatever its case; None if it knows none."""
     return _KEYS.get(key.lower())

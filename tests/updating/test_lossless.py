@@ -15,15 +15,23 @@ from fusebill_async import (
     FusebillClient,
     WouldEraseError,
 )
-from fusebill_async.converting import decode_json, wire_fields
+from fusebill_async.converting import decode_json, read_object, wire_fields
 from fusebill_async.models import CustomerAcquisition, CustomerReference, wire_key
 from fusebill_async.testing import FusebillSimulator
+from fusebill_async.updating import guarding, merging
 from fusebill_async.updating.changes import wire_changes
-from fusebill_async.updating.guarding import changed_by_others
-from fusebill_async.updating.merging import differences, expected, frozen, merge
+from fusebill_async.updating.merging import Change, frozen
 from tests.updating.update_wires import CHANGES, LITERALS, WRITABLE, as_arguments, customers, join, literal_pairs
 
 KEY = "MDpub3QtYS1yZWFsLWtleQ"
+
+
+def merge(wire: bytes, changes: dict[str, Any]) -> bytes:
+    return merging.merge(read_object(wire), frozen(changes))
+
+
+def differences(before: bytes, after: bytes) -> tuple[Change, ...]:
+    return merging.differences(read_object(before), read_object(after))
 
 
 def same_key(key: str, name: str) -> bool:
@@ -140,8 +148,8 @@ def test_true_is_not_one(wire: bytes, value: Any, expected: bytes) -> None:
 def test_what_the_service_works_out_itself_is_nobodys_change(key: str) -> None:
     """It may change while an update is under way, and the PUT cannot undo it."""
     before, after = (msgspec.json.encode({key: value, "companyName": "Grok"}) for value in (1, 2))
-    assert changed_by_others(before, after, {}) == ()
-    assert expected(before, {key: 3, "companyName": "New"}) == {"companyName": "New"}
+    assert guarding.changed_by_others(differences(before, after), {}) == ()
+    assert merging.expected(read_object(before), frozen({key: 3, "companyName": "New"})) == {"companyName": "New"}
 
 
 def test_a_change_goes_under_every_spelling_that_is_there() -> None:
@@ -258,5 +266,7 @@ def test_changes_are_not_read_again_from_the_callers_objects() -> None:
     kept = frozen({"customerReference": {"salesTrackingCodes": codes}})
     codes.append({"type": "U", "code": "D"})
 
-    assert isinstance(kept["customerReference"]["salesTrackingCodes"], msgspec.Raw)
-    assert merge(b"{}", kept) == b'{"customerReference":{"salesTrackingCodes":[{"type":"T","code":"C"}]}}'
+    assert (
+        merging.merge(read_object(b"{}"), kept)
+        == b'{"customerReference":{"salesTrackingCodes":[{"type":"T","code":"C"}]}}'
+    )

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from fusebill_async import ConcurrentModificationError, FusebillClient, ValidationError, WouldEraseError
-from fusebill_async.converting import decode_json
+from fusebill_async.converting import decode_json, read_object
 from fusebill_async.models import SalesTrackingCode
 from fusebill_async.testing import FusebillSimulator
-from fusebill_async.updating.merging import Change, plan
+from fusebill_async.updating.merging import Change, frozen, plan
 
 
 async def test_the_example_of_the_readme(fusebill: FusebillSimulator, client: FusebillClient) -> None:
@@ -83,7 +83,7 @@ def test_a_plan_shows_each_value_as_json_on_one_line() -> None:
         "odd": Decimal("1E+2"),
     }
 
-    assert str(plan(1, wire, changes)) == (
+    assert str(plan(1, read_object(wire), frozen(changes))) == (
         "customer 1: 4 to change\n"
         '  company_name  "Ünï" -> "two\\nlines \\"quoted\\" \\u001b[31m"\n'
         '  reference     1844 -> "18441"\n'

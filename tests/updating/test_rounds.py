@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from fusebill_async import FusebillClient, ValidationError
+from fusebill_async.converting import read_object
 from fusebill_async.testing import Fault, FusebillSimulator
-from fusebill_async.updating.merging import merge
+from fusebill_async.updating.merging import frozen, merge
 
 
 async def test_a_put_that_was_refused_for_the_quota_is_made_anew_from_another_read(
@@ -36,7 +37,7 @@ async def test_a_put_that_was_refused_for_the_quota_is_made_anew_from_another_re
     ],
 )
 def test_true_is_no_number(present: bytes, given: Any, body: bytes) -> None:
-    assert merge(b'{"flag":' + present + b"}", {"flag": given}) == b'{"flag":' + body + b"}"
+    assert merge(read_object(b'{"flag":' + present + b"}"), frozen({"flag": given})) == b'{"flag":' + body + b"}"
 
 
 @pytest.mark.parametrize(
