@@ -18,7 +18,7 @@ from fusebill_async.cli.results import Result
 from fusebill_async.cli.terminal import messages, write_json
 from fusebill_async.cli.wire_text import printable
 from fusebill_async.client import FusebillClient
-from fusebill_async.converting import UnreadableAnswer, decode_json, encode, without_mark
+from fusebill_async.converting import BYTE_ORDER_MARK, UnreadableAnswer, decode_json, encode
 from fusebill_async.errors import ValidationError
 from fusebill_async.operations import Operation, Safety
 from fusebill_async.outcome import Window
@@ -116,7 +116,7 @@ async def request(
 def _read_body(file: str) -> Any:
     try:
         text = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-        return decode_json(without_mark(text))
+        return decode_json(text.removeprefix(BYTE_ORDER_MARK))
     except OSError as error:
         raise ValidationError(f"{file} cannot be read: {error.strerror}", field="body") from None
     except UnreadableAnswer as error:

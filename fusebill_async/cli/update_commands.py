@@ -15,7 +15,7 @@ from fusebill_async.cli.performing import perform
 from fusebill_async.cli.results import Planned, Result, Write
 from fusebill_async.cli.wire_text import wire_of
 from fusebill_async.client import FusebillClient
-from fusebill_async.converting import UnreadableAnswer, decode_customer, read_object, wire_fields, without_mark
+from fusebill_async.converting import BYTE_ORDER_MARK, UnreadableAnswer, decode_customer, read_object, wire_fields
 from fusebill_async.errors import ValidationError
 from fusebill_async.models import Customer, wire_keys
 from fusebill_async.models.view import WireView
@@ -118,7 +118,7 @@ async def replace(
 def _read_customer(file: str) -> Customer:
     try:
         text = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-        return decode_customer(without_mark(text))
+        return decode_customer(text.removeprefix(BYTE_ORDER_MARK))
     except OSError as error:
         raise ValidationError(f"{file} cannot be read: {error.strerror}", field="file") from None
     except UnreadableAnswer as error:

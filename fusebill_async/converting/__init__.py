@@ -14,16 +14,17 @@ from fusebill_async.converting.decoding import (
 )
 from fusebill_async.converting.encoding import encode, to_wire
 from fusebill_async.converting.json_text import (
+    BYTE_ORDER_MARK,
     NO_OBJECT,
     UnreadableAnswer,
     WireObject,
     decode_json,
     read_object,
     wire_fields,
-    without_mark,
 )
 
 __all__ = [
+    "BYTE_ORDER_MARK",
     "NO_OBJECT",
     "UnreadableAnswer",
     "WireObject",
@@ -40,5 +41,4 @@ __all__ = [
     "split_array",
     "to_wire",
     "wire_fields",
-    "without_mark",
 ]

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from fusebill_async.converting.configuring import own_converter, own_reader
 from fusebill_async.converting.encoding import encode
-from fusebill_async.converting.json_text import UnreadableAnswer, check_utf8, raw_items, whole, wire_fields
+from fusebill_async.converting.json_text import UnreadableAnswer, check_utf8, raw_items, text_fields
 from fusebill_async.converting.reading import FieldReader
 from fusebill_async.errors import InvalidResponseError
 from fusebill_async.models import Activation, Customer, InvoicePreview, Overview
-
-
-class _AnyObject(msgspec.Struct, gc=False):
-    pass
-
-
-_any_object = msgspec.json.Decoder(_AnyObject)
+from fusebill_async.models.view import revive
 
 _customer_reader = FieldReader(Customer, own_converter, own_reader)
+
+_MOST_DIGITS = 19
+"""An id with fewer digits than this is in the range of ids, whatever they are."""
 
 
 def decode_customer(body: bytes) -> Customer:
@@ -26,8 +25,7 @@ def decode_customer(body: bytes) -> Customer:
 
     The rest is decoded when it is read. Raises `UnreadableAnswer`.
     """
-    _check_object(body)
-    return _identified(_customer_reader.view(body))
+    return _identified(body, text_fields(body))
 
 
 def split_array(body: bytes) -> list[bytes]:
@@ -52,11 +50,10 @@ def decode_activation(body: bytes) -> Activation:
 
     The preview is not the customer's, and does not go back in a PUT. Raises `UnreadableAnswer`.
     """
-    _check_object(body)
-    own = wire_fields(body)
+    own = text_fields(body)
     preview, additional = own.pop("invoicePreview", None), own.pop("additionalInvoicesForPreview", None)
     wire = body if preview is None and additional is None else encode(own)
-    customer = _identified(_customer_reader.view(wire))
+    customer = _identified(wire, own)
     try:
         others = [] if additional is None or _is_null(additional) else raw_items(additional)
         return Activation(
@@ -72,33 +69,28 @@ def decode_activation(body: bytes) -> Activation:
 
 def decode_overview(body: bytes) -> Overview:
     """Take a body for a customer's overview, which is any JSON object. Raises `UnreadableAnswer`."""
-    _check_object(body)
+    text_fields(body)
     return own_reader(Overview).view(body)
 
 
-def _check_object(body: bytes) -> None:
-    """Check that a text is a JSON object, all of it."""
-    try:
-        check_utf8(body)
-        whole(_any_object.decode, body)
-    except (ValueError, RecursionError) as error:
-        raise _unreadable(error) from None
-
-
-def _identified(customer: Customer) -> Customer:
-    """Check that a customer says who it is, and in which status."""
-    try:
-        _ = customer.id
-    except InvalidResponseError as error:
-        raise UnreadableAnswer(error.message) from None
-    status = wire_fields(customer.wire or b"").get("status")
-    if status is None or not bytes(status).startswith(b'"'):
+def _identified(wire: bytes, fields: Mapping[str, msgspec.Raw]) -> Customer:
+    """Make a customer of its keys and their texts, and check that it says who it is, and in which status."""
+    digits = bytes(fields.get("id", b""))
+    if digits.isdigit() and len(digits) < _MOST_DIGITS:
+        customer = revive(Customer, wire, _customer_reader, {"id": int(digits)}, set())
+    else:
+        customer = _customer_reader.view(wire)
+        try:
+            _ = customer.id
+        except InvalidResponseError as error:
+            raise UnreadableAnswer(error.message) from None
+    if not bytes(fields.get("status", b"")).startswith(b'"'):
         raise UnreadableAnswer("a customer without a status")
     return customer
 
 
 def _preview(raw: msgspec.Raw) -> InvoicePreview:
-    whole(_any_object.decode, bytes(raw))
+    text_fields(bytes(raw))
     return own_reader(InvoicePreview).view(bytes(raw))
 
 

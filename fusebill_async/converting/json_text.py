@@ -13,7 +13,8 @@ import msgspec
 
 T = TypeVar("T")
 
-_MARK = b"\xef\xbb\xbf"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+"""Some web servers write one, and RFC 8259 lets a parser skip it."""
 
 _ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|u[dD][89a-fA-F]..|.)", re.DOTALL)
 _HALF = len(b"\\ud83d")
@@ -54,11 +55,6 @@ def _number(text: str) -> Decimal | NumberText:
 _any_number = msgspec.json.Decoder(float_hook=_number)
 _raw_list = msgspec.json.Decoder(list[msgspec.Raw])
 _reference = json.JSONDecoder()
-
-
-def without_mark(body: bytes) -> bytes:
-    """Skip a byte order mark, as RFC 8259 lets a parser do: some web servers write one."""
-    return body.removeprefix(_MARK)
 
 
 def whole(decode: Callable[[bytes], T], text: bytes) -> T:
@@ -157,6 +153,15 @@ def _value_or_text(text: msgspec.Raw) -> Any:
         return decode_json(text)
     except UnreadableAnswer:
         return bytes(text).decode()
+
+
+def text_fields(body: bytes) -> dict[str, msgspec.Raw]:
+    """Give the keys of a body that is a JSON object, as `wire_fields` does, and check that all of it is UTF-8."""
+    try:
+        check_utf8(body)
+    except UnicodeDecodeError:
+        raise UnreadableAnswer("the body is not UTF-8") from None
+    return wire_fields(body)
 
 
 def raw_items(wire: bytes | msgspec.Raw) -> list[msgspec.Raw]:

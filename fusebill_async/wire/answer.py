@@ -8,13 +8,13 @@ from types import MappingProxyType
 from typing import Any
 
 from fusebill_async.converting import (
+    BYTE_ORDER_MARK,
     UnreadableAnswer,
     decode_activation,
     decode_customer,
     decode_json,
     decode_overview,
     split_array,
-    without_mark,
 )
 from fusebill_async.operations import Operation
 from fusebill_async.wire.refusals import UnrelatedAnswer, refusal_in
@@ -39,7 +39,7 @@ def read_value(
     """
     if operation.answer == "any":
         return _any_kind(operation, body, headers.get("Content-Type", ""))
-    body = without_mark(body)
+    body = body.removeprefix(BYTE_ORDER_MARK)
     match operation.answer:
         case "customer":
             customer = decode_customer(body)
@@ -76,14 +76,14 @@ def _any_kind(operation: Operation, body: bytes, content_type: str) -> Any:
     if kind.startswith("text/") and kind != "text/json":
         charset = _CHARSET.search(content_type)
         try:
-            return without_mark(body).decode(charset[1] if charset else "utf-8")
+            return body.removeprefix(BYTE_ORDER_MARK).decode(charset[1] if charset else "utf-8")
         except (LookupError, UnicodeError):
             return body
     is_json = kind.endswith("json")
     if kind and not is_json:
         return body
     try:
-        value = decode_json(without_mark(body))
+        value = decode_json(body.removeprefix(BYTE_ORDER_MARK))
     except UnreadableAnswer:
         if is_json:
             raise

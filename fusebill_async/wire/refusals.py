@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeAlias
 
 import attrs
 
-from fusebill_async.converting import UnreadableAnswer, decode_json, without_mark
+from fusebill_async.converting import BYTE_ORDER_MARK, UnreadableAnswer, decode_json
 from fusebill_async.errors import (
     APIError,
     AuthenticationError,
@@ -82,7 +82,7 @@ class Refusal:
 
 def refusal_in(body: bytes) -> Refusal:
     """What a body says as a refusal, whatever the status it came with. Never raises."""
-    body = without_mark(body)
+    body = body.removeprefix(BYTE_ORDER_MARK)
     try:
         found = decode_json(body)
     except UnreadableAnswer:
