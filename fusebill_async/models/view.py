@@ -62,23 +62,22 @@ class WireView:  # noqa: PLW1641 (its fields can be assigned, so it has no hash)
     It remembers which fields were named: given to the constructor, or assigned. What came is not named.
     """
 
-    __slots__ = ("_named", "_reader", "_wire")
+    __slots__ = {  # noqa: RUF023 (a mapping gives the slot its docstring)
+        "wire": "The JSON text that this was made from, as it came; None for an object made by hand.",
+        "_reader": None,
+        "_named": None,
+    }
 
     if TYPE_CHECKING:
         __attrs_attrs__: ClassVar[Any]
         extra: Mapping[str, Any]
-        _wire: bytes | None
+        wire: bytes | None
         _reader: Reader | None
         _named: set[str]
 
-    @property
-    def wire(self) -> bytes | None:
-        """The JSON text that this was made from, as it came; None for an object made by hand."""
-        return self._wire
-
     def __wire_origin__(self) -> Origin:
         """For the package's own use; the name cannot meet a field's."""
-        return self._wire, self._reader, self._named
+        return self.wire, self._reader, self._named
 
     def __attrs_pre_init__(self) -> None:
         # Until the constructor is through, the wire is UNSET: `extra` may still bring one along.
@@ -106,13 +105,13 @@ class WireView:  # noqa: PLW1641 (its fields can be assigned, so it has no hash)
                     return named
                 raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
             if name == "extra":
-                return Extra(self._wire, self._reader, self._named)
+                return Extra(self.wire, self._reader, self._named)
             reader = self._reader
             if reader is None:
                 if name in wire_keys(type(self)):
                     return None
                 raise AttributeError(f"{type(self).__name__} has no field {name!r}")
-            value = reader.read(self._wire, name)
+            value = reader.read(self.wire, name)
             _fill(self, name, value)
             return value
 
@@ -121,7 +120,7 @@ class WireView:  # noqa: PLW1641 (its fields can be assigned, so it has no hash)
                 self.__delattr__(name)
                 return
             if name == "extra":
-                if self._wire is not UNSET:
+                if self.wire is not UNSET:
                     value = _given_extra(self, value)
             elif name not in wire_keys(type(self)):
                 raise AttributeError(f"{type(self).__name__} has no field {name!r} that can be set")
@@ -130,6 +129,8 @@ class WireView:  # noqa: PLW1641 (its fields can be assigned, so it has no hash)
 
         def __delattr__(self, name: str) -> None:
             # What was set is forgotten: the field reads as the wire has it.
+            if name == "wire":
+                raise AttributeError("the wire of an object is what it came with")
             if filled(self, name) is not UNSET:
                 object.__delattr__(self, name)
             self._named.discard(name)
@@ -154,12 +155,12 @@ class WireView:  # noqa: PLW1641 (its fields can be assigned, so it has no hash)
                 values[name] = value
         if "extra" in named:
             values["extra"] = dict(self.extra)
-        return revive, (type(self), self._wire, self._reader, values, set(named))
+        return revive, (type(self), self.wire, self._reader, values, set(named))
 
 
 # The slots' own setters, past `__setattr__`: what comes from the wire is not named by anybody.
 _fill = object.__setattr__
-_set_wire: Any = WireView.__dict__["_wire"].__set__
+_set_wire: Any = WireView.__dict__["wire"].__set__
 _set_reader: Any = WireView.__dict__["_reader"].__set__
 _set_named: Any = WireView.__dict__["_named"].__set__
 
