@@ -79,7 +79,7 @@ class Teller:
         """
         if call.told is not None:
             call.told.end(**facts)
-        elif call.operation.writes and facts.get("outcome") is Outcome.UNKNOWN:
+        elif facts.get("outcome") is Outcome.UNKNOWN and call.operation.writes:
             self.listeners.tell("call_ended", attrs.evolve(_call_event(call), **facts))
 
     def _is_heard(self) -> bool:

@@ -22,9 +22,8 @@ from fusebill_async.operations import (
     StatusIs,
 )
 from fusebill_async.outcome import Attribution, Outcome
-from fusebill_async.settling.seen import Before, Reading
+from fusebill_async.settling.seen import Before, Reading, is_older, tick_of
 from fusebill_async.wire.comparing import Likeness, is_empty, likeness
-from fusebill_async.wire.timestamps import is_older, tick_of
 
 CLOCKS_APART = 60.0
 """Seconds that the clock behind `Date` and the one behind a customer's timestamps may be apart. Within them times prove

@@ -51,8 +51,9 @@ class PutPreparer:
             FusebillError: the PUT may not be sent.
         """
         first = present = self._young_base(update)
+        reading = None
         wall = self._session.effects.wall()
-        for _ in range(self.requests(update) - 1):
+        for _ in range((first is None) + update.strict):
             wall = self._session.effects.wall()
             judged = await slot.send(GET, build_request(GET, write.call.customer_id))
             if judged.ruling is not Ruling.ACCEPT:
@@ -83,7 +84,7 @@ class PutPreparer:
                 attribution=Attribution.ALREADY,
             )
         write.call.request, write.named = put.request, put.shows
-        write.knows(Reading.of(present.value, present.sent_at), recent=True)
+        write.knows(reading or Reading.of(present.value, present.sent_at), recent=True)
         write.base_sent_at = present.sent_at, wall
         return None
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
@@ -11,7 +13,6 @@ import attrs
 
 from fusebill_async.converting import UnreadableAnswer, decode_json, wire_fields
 from fusebill_async.models import Activation, Customer
-from fusebill_async.wire.timestamps import is_older
 
 RECENT = 60.0
 """Seconds for which a read that is older than what was seen is known to lag behind."""
@@ -21,6 +22,10 @@ _KEPT = 1024
 
 _MADE_KEPT = 512
 """Customers remembered as made by creates that are settled."""
+
+_TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)?", re.ASCII)
+_DIGITS = 7
+"""Digits of a fraction as the service writes it; one with fewer is filled up."""
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -109,6 +114,39 @@ def modified_text(wire: bytes) -> str | None:
 def lags_behind(modified: str | None, *seen: str | None) -> bool:
     """Whether a `modifiedTimestamp` is older than any of those that were seen of the customer."""
     return any(is_older(modified, newest) for newest in seen)
+
+
+def is_older(timestamp: str | None, than: str | None) -> bool:
+    """Whether a timestamp of the service is certainly older than another one.
+
+    Equal texts are equal. Others are compared to the seventh digit, which a `datetime` would lose. Without a zone they
+    are in UTC. What cannot be read is not older.
+    """
+    if timestamp is None or than is None or timestamp == than:
+        return False
+    one, other = _comparable(timestamp), _comparable(than)
+    return one is not None and other is not None and one < other
+
+
+def tick_of(timestamp: str) -> float | None:
+    """The seconds within which two moments get this same text, by the digits that it has; None if it cannot be read."""
+    found = _TIMESTAMP.fullmatch(timestamp)
+    return None if found is None else 10.0 ** -len(found[2] or "")
+
+
+def _comparable(timestamp: str) -> tuple[str, str] | None:
+    """The time in UTC and the fraction of its second, each a text that sorts as it passes."""
+    found = _TIMESTAMP.fullmatch(timestamp)
+    if found is None:
+        return None
+    moment, fraction, zone = found.groups("")
+    try:
+        # Also without a zone: that there is such a moment.
+        read = datetime.fromisoformat(moment + (zone or "Z"))
+        moment = read.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S").rjust(19, "0")
+    except (ValueError, OverflowError):
+        return None
+    return moment, fraction.ljust(_DIGITS, "0")
 
 
 class LastSeen:

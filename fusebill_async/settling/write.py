@@ -16,9 +16,8 @@ from fusebill_async.session.call import Call
 from fusebill_async.settling.evidence import Verdict, judge, keys_of
 from fusebill_async.settling.intent import Intent, UnresolvedWrite
 from fusebill_async.settling.response import Response
-from fusebill_async.settling.seen import Before, Reading, lags_behind
+from fusebill_async.settling.seen import Before, Reading, is_older, lags_behind
 from fusebill_async.updating.pending import PendingUpdate
-from fusebill_async.wire.timestamps import is_older
 
 
 class ReadAgainError(Exception):

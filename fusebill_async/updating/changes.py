@@ -17,7 +17,7 @@ from fusebill_async.models import (
     named_fields,
     wire_keys,
 )
-from fusebill_async.updating.rules import is_read_only, known_key, python_name
+from fusebill_async.updating.rules import READ_ONLY_NAMES, known_key, python_name
 from fusebill_async.wire.checks import is_array, is_object
 
 _NESTED: Mapping[str, type[WireView]] = {
@@ -46,7 +46,7 @@ def wire_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
 
 def _translated(name: str, given: Any) -> tuple[str, Any]:
     key = _key(Customer, name)
-    if is_read_only(key):
+    if name in READ_ONLY_NAMES:
         raise _read_only(name)
     nested = _NESTED.get(name)
     if nested is None or given is None:
@@ -69,7 +69,7 @@ def _nested_changes(model: type[WireView], name: str, given: Any) -> dict[str, A
     found: dict[str, Any] = {}
     for inner, value in given.items():
         key = _key(model, inner, within=f"{name}.")
-        if is_read_only(key, name):
+        if f"{name}.{inner}" in READ_ONLY_NAMES:
             raise _read_only(f"{name}.{inner}")
         found[key] = _codes(value) if key == "salesTrackingCodes" and is_array(value) else value
     return found
@@ -78,9 +78,9 @@ def _nested_changes(model: type[WireView], name: str, given: Any) -> dict[str, A
 def _writable(name: str, view: WireView, changes: Mapping[str, Any]) -> dict[str, Any]:
     """The changes of a nested model, without the ids that came along with one from another customer."""
     for inner in named_fields(view):
-        if is_read_only(inner, name):
+        if f"{name}.{inner}" in READ_ONLY_NAMES:
             raise _read_only(f"{name}.{inner}")
-    return {key: value for key, value in changes.items() if not is_read_only(key, name)}
+    return {key: value for key, value in changes.items() if f"{name}.{python_name(key)}" not in READ_ONLY_NAMES}
 
 
 def _codes(given: Any) -> list[Any]:
@@ -124,7 +124,7 @@ def model_changes(customer: Customer, *, whole: bool = False) -> dict[str, Any]:
         if key != known_key(key):
             _check_extra(customer, key)
             changes[key] = value
-        elif is_read_only(key) and not (by_hand and whole):
+        elif name in READ_ONLY_NAMES and not (by_hand and whole):
             raise _read_only(name)
         elif name in _NESTED and value is not None:
             changes[key] = _nested_of(customer, name, value, keep=by_hand and whole)
@@ -145,7 +145,7 @@ def _check_extra(customer: Customer, key: str) -> None:
     known = known_key(key)
     if known is not None and (customer.wire is None or key not in _came(customer)):
         raise ValidationError(f"extra holds {key!r}, which the service takes for {known}", field="extra")
-    if known is not None and (is_read_only(key) or known == "status"):
+    if known is not None and (known == "status" or python_name(key) in READ_ONLY_NAMES):
         raise _read_only(f"extra[{key!r}]")
 
 

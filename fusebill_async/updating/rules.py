@@ -193,15 +193,3 @@ READ_ONLY_NAMES = frozenset(map(python_name, READ_ONLY)) | {
 def known_key(key: str) -> str | None:
     """The customer's own key that the service takes this one for, whatever its case; None if it knows none."""
     return _KEYS.get(key.lower())
-
-
-def is_read_only(key: str, within: str = "") -> bool:
-    """Whether the service works out a field itself.
-
-    Args:
-        key: of the wire, in any case.
-        within: the Python name of the object that it is in.
-    """
-    if not within:
-        return known_key(key) in READ_ONLY
-    return within in {"customer_reference", "customer_acquisition"} and key.lower() in {"id", "uri"}

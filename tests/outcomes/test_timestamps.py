@@ -2,7 +2,7 @@
 
 import pytest
 
-from fusebill_async.wire.timestamps import is_older, tick_of
+from fusebill_async.settling.seen import is_older, tick_of
 
 EARLIER_THAN = [
     ("2026-05-04T03:02:01.1234567Z", "2026-05-04T03:02:01.1234568Z"),
