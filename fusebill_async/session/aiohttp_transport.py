@@ -107,7 +107,10 @@ class _UnderWay:
         self.sent_at = self.now()
 
     def facts(self, started_at: float) -> Exchange:
-        """What became of it. It lets go of the answer: cancelled timers keep the context that knows it for a while."""
+        """What became of it. It lets go of all else, since cancelled timers keep the context that knows it for a while.
+
+        Without that a hundred ended calls would stay in memory, and the garbage collector would go through them.
+        """
         response, body = self.response, self.body
         exchange = Exchange(
             phase=self.phase,
@@ -124,6 +127,7 @@ class _UnderWay:
             connection=self.protocol,
         )
         self.response = self.body = self.protocol = None
+        self.on_handed_out = _nobody_listens
         return exchange
 
     def close(self) -> None:
@@ -132,6 +136,10 @@ class _UnderWay:
             self.sent_at = self.now()
             with suppress(Exception):
                 self.on_handed_out()
+
+
+def _nobody_listens() -> None:
+    """The exchange has ended."""
 
 
 _under_way: ContextVar[_UnderWay] = ContextVar("fusebill_async_exchange")

@@ -11,6 +11,7 @@ import pytest
 from aiohttp.client_proto import ResponseHandler
 
 from fusebill_async import FusebillClient
+from fusebill_async.session.call import Call
 from fusebill_async.testing import Fault, FusebillSimulator
 
 ID = 12000750
@@ -76,6 +77,18 @@ def test_calls_leave_no_memory_and_no_cycles_behind(repeat, verb):
     blocks = repeat(verb)
     assert blocks < CALLS * AT_MOST, f"{verb}: {blocks} blocks of memory stay of {CALLS} calls"
     assert gc.collect() < CALLS, f"{verb}: every call leaves cycles to the garbage collector"
+
+
+def test_a_call_that_has_ended_is_gone_at_once(repeat):
+    """Cancelled timers stay in the event loop for a while, and what knows of them must not know of the call."""
+    gc.collect()
+    gc.disable()
+    try:
+        repeat("hold")
+        alive = sum(isinstance(one, Call) for one in gc.get_objects())
+    finally:
+        gc.enable()
+    assert alive == 0
 
 
 async def test_a_connection_that_has_gone_leaves_nothing_behind():
