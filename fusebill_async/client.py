@@ -49,10 +49,14 @@ from fusebill_async.settings import (
 )
 from fusebill_async.settling.driver import WriteDriver
 from fusebill_async.settling.intent import UnresolvedWrite
+from fusebill_async.settling.keys import LONGEST_KEY, Recorded, key_id
+from fusebill_async.settling.locking import WriteLocks
 from fusebill_async.settling.open_writes import OpenWrites
 from fusebill_async.settling.preparing import PutPreparer
 from fusebill_async.settling.protocols import Store
 from fusebill_async.settling.reader import SettlingReader
+from fusebill_async.settling.recalling import Recaller
+from fusebill_async.settling.resolving import Resolver
 from fusebill_async.settling.response import Resolution, Response
 from fusebill_async.settling.seen import LastSeen
 from fusebill_async.settling.writer import Writer
@@ -79,10 +83,16 @@ class WithResponse:
         self._core = core
 
     async def request(
-        self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Any = None
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        idempotency_key: str | None = None,
     ) -> Response[Any]:
         """Send a request to any endpoint; see `FusebillClient.request`."""
-        return await send_request(self._core, method, path, query=query, body=body)
+        return await send_request(self._core, method, path, query=query, body=body, idempotency_key=idempotency_key)
 
 
 class Verbs:
@@ -98,7 +108,15 @@ class Verbs:
     def __init__(self, core: ClientCore) -> None:
         self._core = core
 
-    async def request(self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Any = None) -> Any:
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        idempotency_key: str | None = None,
+    ) -> Any:
         """Send a request to any endpoint, under the same policy.
 
         Args:
@@ -107,6 +125,7 @@ class Verbs:
             query: names and values; None is left out, a list or a set is joined by commas, True and False go as
                 `true` and `false`, a time as ISO 8601 in UTC.
             body: what JSON can hold, with `Decimal` for exact numbers.
+            idempotency_key: names the call, as in every write: a second one with it sends nothing, and gives None.
 
         Returns:
             By the answer's `Content-Type`: the parsed JSON, numbers as int or `Decimal`; text for text; bytes for
@@ -116,7 +135,10 @@ class Verbs:
             ValidationError: a method, path, value or body that cannot be sent; nothing was sent.
             OutcomeUnknownError: a write that was sent and got no usable answer: no read can tell.
         """
-        return (await self.with_response.request(method, path, query=query, body=body)).value
+        response = await self.with_response.request(
+            method, path, query=query, body=body, idempotency_key=idempotency_key
+        )
+        return response.value
 
     def with_options(
         self,
@@ -167,7 +189,7 @@ class Verbs:
 
     def unresolved(self) -> list[UnresolvedWrite]:
         """The writes whose outcome is not known, oldest first: in flight, settling, or unknown."""
-        return self._core.writer.unresolved()
+        return self._core.resolver.unresolved()
 
     async def resolve(self, write: UnresolvedWrite | OutcomeUnknownError | str) -> Resolution:
         """Settle an unresolved write by reading the customer; it is never sent again.
@@ -178,7 +200,23 @@ class Verbs:
         Raises:
             NotUnresolvedError: it is not unresolved (any more).
         """
-        return await self._core.writer.resolve(_intent_id(write))
+        return await self._core.resolver.resolve(_intent_id(write))
+
+    async def recorded(self, idempotency_key: str) -> Recorded | None:
+        """What the store keeps of the call with an idempotency key. Nothing is sent.
+
+        Args:
+            idempotency_key: as it was given, 1 to 255 characters.
+
+        Returns:
+            The record; None if there was no such call, if nothing of it was sent, or if it was forgotten. Its outcome
+            is `UNKNOWN` as long as the call is under way or not settled.
+
+        Raises:
+            ValidationError: no call can have this key.
+            StoreUnavailableError: the store cannot be read.
+        """
+        return await self._core.recaller.find(key_id(idempotency_key))
 
     async def resolve_all(self) -> list[Resolution]:
         """Settle every unresolved write, one after the other; those that others settle meanwhile are left out."""
@@ -205,6 +243,9 @@ class FusebillClient(Verbs):
     Args:
         key: the API key as the UI shows it; sent as `Authorization: Basic {key}`.
         base_url: ends in /v1; https, but for a loopback host.
+        account: a name for the account, 1 to 255 characters, under which a store keeps open writes, idempotency keys,
+            locks and the quota. Give one wherever a store outlives the program: without it the account is known by a
+            hash of `base_url` and `key`, which another API key changes.
         timeouts, pool, retry, quota, settling, updates: see their classes.
         store: where open intents, customer locks and a shared quota live; a `MemoryStore` by default.
         hooks: what is told of calls, waits, attempts, settling and the quota; see `Hooks`.
@@ -224,6 +265,7 @@ class FusebillClient(Verbs):
         key: str,
         *,
         base_url: str = PRODUCTION,
+        account: str | None = None,
         timeouts: Timeouts | None = None,
         pool: PoolSettings | None = None,
         retry: RetryPolicy | None = None,
@@ -249,10 +291,12 @@ class FusebillClient(Verbs):
         effects = effects or Effects()
         listeners = Listeners(() if hooks is None else hooks, own=(LogHooks(),), now=effects.now)
         checked_on_cancel = _checked_on_cancel(on_cancel)
+        checked_account = _checked_account(account)
         check_session(session, pooling)
         self._store: Store = MemoryStore() if store is None else _checked_store(store)
         # Nothing that can be refused comes after this.
-        self._store.open(hashlib.sha256(f"{base_url}\n{key}".encode()).hexdigest()[:32])
+        known_as = f"account\n{account}" if checked_account else f"{base_url}\n{key}"
+        self._store.open(hashlib.sha256(known_as.encode()).hexdigest()[:32])
         clock = ServiceClock()
         manager = SessionManager(
             key=key,
@@ -277,14 +321,27 @@ class FusebillClient(Verbs):
         seen = LastSeen()
         locks = self._store.locks
         open_writes = OpenWrites(manager, self._store)
+        write_locks = WriteLocks(manager, locks, seen)
         reader = SettlingReader(manager, policy, seen, timeouts=limits)
         preparer = PutPreparer(manager, seen, open_writes, locks, update_policy)
         driver = WriteDriver(manager, preparer, reader, open_writes, locks, seen, fresh_connections=fresh)
-        writer = Writer(manager, driver, reader, open_writes, locks, seen, policy)
+        resolver = Resolver(manager, reader, open_writes, write_locks)
+        recaller = Recaller(manager, self._store.ledger, open_writes, resolver, seen)
+        writer = Writer(manager, driver, reader, recaller, open_writes, write_locks, seen, policy)
         options = CallOptions(
             timeouts=limits, retry=retrying, budget=RetryBudget(retrying), on_cancel=checked_on_cancel
         )
-        super().__init__(ClientCore(session=manager, writer=writer, seen=seen, options=options, updates=update_policy))
+        super().__init__(
+            ClientCore(
+                session=manager,
+                writer=writer,
+                resolver=resolver,
+                recaller=recaller,
+                seen=seen,
+                options=options,
+                updates=update_policy,
+            )
+        )
 
     @classmethod
     def from_env(cls, **options: Any) -> Self:
@@ -355,6 +412,15 @@ def _of(kind: type[S], given: Any, name: str) -> S:
     if not isinstance(given, kind):
         raise ConfigurationError(f"{name}= must be {kind.__name__}(...), not {shown(given)}")
     return given
+
+
+def _checked_account(account: Any) -> bool:
+    """Whether the account was given a name."""
+    if account is None:
+        return False
+    if not isinstance(account, str) or not 1 <= len(account) <= LONGEST_KEY or not account.isprintable():
+        raise ConfigurationError(f"account= must be a name of 1 to {LONGEST_KEY} printable characters")
+    return True
 
 
 def _checked_on_cancel(on_cancel: Any) -> OnCancel:

@@ -23,6 +23,7 @@
     ├── StoreUnavailableError            the store cannot keep the record of a write; nothing was sent
     ├── ClientStateError                 closed, or another event loop; also RuntimeError
     ├── NotUnresolvedError               a write to be resolved that is not open (any more); also KeyError
+    ├── IdempotencyError                 an idempotency key that another call has used; also ValueError
     ├── ValidationError                  an argument that cannot be sent; also ValueError
     └── ConfigurationError               key, base URL or settings; also ValueError
 
@@ -344,6 +345,12 @@ class NotUnresolvedError(FusebillError, KeyError):
 
     # A KeyError shows its argument by its repr.
     __str__ = Exception.__str__
+
+
+class IdempotencyError(FusebillError, ValueError):
+    """An idempotency key was given that was used for another operation, customer or arguments. Nothing was sent."""
+
+    advice = "Give each call a key of its own: the message names the call that has used this one."
 
 
 class ValidationError(FusebillError, ValueError):

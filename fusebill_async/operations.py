@@ -395,6 +395,12 @@ GEOTAB_UNLATCH = Operation(
     summary="Remove a customer's mapping to its Geotab account.",
 )  # fmt: skip
 
+REQUEST = Operation(
+    name="request", resource="client", method="POST", path="", safety=Safety.MONEY, answer="any",
+    summary="Send a request to any endpoint; no read can tell what it did.",
+)  # fmt: skip
+"""What `client.request` does. It is in no table: method and path are the caller's."""
+
 OPERATIONS: tuple[Operation, ...] = (
     GET, LIST, OVERVIEW, CREATE, UPDATE, REPLACE,
     ACTIVATE, PREVIEW_ACTIVATION, ACTIVATE_ITEMS, PREVIEW_ACTIVATE_ITEMS,

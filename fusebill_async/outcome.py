@@ -35,10 +35,14 @@ class Attribution(StrEnum):
 
 
 class ConfirmedBy(StrEnum):
-    """What showed that the effect is there: the answer to the call, or a read after it."""
+    """What showed that the effect is there."""
 
     RESPONSE = "response"
+    """The answer to the call."""
     READ = "read"
+    """A read after it."""
+    RECORD = "record"
+    """The store: an earlier call with the same idempotency key did it."""
 
 
 class Phase(StrEnum):

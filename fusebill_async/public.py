@@ -16,6 +16,7 @@ from fusebill_async.errors import (
     ConnectionLostError,
     FieldsNotTakenError,
     FusebillError,
+    IdempotencyError,
     InvalidResponseError,
     NotAppliedError,
     NotFoundError,
@@ -67,20 +68,22 @@ from fusebill_async.settings import (
     UpdatePolicy,
 )
 from fusebill_async.settling.intent import UnresolvedWrite
+from fusebill_async.settling.keys import Recorded
 from fusebill_async.settling.response import Resolution, Response
 from fusebill_async.settling.seen import Reading
 from fusebill_async.updating.merging import Change, UpdatePlan
 
 __all__ = [
     "APIError", "AccountStatus", "Activation", "Attempt", "AttemptEvent", "Attribution", "AuthenticationError",
-    "BadRequestError", "CallEvent", "CancellationOption", "Change", "ClientStateError", "ConcurrentModificationError",
-    "ConfigurationError", "ConfiguredClient", "ConfirmedBy", "ConflictError", "ConnectError", "ConnectionLostError",
-    "Customer", "CustomerAcquisition", "CustomerList", "CustomerPage", "CustomerReference", "DraftCharge",
-    "FieldsNotTakenError", "FusebillClient", "FusebillError", "Hooks", "InvalidResponseError", "InvoicePreview",
-    "NotAppliedError", "NotFoundError", "NotUnresolvedError", "Outcome", "OutcomeUnknownError",
-    "Overview", "PermissionDeniedError", "Phase", "PoolSettings", "PreviewChangedStateError", "QuickbooksLatchType",
-    "QuotaEvent", "QuotaExhaustedError", "QuotaPolicy", "QuotaSeen", "RateLimitError", "Reading", "RequestTimeoutError",
-    "Resolution", "Response", "RetryPolicy", "SalesTrackingCode", "ServerError", "ServiceStartOption", "SettlingEvent",
+    "BadRequestError", "CallEvent", "CancellationOption", "Change", "ClientStateError",
+    "ConcurrentModificationError", "ConfigurationError", "ConfiguredClient", "ConfirmedBy", "ConflictError",
+    "ConnectError", "ConnectionLostError", "Customer", "CustomerAcquisition", "CustomerList", "CustomerPage",
+    "CustomerReference", "DraftCharge", "FieldsNotTakenError", "FusebillClient", "FusebillError", "Hooks",
+    "IdempotencyError", "InvalidResponseError", "InvoicePreview", "NotAppliedError", "NotFoundError",
+    "NotUnresolvedError", "Outcome", "OutcomeUnknownError", "Overview", "PermissionDeniedError", "Phase",
+    "PoolSettings", "PreviewChangedStateError", "QuickbooksLatchType", "QuotaEvent", "QuotaExhaustedError",
+    "QuotaPolicy", "QuotaSeen", "RateLimitError", "Reading", "Recorded", "RequestTimeoutError", "Resolution",
+    "Response", "RetryPolicy", "SalesTrackingCode", "ServerError", "ServiceStartOption", "SettlingEvent",
     "SettlingPolicy", "Status", "StoreUnavailableError", "Timeouts", "Title", "UnresolvedWrite",
     "UnresolvedWritesWarning", "UpdatePlan", "UpdatePolicy", "ValidationError", "WaitEvent", "Window",
     "WouldEraseError", "__version__",

@@ -25,7 +25,7 @@ _STATUSES = {
     _TO_LOSE: "Draft",
 }
 _CHANGES: dict[str, Any] = {"company_name": "Grok Ltd", "customer_reference": {"reference1": "A-1"}}
-_FLAGS = {
+_FLAGS: dict[str, Any] = {
     "activate_all_subscriptions": True,
     "activate_all_draft_purchases": True,
     "temporarily_disable_auto_post": False,

@@ -12,7 +12,7 @@ from fusebill_async.converting.decoding import (
     decode_overview,
     split_array,
 )
-from fusebill_async.converting.encoding import encode, to_wire
+from fusebill_async.converting.encoding import canonical, encode, to_wire
 from fusebill_async.converting.json_text import (
     BYTE_ORDER_MARK,
     NO_OBJECT,
@@ -28,6 +28,7 @@ __all__ = [
     "NO_OBJECT",
     "UnreadableAnswer",
     "WireObject",
+    "canonical",
     "configure_converter",
     "decode_activation",
     "decode_customer",

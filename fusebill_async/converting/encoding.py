@@ -12,12 +12,13 @@ from typing import Any, cast
 
 import msgspec
 
-from fusebill_async.converting.json_text import wire_fields
+from fusebill_async.converting.json_text import decode_json, wire_fields
 from fusebill_async.converting.quirks import iso_in_utc
 from fusebill_async.errors import ValidationError
 from fusebill_async.models import WireView, named_changes, wire_keys
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
+_sorted = msgspec.json.Encoder(decimal_format="number", order="sorted")
 _TEXT = frozenset({str})
 _READY = frozenset({msgspec.Raw, str, int, bool, NoneType})
 
@@ -38,6 +39,11 @@ def encode(value: Any) -> bytes:
         raise
     except ValueError:
         raise ValidationError("an int has more digits than Python writes as text (4,300)", field="body") from None
+
+
+def canonical(value: Any) -> bytes:
+    """Write a value as JSON in which equal values have equal bytes: the keys of each object are sorted."""
+    return _sorted.encode(decode_json(encode(value)))
 
 
 def to_wire(view: WireView) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import attrs
 
+from fusebill_async.converting import decode_json
 from fusebill_async.errors import RequestTimeoutError
 from fusebill_async.models import Activation, Customer
 from fusebill_async.operations import GET, MAY_BE_SENT_AGAIN, Operation
@@ -15,11 +16,14 @@ from fusebill_async.policy.retry import backoff
 from fusebill_async.session.call import Call, CallOptions
 from fusebill_async.session.manager import SessionManager
 from fusebill_async.settings import UpdatePolicy
+from fusebill_async.settling.keys import CallKey, call_key
+from fusebill_async.settling.recalling import Recaller
+from fusebill_async.settling.resolving import Resolver
 from fusebill_async.settling.response import Response, response_of
 from fusebill_async.settling.seen import LastSeen, Reading, lags_behind, modified_text
 from fusebill_async.settling.write import Write
 from fusebill_async.settling.writer import Writer
-from fusebill_async.wire.request import build_request, check_id, named_in_body
+from fusebill_async.wire.request import Request, build_request, check_id, named_in_body
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -31,6 +35,8 @@ class ClientCore:
 
     session: SessionManager
     writer: Writer
+    resolver: Resolver
+    recaller: Recaller
     seen: LastSeen
     options: CallOptions
     updates: UpdatePolicy
@@ -75,7 +81,13 @@ class ClientCore:
             await effects.sleep(pause)
 
     async def write(
-        self, operation: Operation, customer: int | Customer, *, resend: bool = False, **arguments: Any
+        self,
+        operation: Operation,
+        customer: int | Customer,
+        *,
+        resend: bool = False,
+        idempotency_key: str | None = None,
+        **arguments: Any,
     ) -> Response[Any]:
         """Carry out an operation that acts on a customer.
 
@@ -89,10 +101,21 @@ class ClientCore:
             Call(operation, customer_id, request, self.options),
             named_in_body(operation, arguments),
             resend=resend or operation.safety in MAY_BE_SENT_AGAIN,
+            key=self.key_of(idempotency_key, operation, customer_id, request),
         )
         if handed_in is not None and handed_in.wire is not None:
             write.knows(Reading.of(handed_in), recent=True)
         return await self.writer.write(write)
+
+    def key_of(
+        self, idempotency_key: str | None, operation: Operation, customer_id: int | None, request: Request
+    ) -> CallKey | None:
+        """The idempotency key of a call that sends this request; None if it was given none."""
+        if idempotency_key is None:
+            return None
+        body = None if request.body is None else decode_json(request.body)
+        asked = [request.method, request.target, body]
+        return call_key(idempotency_key, operation, customer_id, asked, now=self.session.effects.wall())
 
 
 def identify(customer: int | Customer) -> tuple[int, bytes | None]:

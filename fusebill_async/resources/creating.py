@@ -24,7 +24,7 @@ _BESIDES: Mapping[str, str] = {"billing_setting": "billingSetting", "tracked_ite
 
 
 async def create_customer(
-    core: ClientCore, fields: Mapping[str, Any], *, validate: bool, resend: bool
+    core: ClientCore, fields: Mapping[str, Any], *, validate: bool, resend: bool, idempotency_key: str | None
 ) -> Response[Customer]:
     """Create a customer; see `CustomersWithResponse.create`."""
     wired = wire_changes({name: value for name, value in fields.items() if name not in _BESIDES})
@@ -33,9 +33,13 @@ async def create_customer(
         raise ValidationError("a new customer is a Draft, and its verbs change that: leave status out", field="status")
     if validate:
         check_changes(wired)
-    call = Call(CREATE, None, Request(CREATE.method, CREATE.path, encode(wired | besides)), core.options)
-    response = await core.writer.write(Write(call, wired, resend=resend))
-    _compare(call, wired, response.value)
+    request = Request(CREATE.method, CREATE.path, encode(wired | besides))
+    call = Call(CREATE, None, request, core.options)
+    key = core.key_of(idempotency_key, CREATE, None, request)
+    response = await core.writer.write(Write(call, wired, resend=resend, key=key))
+    if not response.replayed:
+        # What was made earlier may have been changed since.
+        _compare(call, wired, response.value)
     return response
 
 

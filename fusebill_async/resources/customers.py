@@ -119,7 +119,9 @@ class CustomersWithResponse:
         """
         return await find_customers(self._core, reference)
 
-    async def create(self, /, *, resend: bool = False, validate: bool = True, **fields: Any) -> Response[Customer]:
+    async def create(
+        self, /, *, resend: bool = False, validate: bool = True, idempotency_key: str | None = None, **fields: Any
+    ) -> Response[Customer]:
         """Create a draft customer. It is never created twice.
 
         If the answer is lost, the customer is searched by its `reference`: one that was made since, with every
@@ -132,6 +134,7 @@ class CustomersWithResponse:
             fields: by their Python names, all optional; nested objects as dicts. The currency cannot be changed
                 later. `billing_setting` and `tracked_item_display`, which no customer shows, are taken too, each as
                 an object by the API's names, or as a list of one, as the API page has it.
+            idempotency_key: names the call: a second call with it has no second effect; 1 to 255 characters.
 
         Raises:
             ValidationError: a field that cannot be sent, with its limit; or `status`, which is Draft.
@@ -142,12 +145,18 @@ class CustomersWithResponse:
 
         API page: https://developer.staxbill.com/reference/customers-1
         """
-        return await create_customer(self._core, fields, validate=validate, resend=resend)
+        return await create_customer(
+            self._core, fields, validate=validate, resend=resend, idempotency_key=idempotency_key
+        )
 
-    async def hold(self, customer_id: int | Customer) -> Response[Customer]:
+    async def hold(self, customer_id: int | Customer, *, idempotency_key: str | None = None) -> Response[Customer]:
         """Put an active customer on hold; its subscriptions are suspended.
 
         A hold whose answer was lost is settled, and sent again if it was not applied.
+
+        Args:
+            customer_id: an id (1 to 2**63 - 1), or a customer read before.
+            idempotency_key: names the call: a second call with it has no second effect; 1 to 255 characters.
 
         Raises:
             ConflictError: the customer's status does not allow it.
@@ -157,7 +166,7 @@ class CustomersWithResponse:
 
         API page: https://developer.staxbill.com/reference/hold-customer
         """
-        return await self._core.write(HOLD, customer_id)
+        return await self._core.write(HOLD, customer_id, idempotency_key=idempotency_key)
 
     async def release_hold(
         self,
@@ -167,6 +176,7 @@ class CustomersWithResponse:
         temporarily_disable_auto_post: bool | None = None,
         *,
         resend: bool = False,
+        idempotency_key: str | None = None,
     ) -> Response[Customer]:
         """Take a customer off hold. This may invoice and charge.
 
@@ -176,6 +186,7 @@ class CustomersWithResponse:
             show_zero_dollar_charges: include zero dollar charges on invoices.
             temporarily_disable_auto_post: leave the invoice unposted.
             resend: send it again after it was settled as not applied.
+            idempotency_key: names the call: a second call with it has no second effect; 1 to 255 characters.
 
         API page: https://developer.staxbill.com/reference/un-hold-customer
         """
@@ -186,6 +197,7 @@ class CustomersWithResponse:
             service_start_option=service_start_option,
             show_zero_dollar_charges=show_zero_dollar_charges,
             temporarily_disable_auto_post=temporarily_disable_auto_post,
+            idempotency_key=idempotency_key,
         )
 
     async def preview_release_hold(
@@ -218,7 +230,12 @@ class CustomersWithResponse:
         )
 
     async def cancel(
-        self, customer_id: int | Customer, cancellation_option: CancellationOption | str, *, resend: bool = False
+        self,
+        customer_id: int | Customer,
+        cancellation_option: CancellationOption | str,
+        *,
+        resend: bool = False,
+        idempotency_key: str | None = None,
     ) -> Response[Customer]:
         """Cancel a customer and its subscriptions. This may refund.
 
@@ -226,24 +243,30 @@ class CustomersWithResponse:
             customer_id: an id, or a customer read before.
             cancellation_option: "None", "Unearned" or "Full": what is credited of charges not yet earned.
             resend: send it again after it was settled as not applied.
+            idempotency_key: names the call: a second call with it has no second effect; 1 to 255 characters.
 
         API page: https://developer.staxbill.com/reference/delete-customer
         """
-        return await self._core.write(CANCEL, customer_id, resend=resend, cancellation_option=cancellation_option)
+        return await self._core.write(
+            CANCEL, customer_id, resend=resend, cancellation_option=cancellation_option, idempotency_key=idempotency_key
+        )
 
-    async def uncancel(self, customer_id: int | Customer, *, resend: bool = False) -> Response[Customer]:
+    async def uncancel(
+        self, customer_id: int | Customer, *, resend: bool = False, idempotency_key: str | None = None
+    ) -> Response[Customer]:
         """Undo the cancellation of a customer.
 
         Args:
             customer_id: an id, or a customer read before.
             resend: send it again after it was settled as not applied.
+            idempotency_key: names the call: a second call with it has no second effect; 1 to 255 characters.
 
         Raises:
             ConflictError: the customer is not cancelled.
 
         API page: https://developer.staxbill.com/reference/uncancel-customer
         """
-        return await self._core.write(UNCANCEL, customer_id, resend=resend)
+        return await self._core.write(UNCANCEL, customer_id, resend=resend, idempotency_key=idempotency_key)
 
     async def activate(
         self,
@@ -255,6 +278,7 @@ class CustomersWithResponse:
         side_effects: bool = False,
         *,
         resend: bool = False,
+        idempotency_key: str | None = None,
     ) -> Response[Activation]:
         """Activate a draft customer. This may invoice and charge.
 
@@ -266,6 +290,7 @@ class CustomersWithResponse:
             show_zero_dollar_charges: include zero dollar charges on invoices.
             side_effects: include the invoice in the answer (in `Activation.extra`).
             resend: send it again after it was settled as not applied.
+            idempotency_key: names the call: a second call with it has no second effect; 1 to 255 characters.
 
         Raises:
             ConflictError: the customer is no draft.
@@ -281,6 +306,7 @@ class CustomersWithResponse:
             temporarily_disable_auto_post=temporarily_disable_auto_post,
             show_zero_dollar_charges=show_zero_dollar_charges,
             side_effects=side_effects,
+            idempotency_key=idempotency_key,
         )
 
     async def preview_activation(
@@ -324,6 +350,8 @@ class CustomersWithResponse:
         purchase_ids: Iterable[int] | None = None,
         invoice_collect_options: Mapping[str, Any] | None = None,
         temporarily_disable_auto_post: bool | None = None,
+        *,
+        idempotency_key: str | None = None,
     ) -> Response[Customer]:
         """Activate chosen draft subscriptions and purchases of an active customer. This may invoice and charge.
 
@@ -337,6 +365,7 @@ class CustomersWithResponse:
             invoice_collect_options: how the invoice is collected, by the API's names, such as
                 `{"paymentMethod": "UseExistingPaymentMethod", "paymentMethodId": 149447}`.
             temporarily_disable_auto_post: leave the invoice unposted.
+            idempotency_key: names the call: a second call with it has no second effect; 1 to 255 characters.
 
         Raises:
             ConflictError: the customer is not active.
@@ -351,6 +380,7 @@ class CustomersWithResponse:
             purchase_ids=purchase_ids,
             invoice_collect_options=invoice_collect_options,
             temporarily_disable_auto_post=temporarily_disable_auto_post,
+            idempotency_key=idempotency_key,
         )
 
     async def preview_activate_items(
@@ -394,6 +424,7 @@ class CustomersWithResponse:
         allow_status_change: bool = False,
         allow_erase: Collection[str] = (),
         check: Check = "fresh",
+        idempotency_key: str | None = None,
         **changes: Any,
     ) -> Response[Customer]:
         """Change fields of a customer; everything else goes back as it came.
@@ -411,6 +442,7 @@ class CustomersWithResponse:
             changes: fields by their Python names. None erases. Nested objects are merged:
                 `customer_reference={"reference1": "x"}` leaves reference2 alone; sales tracking codes are
                 replaced as a list.
+            idempotency_key: names the call: a second call with it has no second effect; 1 to 255 characters.
 
         Raises:
             ValidationError: a field that cannot be sent, with its limit.
@@ -430,7 +462,7 @@ class CustomersWithResponse:
             allow_erase=allow_erase,
             check=check,
         )
-        return await carry_out(self._core, update)
+        return await carry_out(self._core, update, idempotency_key=idempotency_key)
 
     async def plan_update(
         self,
@@ -485,6 +517,7 @@ class CustomersWithResponse:
         allow_erase: Collection[str] = (),
         allow_status_change: bool = False,
         validate: bool = True,
+        idempotency_key: str | None = None,
     ) -> Response[Customer]:
         """Send a whole customer, as the API has it: what it leaves out, the service erases.
 
@@ -497,6 +530,7 @@ class CustomersWithResponse:
             allow_erase: names of fields that may be erased without having been set to None.
             allow_status_change: let another `status` through, which has verbs of its own.
             validate: check lengths, choices and forms before sending.
+            idempotency_key: names the call: a second call with it has no second effect; 1 to 255 characters.
 
         Raises:
             WouldEraseError: a field that holds something would be erased, and was not named.
@@ -511,7 +545,7 @@ class CustomersWithResponse:
             allow_status_change=allow_status_change,
             validate=validate,
         )
-        return await carry_out(self._core, update)
+        return await carry_out(self._core, update, idempotency_key=idempotency_key)
 
 
 class Customers:

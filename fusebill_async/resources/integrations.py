@@ -35,6 +35,7 @@ class HubspotWithResponse:
         *,
         hubspot_id: int | None = UNSET,
         hubspot_company_id: int | None = UNSET,
+        idempotency_key: str | None = None,
     ) -> Response[Customer]:
         """Map a customer to its HubSpot contact and company. Only what is given is sent.
 
@@ -42,6 +43,7 @@ class HubspotWithResponse:
             customer_id: an id (1 to 2**63 - 1), or a customer read before.
             hubspot_id: the contact's id (vid), 1 to 2**63 - 1; None clears that mapping.
             hubspot_company_id: the company's id, 1 to 2**63 - 1; None clears that mapping.
+            idempotency_key: names the call: a second call with it has no second effect; 1 to 255 characters.
 
         The API page calls both ids "null by default": the service may clear the mapping that is left out, so give
         both to be sure of both.
@@ -55,21 +57,26 @@ class HubspotWithResponse:
         if hubspot_id is UNSET and hubspot_company_id is UNSET:
             raise ValidationError("give hubspot_id, hubspot_company_id or both", field="hubspot_id")
         return await self._core.write(
-            HUBSPOT_LATCH, customer_id, hubspot_id=hubspot_id, hubspot_company_id=hubspot_company_id
+            HUBSPOT_LATCH,
+            customer_id,
+            hubspot_id=hubspot_id,
+            hubspot_company_id=hubspot_company_id,
+            idempotency_key=idempotency_key,
         )
 
-    async def unlatch(self, customer_id: int | Customer) -> Response[Customer]:
+    async def unlatch(self, customer_id: int | Customer, *, idempotency_key: str | None = None) -> Response[Customer]:
         """Remove a customer's mapping to its HubSpot contact and company.
 
         Args:
             customer_id: an id (1 to 2**63 - 1), or a customer read before.
+            idempotency_key: names the call: a second call with it has no second effect; 1 to 255 characters.
 
         Raises:
             NotFoundError: there is no such customer.
 
         API page: https://developer.staxbill.com/reference/unlatch-customer-1
         """
-        return await self._core.write(HUBSPOT_UNLATCH, customer_id)
+        return await self._core.write(HUBSPOT_UNLATCH, customer_id, idempotency_key=idempotency_key)
 
 
 class Hubspot:
@@ -89,7 +96,12 @@ class SalesforceWithResponse:
         self._core = core
 
     async def latch(
-        self, customer_id: int | Customer, salesforce_id: str, *, force_latch: bool | None = None
+        self,
+        customer_id: int | Customer,
+        salesforce_id: str,
+        *,
+        force_latch: bool | None = None,
+        idempotency_key: str | None = None,
     ) -> Response[Customer]:
         """Map a customer to a Salesforce account.
 
@@ -97,6 +109,7 @@ class SalesforceWithResponse:
             customer_id: an id (1 to 2**63 - 1), or a customer read before.
             salesforce_id: the account's id in Salesforce, a text that is not empty.
             force_latch: replace a mapping that is there; without it the service refuses that.
+            idempotency_key: names the call: a second call with it has no second effect; 1 to 255 characters.
 
         Raises:
             BadRequestError: the account does not exist, or the customer is mapped already.
@@ -106,7 +119,11 @@ class SalesforceWithResponse:
         API page: https://developer.staxbill.com/reference/latch-customer
         """
         return await self._core.write(
-            SALESFORCE_LATCH, customer_id, salesforce_id=salesforce_id, force_latch=force_latch
+            SALESFORCE_LATCH,
+            customer_id,
+            salesforce_id=salesforce_id,
+            force_latch=force_latch,
+            idempotency_key=idempotency_key,
         )
 
 
@@ -130,6 +147,8 @@ class NetsuiteWithResponse:
         customer_id: int | Customer,
         netsuite_id: str,
         netsuite_sync_start_date: datetime | date | str | None = None,
+        *,
+        idempotency_key: str | None = None,
     ) -> Response[Customer]:
         """Map a customer to a NetSuite customer.
 
@@ -137,6 +156,7 @@ class NetsuiteWithResponse:
             customer_id: an id (1 to 2**63 - 1), or a customer read before.
             netsuite_id: the internal id in NetSuite, a text that is not empty.
             netsuite_sync_start_date: when synchronising begins; a datetime goes in UTC, a text as it is.
+            idempotency_key: names the call: a second call with it has no second effect; 1 to 255 characters.
 
         Raises:
             BadRequestError: the NetSuite customer does not exist.
@@ -150,14 +170,18 @@ class NetsuiteWithResponse:
             customer_id,
             netsuite_id=netsuite_id,
             netsuite_sync_start_date=_date_text(netsuite_sync_start_date),
+            idempotency_key=idempotency_key,
         )
 
-    async def unlatch(self, customer_id: int | Customer, netsuite_id: str) -> Response[Customer]:
+    async def unlatch(
+        self, customer_id: int | Customer, netsuite_id: str, *, idempotency_key: str | None = None
+    ) -> Response[Customer]:
         """Remove a customer's mapping to its NetSuite customer.
 
         Args:
             customer_id: an id (1 to 2**63 - 1), or a customer read before.
             netsuite_id: the internal id in NetSuite that it is mapped to.
+            idempotency_key: names the call: a second call with it has no second effect; 1 to 255 characters.
 
         Raises:
             BadRequestError: the customer is not mapped to that one.
@@ -166,33 +190,41 @@ class NetsuiteWithResponse:
 
         API page: https://developer.staxbill.com/reference/netsuite-unlatch-customer
         """
-        return await self._core.write(NETSUITE_UNLATCH, customer_id, netsuite_id=netsuite_id)
+        return await self._core.write(
+            NETSUITE_UNLATCH, customer_id, netsuite_id=netsuite_id, idempotency_key=idempotency_key
+        )
 
-    async def enable_sync(self, customer_id: int | Customer) -> Response[Customer]:
+    async def enable_sync(
+        self, customer_id: int | Customer, *, idempotency_key: str | None = None
+    ) -> Response[Customer]:
         """Synchronise a customer with NetSuite.
 
         Args:
             customer_id: an id (1 to 2**63 - 1), or a customer read before.
+            idempotency_key: names the call: a second call with it has no second effect; 1 to 255 characters.
 
         Raises:
             NotFoundError: there is no such customer.
 
         API page: https://developer.staxbill.com/reference/netsuite-enable-synchronization
         """
-        return await self._core.write(NETSUITE_ENABLE_SYNC, customer_id)
+        return await self._core.write(NETSUITE_ENABLE_SYNC, customer_id, idempotency_key=idempotency_key)
 
-    async def disable_sync(self, customer_id: int | Customer) -> Response[Customer]:
+    async def disable_sync(
+        self, customer_id: int | Customer, *, idempotency_key: str | None = None
+    ) -> Response[Customer]:
         """Stop synchronising a customer with NetSuite.
 
         Args:
             customer_id: an id (1 to 2**63 - 1), or a customer read before.
+            idempotency_key: names the call: a second call with it has no second effect; 1 to 255 characters.
 
         Raises:
             NotFoundError: there is no such customer.
 
         API page: https://developer.staxbill.com/reference/netsuite-disable-sync
         """
-        return await self._core.write(NETSUITE_DISABLE_SYNC, customer_id)
+        return await self._core.write(NETSUITE_DISABLE_SYNC, customer_id, idempotency_key=idempotency_key)
 
 
 class Netsuite:
@@ -223,12 +255,15 @@ class GeotabWithResponse:
     def __init__(self, core: ClientCore) -> None:
         self._core = core
 
-    async def latch(self, customer_id: int | Customer, geotab_id: str) -> Response[Customer]:
+    async def latch(
+        self, customer_id: int | Customer, geotab_id: str, *, idempotency_key: str | None = None
+    ) -> Response[Customer]:
         """Map a customer to a Geotab account.
 
         Args:
             customer_id: an id (1 to 2**63 - 1), or a customer read before.
             geotab_id: the account's id in Geotab, 1 to 255 characters.
+            idempotency_key: names the call: a second call with it has no second effect; 1 to 255 characters.
 
         Raises:
             NotFoundError: there is no such customer.
@@ -236,20 +271,23 @@ class GeotabWithResponse:
 
         API page: https://developer.staxbill.com/reference/latch-customer-2
         """
-        return await self._core.write(GEOTAB_LATCH, customer_id, geotab_id=_checked_geotab_id(geotab_id))
+        return await self._core.write(
+            GEOTAB_LATCH, customer_id, geotab_id=_checked_geotab_id(geotab_id), idempotency_key=idempotency_key
+        )
 
-    async def unlatch(self, customer_id: int | Customer) -> Response[Customer]:
+    async def unlatch(self, customer_id: int | Customer, *, idempotency_key: str | None = None) -> Response[Customer]:
         """Remove a customer's mapping to its Geotab account.
 
         Args:
             customer_id: an id (1 to 2**63 - 1), or a customer read before.
+            idempotency_key: names the call: a second call with it has no second effect; 1 to 255 characters.
 
         Raises:
             NotFoundError: there is no such customer.
 
         API page: https://developer.staxbill.com/reference/unlatch-customer-2
         """
-        return await self._core.write(GEOTAB_UNLATCH, customer_id)
+        return await self._core.write(GEOTAB_UNLATCH, customer_id, idempotency_key=idempotency_key)
 
 
 class Geotab:

@@ -6,9 +6,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import attrs
+
 from fusebill_async.converting import encode
 from fusebill_async.errors import ValidationError, shown
-from fusebill_async.operations import Operation, Safety
+from fusebill_async.operations import REQUEST, Safety
 from fusebill_async.resources.core import ClientCore
 from fusebill_async.session.call import Call
 from fusebill_async.settling.response import Response, response_of
@@ -25,7 +27,13 @@ _PATH = re.compile(r"(/[\w.~!$&'()*+,;=:@%-]+)+/?", re.ASCII)
 
 
 async def send_request(
-    core: ClientCore, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Any = None
+    core: ClientCore,
+    method: str,
+    path: str,
+    *,
+    query: Mapping[str, Any] | None = None,
+    body: Any = None,
+    idempotency_key: str | None = None,
 ) -> Response[Any]:
     """Send a request to any endpoint; see `FusebillClient.request`."""
     given_method: Any = method
@@ -37,15 +45,12 @@ async def send_request(
         raise ValidationError(f"path must be like /customers/42/subscriptions, not {shown(path)}", field="path")
     text = encode_query(query)
     target = f"{path}?{text}" if text else path
-    operation = Operation(
-        name="request",
-        resource="client",
-        method=verb,
-        path=path,
-        safety=Safety.READ if verb in _READS else Safety.MONEY,
-        answer="any",
-    )
-    call = Call(operation, None, Request(verb, target, None if body is None else encode(body)), core.options)
+    operation = attrs.evolve(REQUEST, method=verb, path=path, safety=Safety.READ if verb in _READS else Safety.MONEY)
+    request = Request(verb, target, None if body is None else encode(body))
+    call = Call(operation, None, request, core.options)
     if operation.writes:
-        return await core.writer.write(Write(call, {}, resend=False))
+        key = core.key_of(idempotency_key, operation, None, request)
+        return await core.writer.write(Write(call, {}, resend=False, key=key))
+    if idempotency_key is not None:
+        raise ValidationError(f"{verb} changes nothing, so it takes no idempotency_key", field="idempotency_key")
     return response_of(await core.session.read(call))

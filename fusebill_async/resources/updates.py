@@ -14,6 +14,7 @@ from fusebill_async.operations import REPLACE, UPDATE, Operation
 from fusebill_async.outcome import ConfirmedBy
 from fusebill_async.resources.core import ClientCore, identify
 from fusebill_async.session.call import Call
+from fusebill_async.settling.keys import call_key
 from fusebill_async.settling.response import Response
 from fusebill_async.settling.write import Write
 from fusebill_async.updating.changes import check_status, laid_over, model_changes, wire_changes
@@ -29,17 +30,23 @@ logger = logging.getLogger("fusebill_async")
 Check: TypeAlias = Literal["fresh", "strict"]
 
 
-async def carry_out(core: ClientCore, update: PendingUpdate) -> Response[Customer]:
+async def carry_out(core: ClientCore, update: PendingUpdate, idempotency_key: str | None = None) -> Response[Customer]:
     """Carry out an update, and compare the answer with what was sent."""
     call = Call(update.operation, update.customer_id, None, core.options)
-    response = await core.writer.write(Write(call, {}, resend=True, update=update))
+    key = None
+    if idempotency_key is not None:
+        asked = update.changes.values
+        if update.whole:
+            asked = {"base": None if update.base is None else update.base.decode(), "changes": asked}
+        key = call_key(idempotency_key, update.operation, update.customer_id, asked, now=core.session.effects.wall())
+    response = await core.writer.write(Write(call, {}, resend=True, update=update, key=key))
     _compare(call, update, response)
     return response
 
 
 def _compare(call: Call, update: PendingUpdate, response: Response[Customer]) -> None:
     """Raise `FieldsNotTakenError` if the answer shows other values than were sent."""
-    if response.confirmed_by is ConfirmedBy.READ or call.request is None:
+    if response.confirmed_by is not ConfirmedBy.RESPONSE or call.request is None:
         # Every named field was found as it was sent, and what else is different may be somebody else's.
         return
     customer = response.value

@@ -122,7 +122,7 @@ class WriteDriver:
             if found is not None:
                 return found
         assert call.request is not None
-        if self._open_writes.records_all:
+        if self._open_writes.records_all or write.key is not None:
             await self._open_writes.record(write)
         fresh, on_handed_out = self._wants_fresh(call.operation), partial(self._hand_out, write)
         judged = await slot.send(call.operation, call.request, fresh=fresh, on_handed_out=on_handed_out)
@@ -157,8 +157,10 @@ class WriteDriver:
         """The last look before the first byte: whether the write may still be sent."""
         if write.base_sent_at is not None:
             self._preparer.check_age(write.base_sent_at)
-        if write.locked is not None and self._locks.shared and not self._locks.still_held(write.locked):
-            raise write_errors.lease_lost(write)
+        if self._locks.shared:
+            key = None if write.key is None else write.key.lock
+            if not all(self._locks.still_held(lock) for lock in (write.locked, key) if lock is not None):
+                raise write_errors.lease_lost(write)
         write.handed_out(self._session.effects.now())
 
     def _wants_fresh(self, operation: Operation) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from fusebill_async.settling.keys import CallKey
 from fusebill_async.settling.seen import Before
 
 
@@ -22,6 +23,8 @@ class Intent:
         opened_at: the service's time (epoch seconds) before which it was certainly not sent; by the local clock
             with a wide margin as long as the service has not told its time.
         before: what was known of the customer before, None if nothing was.
+        key: its idempotency key, None if it has none.
+        replaces: the name of the intent whose key it takes over, since that ended without an effect. It is not kept.
     """
 
     id: str
@@ -30,6 +33,8 @@ class Intent:
     named: Mapping[str, Any] = attrs.field(repr=False)
     opened_at: float
     before: Before | None = None
+    key: CallKey | None = None
+    replaces: str | None = None
 
 
 @attrs.frozen(kw_only=True)

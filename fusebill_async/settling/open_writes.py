@@ -8,7 +8,9 @@ import time
 import uuid
 
 from fusebill_async.session.manager import SessionManager
+from fusebill_async.settling import write_errors
 from fusebill_async.settling.intent import Intent, UnresolvedWrite
+from fusebill_async.settling.keys import Ended, KeyTakenError
 from fusebill_async.settling.protocols import Ledger, Store
 from fusebill_async.settling.write import Write, WriteState, listed
 
@@ -92,7 +94,12 @@ class OpenWrites:
             intent.named, intent.before = write.named, write.before
         # From here on it may stand in the ledger, even if we are cancelled while it is written.
         write.recorded = True
-        await self._ledger.open(intent)
+        try:
+            await self._ledger.open(intent)
+        except KeyTakenError:
+            # Our lease on the key ran out, and somebody else has made the call.
+            write.recorded = False
+            raise write_errors.key_lost(write) from None
 
     def intent_of(self, write: Write) -> Intent:
         """The intent of a write, made at the first call."""
@@ -104,6 +111,8 @@ class OpenWrites:
                 named=write.named,
                 opened_at=self._service_time(write.first_sent_at),
                 before=write.before,
+                key=write.key,
+                replaces=write.replaces,
             )
         return write.intent
 
@@ -112,14 +121,22 @@ class OpenWrites:
         bounds = self._session.clock.service_time(self._session.effects.now() if sent_at is None else sent_at)
         return bounds[0] if bounds is not None else time.time() - _CLOCK_MARGIN
 
-    async def close_or_keep(self, write: Write) -> None:
-        """Have the intent closed if the outcome is known; else it stays open, for `resolve` or for another process."""
+    async def close_or_keep(self, write: Write, ended: Ended) -> None:
+        """Have the intent closed if the outcome is known; else it stays open, for `resolve` or for another process.
+
+        Args:
+            write: its state tells.
+            ended: what is kept under its key, before anybody is told.
+        """
         if write.state.may_have_acted:
             await self.record(write)
             write.state = WriteState.UNKNOWN
             self.unknown[self.intent_of(write).id] = write
         elif write.recorded:
             self.unknown.pop(self.intent_of(write).id, None)
+            if self.intent_of(write).key is not None:
+                await self._ledger.end(self.intent_of(write), ended)
+                return
             self._closing.keep(self.intent_of(write))
             if write.told:
                 self._closing.close(self.intent_of(write))

@@ -8,6 +8,7 @@ from typing import Protocol
 from fusebill_async.policy.shared import SharedQuota
 from fusebill_async.settings import QuotaPolicy
 from fusebill_async.settling.intent import Intent
+from fusebill_async.settling.keys import Ended, Recorded
 
 
 class Ledger(Protocol):
@@ -21,7 +22,11 @@ class Ledger(Protocol):
     async def open(self, intent: Intent) -> None:
         """Record an intent, in place of an earlier record of it.
 
-        When this returns, the record outlives what the store says that it outlives.
+        When this returns, the record outlives what the store says that it outlives. The record of its key, if it has
+        one, is written in the same transaction.
+
+        Raises:
+            KeyTakenError: its key belongs to an intent that it does not replace. It was not recorded.
         """
         ...
 
@@ -29,6 +34,22 @@ class Ledger(Protocol):
         """Remove an intent whose outcome is known. This does not wait; the store writes it when it can.
 
         If the process dies before, the next one finds it open and settles it once more, by reading.
+        """
+        ...
+
+    async def end(self, intent: Intent, ended: Ended) -> None:
+        """Remove an intent that has a key, and keep its outcome, in one transaction.
+
+        When this returns, the outcome outlives what the store says that it outlives. If the store is away, it is
+        written as soon as it is back.
+        """
+        ...
+
+    async def find(self, key_id: str) -> Recorded | None:
+        """What is kept of the call with a key; None if there was none, or if it was forgotten.
+
+        Args:
+            key_id: from `settling.keys.key_id`.
         """
         ...
 

@@ -25,8 +25,11 @@ class Response(Generic[T]):
         status: the HTTP status of the answer that gave the value.
         headers: the headers of that answer.
         attempts: one record for each attempt, oldest first.
-        confirmed_by: "response", or "read" if the answer to the write was lost and a read showed its effect.
+        confirmed_by: "response"; "read" if the answer to the write was lost and a read showed its effect; "record" if
+            an earlier call with the same idempotency key did it.
         attribution: "ours", "already" (it was so before) or "unproven" (it may have been somebody else).
+        replayed: an earlier call with the same idempotency key did it, and this one sent nothing. The value is the
+            customer as it is now.
     """
 
     value: T
@@ -35,6 +38,7 @@ class Response(Generic[T]):
     attempts: tuple[Attempt, ...]
     confirmed_by: ConfirmedBy = ConfirmedBy.RESPONSE
     attribution: Attribution = Attribution.OURS
+    replayed: bool = False
 
     @property
     def quota(self) -> QuotaSeen:

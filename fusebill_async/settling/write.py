@@ -9,12 +9,14 @@ from typing import Any
 
 import attrs
 
-from fusebill_async.errors import FusebillError
+from fusebill_async.errors import APIError, FusebillError
+from fusebill_async.models import Customer
 from fusebill_async.operations import Safety
 from fusebill_async.outcome import Outcome
 from fusebill_async.session.call import Call
 from fusebill_async.settling.evidence import Verdict, judge, keys_of
 from fusebill_async.settling.intent import Intent, UnresolvedWrite
+from fusebill_async.settling.keys import CallKey, Ended
 from fusebill_async.settling.response import Response
 from fusebill_async.settling.seen import Before, Reading, is_older, lags_behind
 from fusebill_async.updating.pending import PendingUpdate
@@ -62,11 +64,13 @@ class Failed:
         outcome: that the error tells.
         reason: the error in words.
         error: its class.
+        status: of the answer that it tells of, None if there is none.
     """
 
     outcome: Outcome
     reason: str
     error: str
+    status: int | None = None
 
 
 @attrs.define(eq=False)
@@ -81,6 +85,8 @@ class Write:
         state: how far it is.
         lost_attempts: attempts that went unanswered and were settled as not applied.
         throttled: it was refused for the quota, and must be read for before it is sent again.
+        key: its idempotency key, None if it has none.
+        replaces: the name of the intent whose key it takes over, since that ended without an effect.
         first_sent_at, sent_at: when the first and the last attempt was handed its connection, by the session's clock.
         locked: what it holds the lock of.
         lagging_reads: reads in a row that were too old to base its PUT on.
@@ -103,6 +109,8 @@ class Write:
     state: WriteState = WriteState.PREPARING
     lost_attempts: int = 0
     throttled: bool = False
+    key: CallKey | None = None
+    replaces: str | None = None
     first_sent_at: float | None = None
     sent_at: float | None = None
     locked: int | None = None
@@ -157,6 +165,16 @@ class Write:
         replaces = self.call.operation.safety is Safety.REPLACE
         return replaces and self.before is not None and self.before.modified != reading.modified
 
+    @property
+    def outcome_so_far(self) -> Outcome:
+        """What is known of it if its last attempt was not sent, or was refused for the quota."""
+        if self.state.may_have_acted:
+            return Outcome.UNKNOWN
+        if self.lost_attempts:
+            return Outcome.NOT_APPLIED
+        # What was sent, and may not have acted, was refused for the quota: everything else ends the write.
+        return Outcome.NOT_SENT if self.first_sent_at is None else Outcome.REJECTED
+
     def handed_out(self, now: float) -> None:
         """A connection is there: from here on the service may act."""
         self.state = WriteState.IN_FLIGHT
@@ -169,7 +187,21 @@ class Write:
         # The frames in which it was raised know the write: they would keep each other alive.
         self._error = error.with_traceback(None)
         outcome = error.outcome if isinstance(error, FusebillError) else Outcome.UNKNOWN
-        self.failed = Failed(outcome, str(error), type(error).__name__)
+        status = error.status if isinstance(error, APIError) else None
+        self.failed = Failed(outcome, str(error), type(error).__name__, status)
+
+    def ended(self, now: float) -> Ended:
+        """How it ended, as it is kept under its key. `now` is in epoch seconds."""
+        customer_id, response = self.call.customer_id, self.response
+        if response is None:
+            # One that was cancelled before it was sent has neither response nor error.
+            failed = self.failed or Failed(self.outcome_so_far, "", "")
+            outcome, status, attribution = failed.outcome, failed.status, None
+        else:
+            outcome, status, attribution = Outcome.APPLIED, response.status, response.attribution
+            if isinstance(response.value, Customer):
+                customer_id = response.value.id
+        return Ended(outcome=outcome, customer_id=customer_id, attribution=attribution, status=status, at=now)
 
     def take_error(self) -> Exception:
         """The error that it ended with, for the one who raises it; it is not kept here, for the same reason."""

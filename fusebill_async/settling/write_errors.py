@@ -5,6 +5,7 @@ from __future__ import annotations
 from fusebill_async.errors import (
     ClientStateError,
     FusebillError,
+    IdempotencyError,
     NotAppliedError,
     OutcomeUnknownError,
     RateLimitError,
@@ -12,25 +13,19 @@ from fusebill_async.errors import (
 )
 from fusebill_async.outcome import Outcome
 from fusebill_async.settings import SettlingPolicy
+from fusebill_async.settling.keys import Recorded
 from fusebill_async.settling.reader import Settled
 from fusebill_async.settling.write import Write, WriteState
-
-
-def outcome_so_far(write: Write) -> Outcome:
-    """What is known of a write whose last attempt was not sent, or was refused for the quota."""
-    if write.state.may_have_acted:
-        return Outcome.UNKNOWN
-    if write.lost_attempts:
-        return Outcome.NOT_APPLIED
-    # What was sent, and may not have acted, was refused for the quota: everything else ends the write.
-    return Outcome.NOT_SENT if write.first_sent_at is None else Outcome.REJECTED
 
 
 def of_the_write(write: Write, error: FusebillError) -> FusebillError:
     """An error of the last attempt, or of the read before it, as an error of the whole write."""
     error.operation, error.customer_id = write.call.operation.title, write.call.customer_id
+    if isinstance(error, OutcomeUnknownError):
+        # It tells of the call that a key names, whatever became of this one.
+        return error
     if not write.state.may_have_acted and error.outcome in {Outcome.NOT_SENT, Outcome.UNKNOWN}:
-        error.outcome = outcome_so_far(write)
+        error.outcome = write.outcome_so_far
     return error
 
 
@@ -47,6 +42,54 @@ def lease_lost(write: Write) -> RequestTimeoutError:
     """The lease on the customer's lock was lost, so another process may be writing to the customer."""
     return RequestTimeoutError(
         f"{write.call.about} was not sent: while it waited, its lease on the customer ran out", **write.call.facts
+    )
+
+
+def key_in_use(write: Write) -> OutcomeUnknownError:
+    """Another call with the key is under way."""
+    return OutcomeUnknownError(
+        f"{write.call.about} was not sent: another call with its idempotency key is under way, and was not settled "
+        f"within {write.call.options.timeouts.queue:g} s",
+        **write.call.facts,
+    )
+
+
+def key_lost(write: Write) -> OutcomeUnknownError:
+    """While it waited, its lease on the key ran out, and another call with the key was made."""
+    return OutcomeUnknownError(
+        f"{write.call.about} was not sent: while it waited, another call with its idempotency key was made",
+        **write.call.facts,
+    )
+
+
+def key_of_another_call(write: Write, earlier: Recorded) -> IdempotencyError:
+    """The key was used for another operation, customer or arguments."""
+    used = earlier.operation
+    if earlier.customer_id is not None:
+        used += f" of customer {earlier.customer_id}"
+    what = "with other arguments" if used == write.call.about else "for it"
+    return IdempotencyError(
+        f"{write.call.about} was not sent: its idempotency key was used on {earlier.began_at:%Y-%m-%d %H:%M:%S} UTC "
+        f"by {used}, {what}",
+        **write.call.facts,
+    )
+
+
+def key_unknown(write: Write, earlier: Recorded) -> OutcomeUnknownError:
+    """The earlier call with the key was sent, and reading does not settle it."""
+    return OutcomeUnknownError(
+        f"{write.call.about} was not sent again: the outcome of the call that its idempotency key names is unknown",
+        intent_id=earlier.intent_id,
+        **write.call.facts,
+    )
+
+
+def key_not_applied(write: Write) -> NotAppliedError:
+    """The earlier call with the key did not happen, and what moves money is not sent again by itself."""
+    return NotAppliedError(
+        f"{write.call.about} was not sent again: the call that its idempotency key names was sent and did not happen, "
+        "and resend=True was not given",
+        **write.call.facts,
     )
 
 
@@ -78,7 +121,7 @@ def without_end(write: Write, policy: SettlingPolicy) -> FusebillError:
             **write.call.facts,
         )
     return ClientStateError(
-        f"{write.call.about} was dropped: the client was closed", outcome=outcome_so_far(write), **write.call.facts
+        f"{write.call.about} was dropped: the client was closed", outcome=write.outcome_so_far, **write.call.facts
     )
 
 
@@ -103,6 +146,6 @@ def not_sent_again(write: Write, settled: Settled) -> RateLimitError:
     return RateLimitError(
         f"429: {write.call.about} was refused for the quota, and not sent again: {settled.reason}",
         status=429,
-        outcome=outcome_so_far(write),
+        outcome=write.outcome_so_far,
         **write.call.facts,
     )

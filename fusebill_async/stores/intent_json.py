@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, cast
 
+import attrs
 import msgspec
 
 from fusebill_async.converting import decode_json, encode
+from fusebill_async.outcome import Attribution, Outcome
 from fusebill_async.settling.intent import Intent
+from fusebill_async.settling.keys import CallKey, Recorded
 from fusebill_async.settling.seen import Before
 
 
@@ -27,6 +30,7 @@ def encode_intent(intent: Intent) -> bytes:
             "named": _exact(intent.named),
             "opened_at": intent.opened_at,
             "before": _plain_before(intent.before),
+            "key": None if intent.key is None else attrs.asdict(intent.key),
         }
     )
 
@@ -41,7 +45,28 @@ def decode_intent(text: bytes) -> Intent:
         named=fields["named"],
         opened_at=float(fields["opened_at"]),
         before=_decode_before(fields["before"]),
+        # Absent in what the first edition wrote.
+        key=_decode_key(fields.get("key")),
     )
+
+
+def encode_recorded(recorded: Recorded) -> bytes:
+    """Write down what is kept of a call with a key."""
+    return encode(attrs.asdict(recorded))
+
+
+def decode_recorded(text: bytes) -> Recorded:
+    """Read what `encode_recorded` wrote."""
+    fields = decode_json(text)
+    fields["outcome"] = Outcome(fields["outcome"])
+    fields["attribution"] = None if fields["attribution"] is None else Attribution(fields["attribution"])
+    for name in ("began", "ended"):
+        fields[name] = None if fields[name] is None else float(fields[name])
+    return Recorded(**fields)
+
+
+def _decode_key(fields: dict[str, Any] | None) -> CallKey | None:
+    return None if fields is None else CallKey(id=fields["id"], digest=fields["digest"], began=float(fields["began"]))
 
 
 def _plain_before(before: Before | None) -> dict[str, Any] | None:

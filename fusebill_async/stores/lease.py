@@ -45,6 +45,16 @@ def surely_held(ttl: float, asked: Moment, now: Moment) -> bool:
     return now.monotonic - asked.monotonic < usable and now.wall - asked.wall < usable
 
 
+def check_keeping(keep_outcomes: Any) -> None:
+    """Check for how long outcomes are to be kept.
+
+    Raises:
+        ConfigurationError: it cannot work.
+    """
+    if isinstance(keep_outcomes, bool) or not isinstance(keep_outcomes, (int, float)) or not 60 <= keep_outcomes < 1e10:
+        raise ConfigurationError(f"keep_outcomes= must be a number of seconds, at least 60, not {keep_outcomes!r}")
+
+
 def check_times(lease: Any, renew: Any) -> None:
     """Check the times of leases.
 

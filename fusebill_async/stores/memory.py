@@ -7,12 +7,30 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from fusebill_async.outcome import Outcome
 from fusebill_async.policy.shared import SharedQuota
 from fusebill_async.settings import QuotaPolicy
 from fusebill_async.settling.intent import Intent
+from fusebill_async.settling.keys import CallKey, Ended, KeyTakenError, Recorded
 
 NEWEST_KEPT = 60.0
 """Seconds for which the newest `modifiedTimestamp` of a customer is kept with its lock."""
+
+
+OUTCOMES_KEPT = 100_000
+"""Keys whose outcome a `MemoryStore` keeps."""
+
+
+def recorded(intent: Intent, key: CallKey) -> Recorded:
+    """What is kept of a call with a key that begins."""
+    return Recorded(
+        operation=intent.operation,
+        customer_id=intent.customer_id,
+        outcome=Outcome.UNKNOWN,
+        began=key.began,
+        intent_id=intent.id,
+        digest=key.digest,
+    )
 
 
 class MemoryLedger:
@@ -22,14 +40,40 @@ class MemoryLedger:
 
     def __init__(self) -> None:
         self._open: dict[str, Intent] = {}
+        self._keys: dict[str, Recorded] = {}
+        self._ended: dict[str, None] = {}
+        """The keys whose outcome is known, that of the longest ago first."""
 
     async def open(self, intent: Intent) -> None:
-        """Record an intent."""
+        """Record an intent, and its key."""
+        if intent.key is not None:
+            known = self._keys.get(intent.key.id)
+            if known is not None and known.intent_id not in {intent.id, intent.replaces}:
+                raise KeyTakenError
+            self._ended.pop(intent.key.id, None)
+            self._keys[intent.key.id] = recorded(intent, intent.key)
         self._open[intent.id] = intent
 
     def close(self, intent: Intent) -> None:
         """Forget it."""
         self._open.pop(intent.id, None)
+
+    async def end(self, intent: Intent, ended: Ended) -> None:
+        """Forget it, and keep its outcome under its key."""
+        self.close(intent)
+        assert intent.key is not None
+        known = self._keys.get(intent.key.id)
+        if known is None or known.intent_id != intent.id:
+            return
+        self._keys[intent.key.id] = known.with_end(ended)
+        self._ended[intent.key.id] = None
+        if len(self._ended) > OUTCOMES_KEPT:
+            oldest = next(iter(self._ended))
+            del self._ended[oldest], self._keys[oldest]
+
+    async def find(self, key_id: str) -> Recorded | None:
+        """What is kept under a key."""
+        return self._keys.get(key_id)
 
     def unresolved(self) -> list[Intent]:
         """Every open intent, oldest first."""
@@ -166,7 +210,10 @@ class MemoryLocks:
 
 
 class MemoryStore:
-    """The default store: nothing outlives the process."""
+    """The default store: nothing outlives the process.
+
+    It keeps the outcomes of the last 100,000 idempotency keys as long as the object lives.
+    """
 
     def __init__(self) -> None:
         self._ledger = MemoryLedger()

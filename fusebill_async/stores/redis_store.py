@@ -12,11 +12,12 @@ import attrs
 from fusebill_async.errors import ConfigurationError, StoreUnavailableError
 from fusebill_async.settings import QuotaPolicy
 from fusebill_async.settling.intent import Intent
+from fusebill_async.settling.keys import KEEP_OUTCOMES, Ended, KeyTakenError, Recorded
 from fusebill_async.stores.effects import StoreEffects
-from fusebill_async.stores.intent_json import decode_intent, encode_intent
-from fusebill_async.stores.lease import check_times
-from fusebill_async.stores.memory import MemoryLedger, MemoryLocks, OwnIntents
-from fusebill_async.stores.redis_commands import Driver, RedisCommands, RedisPy
+from fusebill_async.stores.intent_json import decode_intent, decode_recorded, encode_intent, encode_recorded
+from fusebill_async.stores.lease import check_keeping, check_times
+from fusebill_async.stores.memory import MemoryLedger, MemoryLocks, OwnIntents, recorded
+from fusebill_async.stores.redis_commands import Command, Driver, RedisCommands, RedisPy
 from fusebill_async.stores.redis_locks import RedisLocks
 from fusebill_async.stores.redis_quota import RedisQuota
 
@@ -32,6 +33,26 @@ local count = redis.call('INCR', KEYS[2])
 redis.call('EXPIRE', KEYS[2], ARGV[3])
 return count
 """
+# KEYS: as above, and the key's own. ARGV: as above; what is kept under the key, and whose place that may take.
+RECORD_WITH_KEY = """
+local holder = redis.call('HGET', KEYS[3], 'intent')
+if holder and holder ~= ARGV[1] and holder ~= ARGV[5] then return -1 end
+redis.call('DEL', KEYS[3])
+redis.call('HSET', KEYS[3], 'intent', ARGV[1], 'record', ARGV[4])
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+local count = redis.call('INCR', KEYS[2])
+redis.call('EXPIRE', KEYS[2], ARGV[3])
+return count
+"""
+# KEYS: the open intents, the key's own. ARGV: the intent's name, what is kept under the key, milliseconds to keep it.
+KEEP = """
+redis.call('HDEL', KEYS[1], ARGV[1])
+if redis.call('HGET', KEYS[2], 'intent') == ARGV[1] then
+  redis.call('HSET', KEYS[2], 'record', ARGV[2])
+  redis.call('PEXPIRE', KEYS[2], ARGV[3])
+end
+return 1
+"""
 _COUNT_KEPT = 30 * 24 * 3600
 
 
@@ -45,10 +66,15 @@ class RedisLedger:
     durable = True
 
     def __init__(
-        self, commands: RedisCommands, effects: StoreEffects, check_leases: Callable[[], Awaitable[None]]
+        self,
+        commands: RedisCommands,
+        effects: StoreEffects,
+        check_leases: Callable[[], Awaitable[None]],
+        keep_outcomes: float,
     ) -> None:
         self.account = ""
         self._commands = commands
+        self._keep_outcomes = keep_outcomes
         self._check_leases = check_leases
         self._own = OwnIntents()
         self._name = effects.new_name()
@@ -61,18 +87,23 @@ class RedisLedger:
         account = f"fusebill_async:{{{self.account}}}"
         return f"{account}:intents", f"{account}:count:{self._name}"
 
+    def _key(self, key_id: str) -> str:
+        return f"fusebill_async:{{{self.account}}}:key:{key_id}"
+
     async def open(self, intent: Intent) -> None:
-        """Record an intent. When this returns, Redis has it.
+        """Record an intent, and its key. When this returns, Redis has them.
 
         Raises:
             StoreUnavailableError: Redis is away.
+            KeyTakenError: its key belongs to an intent that it does not replace.
         """
-        arguments = (intent.id, encode_intent(intent), _COUNT_KEPT)
         try:
-            count = await self._commands.submit(partial(_record, keys=self._keys, arguments=arguments))
+            count = await self._commands.submit(self._recording(intent))
         except StoreUnavailableError as error:
             error.operation, error.customer_id = intent.operation, intent.customer_id
             raise
+        if count < 0:
+            raise KeyTakenError
         known, self._count = self._count, count
         self._own.opened(intent)
         if count <= known:
@@ -81,6 +112,19 @@ class RedisLedger:
             # Leases may be lost with the rest, and others may have them by now: they are asked for before the write.
             await self._check_leases()
 
+    def _recording(self, intent: Intent) -> Command:
+        """The command that records an intent, with its key if it has one."""
+        arguments = (intent.id, encode_intent(intent), _COUNT_KEPT)
+        if intent.key is None:
+            return partial(_run, script=RECORD, keys=self._keys, arguments=arguments)
+        kept = encode_recorded(recorded(intent, intent.key))
+        return partial(
+            _run,
+            script=RECORD_WITH_KEY,
+            keys=(*self._keys, self._key(intent.key.id)),
+            arguments=(*arguments, kept, intent.replaces or ""),
+        )
+
     def _restore(self) -> None:
         """Write what this process knows to be open into a Redis that does not know it any more."""
         own = self._own.open_now()
@@ -88,7 +132,10 @@ class RedisLedger:
             return
         logger.warning("Redis has lost what was written to it: %d open intents are written anew", len(own))
         self._restoring = True
-        records = {intent.id: encode_intent(intent) for intent in own}
+        for intent in own:
+            if intent.key is not None:
+                self._commands.post(self._recording(intent))
+        records = {intent.id: encode_intent(intent) for intent in own if intent.key is None}
         self._commands.post(partial(_restore, key=self._keys[0], records=records), self._restored)
 
     def _restored(self) -> None:
@@ -100,6 +147,34 @@ class RedisLedger:
         self._commands.post(
             partial(_delete, key=self._keys[0], intent_id=intent.id), partial(self._own.written, intent.id)
         )
+
+    async def end(self, intent: Intent, ended: Ended) -> None:
+        """Forget it, and keep its outcome under its key. When this returns, Redis has that."""
+        self._own.closed(intent)
+        assert intent.key is not None
+        kept = recorded(intent, intent.key).with_end(ended)
+        command = partial(
+            _run,
+            script=KEEP,
+            keys=(self._keys[0], self._key(intent.key.id)),
+            arguments=(intent.id, encode_recorded(kept), int(self._keep_outcomes * 1000)),
+        )
+        try:
+            await self._commands.submit(command)
+            self._own.written(intent.id)
+        except StoreUnavailableError as error:
+            # What happened is to be told all the same. Until it is written, others settle it by reading.
+            logger.warning("%s: the outcome of a key is written later", error)
+            self._commands.post(command, partial(self._own.written, intent.id))
+
+    async def find(self, key_id: str) -> Recorded | None:
+        """What is kept under a key.
+
+        Raises:
+            StoreUnavailableError: Redis is away.
+        """
+        found = await self._commands.submit(partial(_field, key=self._key(key_id), name="record"))
+        return None if found is None else decode_recorded(found)
 
     def unresolved(self) -> list[Intent]:
         """Every open intent of the account, oldest first: those on Redis, and those that Redis has lost.
@@ -127,12 +202,19 @@ def _opened_at(intent: Intent) -> float:
     return intent.opened_at
 
 
-def _record(pipeline: Any, *, keys: tuple[str, ...], arguments: tuple[Any, ...]) -> None:
-    pipeline.eval(RECORD, len(keys), *keys, *arguments)
+def _run(pipeline: Any, *, script: str, keys: tuple[str, ...], arguments: tuple[Any, ...]) -> None:
+    pipeline.eval(script, len(keys), *keys, *arguments)
 
 
 def _restore(pipeline: Any, *, key: str, records: dict[str, bytes]) -> None:
-    pipeline.hset(key, mapping=records)
+    if records:
+        pipeline.hset(key, mapping=records)
+    else:
+        pipeline.ping()
+
+
+def _field(pipeline: Any, *, key: str, name: str) -> None:
+    pipeline.hget(key, name)
 
 
 def _values(pipeline: Any, *, key: str) -> None:
@@ -166,6 +248,7 @@ class RedisStore:
         lease: seconds after which the lock of a process that does not answer for it is free, 0.2 to 3600.
         renew: seconds between renewals of what is held, above 0 and at most a third of `lease`.
         patience: seconds after which Redis counts as away, above 0 and at most 60.
+        keep_outcomes: seconds for which the outcome of an idempotency key is kept, from 60; 30 days by default.
         effects: clocks, waiting and chance; for simulations.
         driver: reaches Redis in another way than by redis-py and the URL; for simulations.
 
@@ -182,6 +265,7 @@ class RedisStore:
         lease: float = 10.0,
         renew: float = 3.0,
         patience: float = 1.0,
+        keep_outcomes: float = KEEP_OUTCOMES,
         effects: StoreEffects | None = None,
         driver: Driver | None = None,
     ) -> None:
@@ -193,6 +277,7 @@ class RedisStore:
         if isinstance(patience, bool) or not 0 < patience <= 60:
             raise ConfigurationError(f"patience= must be above 0 and at most 60 seconds, not {patience!r}")
         check_times(lease, renew)
+        check_keeping(keep_outcomes)
         self.workers = workers
         self._patience = patience
         effects = effects or StoreEffects()
@@ -204,7 +289,7 @@ class RedisStore:
         self._locks: RedisLocks | MemoryLocks = MemoryLocks()
         if ledger:
             locks = RedisLocks(self._commands, lease, renew, effects)
-            self._shared = RedisLedger(self._commands, effects, locks.check), locks
+            self._shared = RedisLedger(self._commands, effects, locks.check, keep_outcomes), locks
             self._ledger, self._locks = self._shared
 
     @property

@@ -7,29 +7,46 @@ loses power, leaves it for the next process that opens the file.
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import logging
 import sqlite3
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fusebill_async.errors import ClientStateError, ConfigurationError, StoreUnavailableError
+from fusebill_async.outcome import Attribution, Outcome
 from fusebill_async.settings import QuotaPolicy
 from fusebill_async.settling.intent import Intent
+from fusebill_async.settling.keys import KEEP_OUTCOMES, Ended, KeyTakenError, Recorded
 from fusebill_async.stores.effects import StoreEffects
 from fusebill_async.stores.group_commit import GroupCommit
 from fusebill_async.stores.intent_json import decode_intent, encode_intent
-from fusebill_async.stores.lease import IMPATIENT_AFTER, POLL, check_times
-from fusebill_async.stores.memory import MemoryLocks, OwnIntents
+from fusebill_async.stores.lease import IMPATIENT_AFTER, POLL, check_keeping, check_times
+from fusebill_async.stores.memory import MemoryLocks, OwnIntents, recorded
 from fusebill_async.stores.sqlite_file import SQLiteFile
 from fusebill_async.stores.sqlite_leases import TABLES, Lease, Leases, Refusal
 
+logger = logging.getLogger("fusebill_async.store")
+
+_KEYS = (
+    # A key is hashed together with its account. What is open has neither outcome nor end, and is never forgotten.
+    """CREATE TABLE keys (
+        id BLOB PRIMARY KEY, intent TEXT NOT NULL, operation TEXT NOT NULL, customer_id INTEGER, digest TEXT NOT NULL,
+        outcome TEXT, attribution TEXT, status INTEGER, began REAL NOT NULL, ended REAL
+    ) WITHOUT ROWID""",
+    "CREATE INDEX keys_ended ON keys (ended) WHERE ended IS NOT NULL",
+)
 _TABLES = (
     """CREATE TABLE intents (
         number INTEGER PRIMARY KEY, account TEXT NOT NULL, id TEXT NOT NULL, record TEXT NOT NULL,
         UNIQUE (account, id)
     )""",
     *TABLES,
+    *_KEYS,
 )
+_FORGOTTEN_AT_ONCE = 20
+"""Keys forgotten with each outcome that is kept: more than come in, and too few to hold anybody up."""
 
 
 class SQLiteLedger:
@@ -37,23 +54,28 @@ class SQLiteLedger:
 
     durable = True
 
-    def __init__(self, file: SQLiteFile, commits: GroupCommit) -> None:
+    def __init__(self, file: SQLiteFile, commits: GroupCommit, effects: StoreEffects, keep_outcomes: float) -> None:
         self.account = ""
         self._file = file
         self._commits = commits
+        self._effects = effects
+        self._keep_outcomes = keep_outcomes
         self._own = OwnIntents()
 
     async def open(self, intent: Intent) -> None:
-        """Record an intent. When this returns, a loss of power would leave it.
+        """Record an intent, and its key. When this returns, a loss of power would leave them.
 
         Raises:
             StoreUnavailableError: it could not be written.
+            KeyTakenError: its key belongs to an intent that it does not replace.
         """
         try:
-            await self._commits.submit(partial(_insert, row=self._row(intent)), durable=True)
+            opened: bool = await self._commits.submit(partial(self._insert, intent=intent), durable=True)
         except StoreUnavailableError as error:
             error.operation, error.customer_id = intent.operation, intent.customer_id
             raise
+        if not opened:
+            raise KeyTakenError
         self._own.opened(intent)
 
     def close(self, intent: Intent) -> None:
@@ -65,6 +87,27 @@ class SQLiteLedger:
         self._commits.post(
             partial(_delete, account=self.account, intent_id=intent.id), partial(self._own.written, intent.id)
         )
+
+    async def end(self, intent: Intent, ended: Ended) -> None:
+        """Forget it, and keep its outcome under its key. When this returns, a loss of power would leave that."""
+        self._own.closed(intent)
+        work = partial(self._keep, intent=intent, ended=ended)
+        try:
+            await self._commits.submit(work, durable=True)
+            self._own.written(intent.id)
+        except StoreUnavailableError as error:
+            # What happened is to be told all the same. Until it is written, others settle it by reading.
+            logger.warning("%s: the outcome of a key is written later", error)
+            self._commits.post(work, partial(self._own.written, intent.id))
+
+    async def find(self, key_id: str) -> Recorded | None:
+        """What is kept under a key.
+
+        Raises:
+            StoreUnavailableError: the file cannot be read.
+        """
+        found: Recorded | None = await self._commits.submit(partial(_find, key=self._key(key_id)))
+        return found
 
     def unresolved(self) -> list[Intent]:
         """Every open intent of the account, oldest first: those in the file, and those of a file that was lost.
@@ -78,17 +121,71 @@ class SQLiteLedger:
         rows, remembers = self._file.read("SELECT record FROM intents WHERE account = ? ORDER BY number", self.account)
         return [decode_intent(record.encode()) for (record,) in rows], remembers
 
-    def _row(self, intent: Intent) -> tuple[str, str, str]:
-        return self.account, intent.id, encode_intent(intent).decode()
+    def _key(self, key_id: str) -> bytes:
+        """A key as the file has it: hashed together with the account."""
+        return hashlib.blake2b(f"{self.account}/{key_id}".encode(), digest_size=16).digest()
 
     def restore(self, connection: sqlite3.Connection) -> None:
         """Write what this process knows to be open into a file that does not know it any more."""
         for intent in self._own.open_now():
-            _insert(connection, row=self._row(intent))
+            self._insert(connection, intent=intent)
+
+    def _insert(self, connection: sqlite3.Connection, *, intent: Intent) -> bool:
+        """Write an intent down, with its key; whether the key was free for it."""
+        if intent.key is not None:
+            key = self._key(intent.key.id)
+            known = _find(connection, key=key)
+            if known is not None and known.intent_id not in {intent.id, intent.replaces}:
+                return False
+            new = recorded(intent, intent.key)
+            connection.execute(
+                "INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?, ?, NULL, NULL, NULL, ?, NULL)",
+                (key, new.intent_id, new.operation, new.customer_id, new.digest, new.began),
+            )
+        connection.execute(
+            "INSERT OR REPLACE INTO intents (account, id, record) VALUES (?, ?, ?)",
+            (self.account, intent.id, encode_intent(intent).decode()),
+        )
+        return True
+
+    def _keep(self, connection: sqlite3.Connection, *, intent: Intent, ended: Ended) -> None:
+        """Write an outcome down in the place of the intent, and forget some that are old enough."""
+        assert intent.key is not None
+        _delete(connection, account=self.account, intent_id=intent.id)
+        connection.execute(
+            "UPDATE keys SET customer_id = ?, outcome = ?, attribution = ?, status = ?, ended = ? "
+            "WHERE id = ? AND intent = ?",
+            (
+                ended.customer_id, ended.outcome, ended.attribution, ended.status, ended.at,
+                self._key(intent.key.id), intent.id,
+            ),
+        )  # fmt: skip
+        connection.execute(
+            "DELETE FROM keys WHERE id IN (SELECT id FROM keys WHERE ended < ? LIMIT ?)",
+            (self._effects.wall() - self._keep_outcomes, _FORGOTTEN_AT_ONCE),
+        )
 
 
-def _insert(connection: sqlite3.Connection, *, row: tuple[str, str, str]) -> None:
-    connection.execute("INSERT OR REPLACE INTO intents (account, id, record) VALUES (?, ?, ?)", row)
+def _find(connection: sqlite3.Connection, *, key: bytes) -> Recorded | None:
+    row: Any = connection.execute(
+        "SELECT intent, operation, customer_id, digest, outcome, attribution, status, began, ended FROM keys "
+        "WHERE id = ?",
+        (key,),
+    ).fetchone()
+    if row is None:
+        return None
+    intent_id, operation, customer_id, digest, outcome, attribution, status, began, ended = row
+    return Recorded(
+        operation=operation,
+        customer_id=customer_id,
+        outcome=Outcome.UNKNOWN if outcome is None else Outcome(outcome),
+        attribution=None if attribution is None else Attribution(attribution),
+        status=status,
+        began=began,
+        ended=ended,
+        intent_id=intent_id,
+        digest=digest,
+    )
 
 
 def _delete(connection: sqlite3.Connection, *, account: str, intent_id: str) -> None:
@@ -191,7 +288,8 @@ class SQLiteStore:
 
     Several clients and several processes of one machine may share the file, also for different accounts; one store
     object serves one account, in one event loop. The file holds what writes that are under way have named, and
-    nothing of it once their outcome is known; it never holds the API key. Nobody but its owner may read it. A file
+    nothing of it once their outcome is known; of a call with an idempotency key it keeps the outcome. It never holds
+    the API key. Nobody but its owner may read it. A file
     that is taken away is made anew, with what this process knows to be open. The quota is not shared: see `RedisStore`.
 
     Args:
@@ -200,6 +298,7 @@ class SQLiteStore:
         lease: seconds after which the lock of a process that does not answer for it may be taken over, 0.2 to
             3600. That of a process that is seen to be dead is taken over at once.
         renew: seconds between renewals of what is held, above 0 and at most a third of `lease`.
+        keep_outcomes: seconds for which the outcome of an idempotency key is kept, from 60; 30 days by default.
         effects: clocks, waiting, chance and threads; for simulations.
 
     Raises:
@@ -207,14 +306,21 @@ class SQLiteStore:
     """
 
     def __init__(
-        self, path: str | Path, *, lease: float = 10.0, renew: float = 3.0, effects: StoreEffects | None = None
+        self,
+        path: str | Path,
+        *,
+        lease: float = 10.0,
+        renew: float = 3.0,
+        keep_outcomes: float = KEEP_OUTCOMES,
+        effects: StoreEffects | None = None,
     ) -> None:
         check_times(lease, renew)
+        check_keeping(keep_outcomes)
         effects = effects or StoreEffects()
         self._leases = Leases(lease, renew, effects)
-        self._file = SQLiteFile(_checked_path(path), _TABLES, effects.new_name)
+        self._file = SQLiteFile(_checked_path(path), _TABLES, effects.new_name, since_version_2=_KEYS)
         self._commits = GroupCommit(self._file, self._leases, effects)
-        self._ledger = SQLiteLedger(self._file, self._commits)
+        self._ledger = SQLiteLedger(self._file, self._commits, effects, keep_outcomes)
         self._file.restoring = self._ledger.restore
         self._locks = SQLiteLocks(self._commits, self._leases, effects)
         self._clients = 0

@@ -16,7 +16,9 @@ from fusebill_async.errors import ConfigurationError, StoreUnavailableError
 logger = logging.getLogger("fusebill_async.store")
 
 _APPLICATION_ID = 0x46757362  # "Fusb"
-_SCHEMA_VERSION = 2
+_SCHEMA_VERSION = 3
+_CARRIED_OVER = 2
+"""The version whose files get the tables that are new."""
 _BUSY = 5.0
 """Seconds that a transaction waits for another process's."""
 _PARTS = ("", "-wal", "-shm")
@@ -30,6 +32,7 @@ class SQLiteFile:
         path: where it is.
         tables: SQL that makes the tables.
         new_name: gives a name that no other file has.
+        since_version_2: SQL that makes the tables which a file of version 2 does not have.
 
     Attributes:
         restoring: writes what this process knows into a file that does not know it any more, inside a transaction.
@@ -37,9 +40,17 @@ class SQLiteFile:
 
     restoring: Callable[[sqlite3.Connection], None]
 
-    def __init__(self, path: Path, tables: tuple[str, ...], new_name: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        tables: tuple[str, ...],
+        new_name: Callable[[], str],
+        *,
+        since_version_2: tuple[str, ...] = (),
+    ) -> None:
         self.path = path
         self._tables = tables
+        self._since_version_2 = since_version_2
         self._new_name = new_name
         self._name: str | None = None
         """The name that stands in the file which holds what this process wrote."""
@@ -137,11 +148,13 @@ class SQLiteFile:
             connection.execute("BEGIN IMMEDIATE")
             # Another process may have been faster.
             if not _is_ours(connection, self.path):
-                for statement in self._tables:
+                made = _version_of(connection)
+                for statement in self._since_version_2 if made else self._tables:
                     connection.execute(statement)
-                connection.execute("CREATE TABLE file (name TEXT NOT NULL)")
-                connection.execute("INSERT INTO file VALUES (?)", (self._new_name(),))
-                connection.execute(f"PRAGMA application_id={_APPLICATION_ID}")
+                if not made:
+                    connection.execute("CREATE TABLE file (name TEXT NOT NULL)")
+                    connection.execute("INSERT INTO file VALUES (?)", (self._new_name(),))
+                    connection.execute(f"PRAGMA application_id={_APPLICATION_ID}")
                 connection.execute(f"PRAGMA user_version={_SCHEMA_VERSION}")
             connection.execute("COMMIT")
         # A file that cannot be written to is told of now, not at the first write.
@@ -198,7 +211,13 @@ def _keep_private(path: Path) -> None:
                 one.chmod(mode & 0o700)
 
 
+def _version_of(connection: sqlite3.Connection) -> int:
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return version
+
+
 def _is_ours(connection: sqlite3.Connection, path: Path) -> bool:
+    """Whether a file has its tables; not if it is new, or if an earlier version made it."""
     application, version, tables = (
         connection.execute(question).fetchone()[0]
         for question in ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
@@ -207,6 +226,8 @@ def _is_ours(connection: sqlite3.Connection, path: Path) -> bool:
         return False
     if application != _APPLICATION_ID:
         raise ConfigurationError(f"{path} is another program's database: give the store a file of its own")
+    if version == _CARRIED_OVER:
+        return False
     if version != _SCHEMA_VERSION:
         raise ConfigurationError(
             f"{path} was made by another version of fusebill_async (schema {version}, not {_SCHEMA_VERSION}): "

@@ -18,7 +18,7 @@ import attrs
 from fusebill_async.stores.redis_commands import Command
 from fusebill_async.stores.redis_locks import GIVE_BACK, RENEW, TAKE
 from fusebill_async.stores.redis_quota import SCRIPT as QUOTA
-from fusebill_async.stores.redis_store import RECORD
+from fusebill_async.stores.redis_store import KEEP, RECORD, RECORD_WITH_KEY
 
 Value: TypeAlias = "bytes | dict[bytes, bytes]"
 Fault: TypeAlias = Literal["refused", "request lost", "request late", "answer lost"]
@@ -186,6 +186,10 @@ class RedisTwin:
         self._put(key, _Entry(left, entry.until) if left else None)
         return 1
 
+    def hget(self, key: str, name: Any) -> bytes | None:
+        """Return a field of a hash."""
+        return self._fields(key).get(_bytes(name))
+
     def hvals(self, key: str) -> list[bytes]:
         """Return the values of a hash."""
         return list(self._fields(key).values())
@@ -246,6 +250,27 @@ def _record(server: RedisTwin, keys: Sequence[str], arguments: Sequence[str]) ->
     number = server.incr(count)
     server.expire(count, int(seconds) * 1000)
     return number
+
+
+def _record_with_key(server: RedisTwin, keys: Sequence[str], arguments: Sequence[str]) -> int:
+    intents, count, own = keys
+    intent_id, record, seconds, kept, replaces = arguments
+    holder = server.hget(own, "intent")
+    if holder is not None and holder not in {_bytes(intent_id), _bytes(replaces)}:
+        return -1
+    server.delete(own)
+    server.hset(own, {"intent": intent_id, "record": kept})
+    return _record(server, (intents, count), (intent_id, record, seconds))
+
+
+def _keep(server: RedisTwin, keys: Sequence[str], arguments: Sequence[str]) -> int:
+    intents, own = keys
+    intent_id, kept, milliseconds = arguments
+    server.hdel(intents, intent_id)
+    if server.hget(own, "intent") == _bytes(intent_id):
+        server.hset(own, {"record": kept})
+        server.expire(own, int(milliseconds))
+    return 1
 
 
 def _quota(server: RedisTwin, keys: Sequence[str], arguments: Sequence[str]) -> bytes:
@@ -322,6 +347,8 @@ _SCRIPTS: dict[str, Callable[[RedisTwin, Sequence[str], Sequence[str]], Any]] = 
     GIVE_BACK: _give_back,
     RENEW: _renew,
     RECORD: _record,
+    RECORD_WITH_KEY: _record_with_key,
+    KEEP: _keep,
     QUOTA: _quota,
 }
 
@@ -439,6 +466,10 @@ class TwinPipeline:
     def hdel(self, key: str, name: Any) -> None:
         """Add a command."""
         self._add("hdel", key, name)
+
+    def hget(self, key: str, name: Any) -> None:
+        """Add a command."""
+        self._add("hget", key, name)
 
     def hvals(self, key: str) -> None:
         """Add a command."""
