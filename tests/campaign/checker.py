@@ -251,7 +251,9 @@ class Judge:
                     yield Finding(number, "ours, but somebody else did it", UNTRUE, lagged or self._same_work(planned))
             case Attribution.ALREADY if seen.writes and not stood:
                 lagged = self._lagged(record, seen, first)
-                yield Finding(number, "already, but it did not stand before", UNTRUE, lagged)
+                # An earlier attempt of its own may have acted after it was settled as not applied.
+                bound = lagged or self._too_late(record, seen)
+                yield Finding(number, "already, but it did not stand before", UNTRUE, bound)
             case _:
                 pass
 

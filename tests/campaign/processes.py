@@ -348,11 +348,12 @@ class ProcessWorld(World):
             return
         recorded = self._recorded(record, customer_id)
         lost = any(at > record.begun for at in self._lost_at)
+        stalled = request.connection in self.history.stalled
         if not recorded:
-            apart = _REDIS_LOST if lost else ""
+            # Another process may have settled it, by reads, before the service took it off its connection.
+            apart = _STALLED if stalled else _REDIS_LOST if lost else ""
             self.report.findings.append(Finding(call, f"{WITHOUT_INTENT}: {operation}", UNRECORDED, apart))
         if self._shared.lease_left(client, customer_id) < _SPARE:
-            stalled = request.connection in self.history.stalled
             apart = _STALLED if stalled else self._why_without_lease(client, lost=lost)
             self.report.findings.append(Finding(call, f"{WITHOUT_LEASE}: {operation}", OTHER, apart))
 
