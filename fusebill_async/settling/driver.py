@@ -160,7 +160,7 @@ class WriteDriver:
         if self._locks.shared:
             key = None if write.key is None else write.key.lock
             if not all(self._locks.still_held(lock) for lock in (write.locked, key) if lock is not None):
-                raise write_errors.lease_lost(write)
+                raise write_errors.lease_lost(write) if key is None else write_errors.key_lost(write)
         write.handed_out(self._session.effects.now())
 
     def _wants_fresh(self, operation: Operation) -> bool:

@@ -80,6 +80,10 @@ class WriteLocks:
             self._seen.hear(locked, None)
         self._locks.release(locked, newest)
 
+    def still_hold_key(self, key: CallKey) -> bool:
+        """Whether the lock of a key is certainly still ours, so that nobody else can have made the call."""
+        return not self._locks.shared or self._locks.still_held(key.lock)
+
     def give_back_key(self, key: CallKey) -> None:
         """Release the lock of a key."""
         self._locks.release(key.lock)

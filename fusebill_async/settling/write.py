@@ -194,8 +194,10 @@ class Write:
         """How it ended, as it is kept under its key. `now` is in epoch seconds."""
         customer_id, response = self.call.customer_id, self.response
         if response is None:
-            # One that was cancelled before it was sent has neither response nor error.
-            failed = self.failed or Failed(self.outcome_so_far, "", "")
+            # One that was cancelled, or has lost its key, says no more than what became of its attempts.
+            failed = self.failed
+            if failed is None or failed.outcome is Outcome.UNKNOWN:
+                failed = Failed(self.outcome_so_far, "", "")
             outcome, status, attribution = failed.outcome, failed.status, None
         else:
             outcome, status, attribution = Outcome.APPLIED, response.status, response.attribution

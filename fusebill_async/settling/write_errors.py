@@ -54,10 +54,20 @@ def key_in_use(write: Write) -> OutcomeUnknownError:
     )
 
 
-def key_lost(write: Write) -> OutcomeUnknownError:
-    """While it waited, its lease on the key ran out, and another call with the key was made."""
+def key_lost(write: Write, reason: str = "") -> OutcomeUnknownError:
+    """Its lease on the key ran out, so another call with the key may have been made."""
+    ended = f" ({reason})" if reason else ""
     return OutcomeUnknownError(
-        f"{write.call.about} was not sent: while it waited, another call with its idempotency key was made",
+        f"{write.call.about} lost its lease on its idempotency key, and another call with it may have been made{ended}",
+        **write.call.facts,
+    )
+
+
+def key_unread(write: Write, error: FusebillError) -> OutcomeUnknownError:
+    """The store cannot be asked what became of earlier calls with the key."""
+    return OutcomeUnknownError(
+        f"{write.call.about} was not sent: what became of earlier calls with its idempotency key cannot be looked up: "
+        f"{error}",
         **write.call.facts,
     )
 

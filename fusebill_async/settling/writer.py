@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from fusebill_async.errors import FusebillError, UnresolvedWritesWarning
+from fusebill_async.errors import FusebillError, IdempotencyError, StoreUnavailableError, UnresolvedWritesWarning
 from fusebill_async.outcome import Outcome
 from fusebill_async.session.manager import SessionManager
 from fusebill_async.settings import SettlingPolicy
@@ -107,13 +107,28 @@ class Writer:
 
     async def _once(self, write: Write, key: CallKey) -> None:
         """Carry out a write whose key was not used yet. One call at a time, of all processes, looks."""
-        await self._locks.take_key(write, key)
         try:
-            write.response = await self._recaller.recall(write, key)
+            await self._locks.take_key(write, key)
+        except StoreUnavailableError as error:
+            raise write_errors.key_unread(write, error) from None
+        try:
+            try:
+                write.response = await self._recaller.recall(write, key)
+            except StoreUnavailableError as error:
+                raise write_errors.key_unread(write, error) from None
             if write.response is None:
                 await self._in_turn(write)
+        except FusebillError as error:
+            write.fail(write_errors.of_the_write(write, error))
         finally:
+            self._check_key(write, key)
             self._locks.give_back_key(key)
+
+    def _check_key(self, write: Write, key: CallKey) -> None:
+        """See that nobody is told that a call had no effect which somebody else may have made meanwhile."""
+        failed = write.failed
+        if failed is not None and failed.error != IdempotencyError.__name__ and not self._locks.still_hold_key(key):
+            write.fail(write_errors.key_lost(write, failed.reason))
 
     async def _in_turn(self, write: Write) -> None:
         """Carry out a write as soon as no other one acts on its customer."""

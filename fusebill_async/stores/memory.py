@@ -63,7 +63,8 @@ class MemoryLedger:
         self.close(intent)
         assert intent.key is not None
         known = self._keys.get(intent.key.id)
-        if known is None or known.intent_id != intent.id:
+        if known is None or known.intent_id != intent.id or known.ended is not None:
+            # Somebody else has settled it, and perhaps made the call anew.
             return
         self._keys[intent.key.id] = known.with_end(ended)
         self._ended[intent.key.id] = None

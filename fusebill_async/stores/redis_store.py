@@ -38,7 +38,7 @@ RECORD_WITH_KEY = """
 local holder = redis.call('HGET', KEYS[3], 'intent')
 if holder and holder ~= ARGV[1] and holder ~= ARGV[5] then return -1 end
 redis.call('DEL', KEYS[3])
-redis.call('HSET', KEYS[3], 'intent', ARGV[1], 'record', ARGV[4])
+redis.call('HSET', KEYS[3], 'intent', ARGV[1], 'record', ARGV[4], 'open', '1')
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 local count = redis.call('INCR', KEYS[2])
 redis.call('EXPIRE', KEYS[2], ARGV[3])
@@ -47,7 +47,7 @@ return count
 # KEYS: the open intents, the key's own. ARGV: the intent's name, what is kept under the key, milliseconds to keep it.
 KEEP = """
 redis.call('HDEL', KEYS[1], ARGV[1])
-if redis.call('HGET', KEYS[2], 'intent') == ARGV[1] then
+if redis.call('HGET', KEYS[2], 'intent') == ARGV[1] and redis.call('HDEL', KEYS[2], 'open') == 1 then
   redis.call('HSET', KEYS[2], 'record', ARGV[2])
   redis.call('PEXPIRE', KEYS[2], ARGV[3])
 end

@@ -70,7 +70,7 @@ class SQLiteLedger:
             KeyTakenError: its key belongs to an intent that it does not replace.
         """
         try:
-            opened: bool = await self._commits.submit(partial(self._insert, intent=intent), durable=True)
+            opened: bool = await self._commits.submit(self._recording(intent), durable=True)
         except StoreUnavailableError as error:
             error.operation, error.customer_id = intent.operation, intent.customer_id
             raise
@@ -128,25 +128,13 @@ class SQLiteLedger:
     def restore(self, connection: sqlite3.Connection) -> None:
         """Write what this process knows to be open into a file that does not know it any more."""
         for intent in self._own.open_now():
-            self._insert(connection, intent=intent)
+            self._recording(intent)(connection)
 
-    def _insert(self, connection: sqlite3.Connection, *, intent: Intent) -> bool:
-        """Write an intent down, with its key; whether the key was free for it."""
-        if intent.key is not None:
-            key = self._key(intent.key.id)
-            known = _find(connection, key=key)
-            if known is not None and known.intent_id not in {intent.id, intent.replaces}:
-                return False
-            new = recorded(intent, intent.key)
-            connection.execute(
-                "INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?, ?, NULL, NULL, NULL, ?, NULL)",
-                (key, new.intent_id, new.operation, new.customer_id, new.digest, new.began),
-            )
-        connection.execute(
-            "INSERT OR REPLACE INTO intents (account, id, record) VALUES (?, ?, ?)",
-            (self.account, intent.id, encode_intent(intent).decode()),
-        )
-        return True
+    def _recording(self, intent: Intent) -> partial[bool]:
+        """The work that writes an intent down, with its key."""
+        key = None if intent.key is None else self._key(intent.key.id)
+        record = encode_intent(intent).decode()
+        return partial(_insert, account=self.account, intent=intent, record=record, key=key)
 
     def _keep(self, connection: sqlite3.Connection, *, intent: Intent, ended: Ended) -> None:
         """Write an outcome down in the place of the intent, and forget some that are old enough."""
@@ -154,7 +142,7 @@ class SQLiteLedger:
         _delete(connection, account=self.account, intent_id=intent.id)
         connection.execute(
             "UPDATE keys SET customer_id = ?, outcome = ?, attribution = ?, status = ?, ended = ? "
-            "WHERE id = ? AND intent = ?",
+            "WHERE id = ? AND intent = ? AND ended IS NULL",
             (
                 ended.customer_id, ended.outcome, ended.attribution, ended.status, ended.at,
                 self._key(intent.key.id), intent.id,
@@ -164,6 +152,23 @@ class SQLiteLedger:
             "DELETE FROM keys WHERE id IN (SELECT id FROM keys WHERE ended < ? LIMIT ?)",
             (self._effects.wall() - self._keep_outcomes, _FORGOTTEN_AT_ONCE),
         )
+
+
+def _insert(connection: sqlite3.Connection, *, account: str, intent: Intent, record: str, key: bytes | None) -> bool:
+    """Write an intent down, with its key; whether the key was free for it."""
+    if key is not None and intent.key is not None:
+        known = _find(connection, key=key)
+        if known is not None and known.intent_id not in {intent.id, intent.replaces}:
+            return False
+        new = recorded(intent, intent.key)
+        connection.execute(
+            "INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?, ?, NULL, NULL, NULL, ?, NULL)",
+            (key, new.intent_id, new.operation, new.customer_id, new.digest, new.began),
+        )
+    connection.execute(
+        "INSERT OR REPLACE INTO intents (account, id, record) VALUES (?, ?, ?)", (account, intent.id, record)
+    )
+    return True
 
 
 def _find(connection: sqlite3.Connection, *, key: bytes) -> Recorded | None:

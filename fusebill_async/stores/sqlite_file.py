@@ -167,6 +167,8 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=_BUSY, isolation_level=None)
     # Without it macOS leaves what was "synced" in the disk's own cache. It changes nothing elsewhere.
     connection.execute("PRAGMA fullfsync=ON")
+    # What a write named about a person is overwritten when its intent is closed, not only unlinked.
+    connection.execute("PRAGMA secure_delete=ON")
     return connection
 
 

@@ -259,7 +259,7 @@ def _record_with_key(server: RedisTwin, keys: Sequence[str], arguments: Sequence
     if holder is not None and holder not in {_bytes(intent_id), _bytes(replaces)}:
         return -1
     server.delete(own)
-    server.hset(own, {"intent": intent_id, "record": kept})
+    server.hset(own, {"intent": intent_id, "record": kept, "open": "1"})
     return _record(server, (intents, count), (intent_id, record, seconds))
 
 
@@ -267,7 +267,7 @@ def _keep(server: RedisTwin, keys: Sequence[str], arguments: Sequence[str]) -> i
     intents, own = keys
     intent_id, kept, milliseconds = arguments
     server.hdel(intents, intent_id)
-    if server.hget(own, "intent") == _bytes(intent_id):
+    if server.hget(own, "intent") == _bytes(intent_id) and server.hdel(own, "open"):
         server.hset(own, {"record": kept})
         server.expire(own, int(milliseconds))
     return 1

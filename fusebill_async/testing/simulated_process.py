@@ -50,7 +50,7 @@ class SimulatedProcess:
         self._tasks: list[asyncio.Task[Any]] = []
         self._links: list[SimulatedTransport] = []
         self._at_death: list[Callable[[], None]] = []
-        self._parked: list[tuple[Context, Callable[..., Any], tuple[Any, ...]]] = []
+        self._parked: list[tuple[list[asyncio.Handle], Callable[..., Any], tuple[Any, ...], Context]] = []
 
     def start(self, coro: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run a coroutine in it. Its task never ends if the process is killed before: see `wait`."""
@@ -90,19 +90,21 @@ class SimulatedProcess:
         self.is_stopped = False
         parked, self._parked = self._parked, []
         loop = asyncio.get_running_loop()
-        for context, callback, arguments in parked:
-            loop.call_soon(callback, *arguments, context=context)
+        for due, callback, arguments, context in parked:
+            loop.call_soon(_unless_cancelled, due[0], callback, arguments, context=context)
         for link in self._links:
             link.wake()
 
     # -- what the event loop asks ----------------------------------------------------------------------------
 
-    def run(self, context: Context, callback: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-        """Run a callback of it, unless it is dead; if it is stopped, later."""
+    def run(
+        self, due: list[asyncio.Handle], callback: Callable[..., Any], arguments: tuple[Any, ...], context: Context
+    ) -> None:
+        """Run a callback of it, unless it is dead; if it is stopped, later, unless it is cancelled before."""
         if self.is_dead:
             return
         if self.is_stopped:
-            self._parked.append((context, callback, arguments))
+            self._parked.append((due, callback, arguments, context))
             return
         with suppress(KilledError):
             callback(*arguments)
@@ -127,6 +129,12 @@ class SimulatedProcess:
         with _unheard():
             while self._tasks:
                 context.run(_let_go, self._tasks.pop())
+
+
+def _unless_cancelled(handle: asyncio.Handle, callback: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    """Run what was parked. What ran before it may have cancelled it."""
+    if not handle.cancelled():
+        callback(*arguments)
 
 
 @contextmanager

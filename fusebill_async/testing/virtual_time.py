@@ -177,7 +177,9 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         if process is None:
             return super().call_soon(callback, *args, context=context)
         context = copy_context() if context is None else context
-        return super().call_soon(process.run, context, callback, args, context=context)
+        due: list[asyncio.Handle] = []
+        due.append(super().call_soon(process.run, due, callback, args, context, context=context))
+        return due[0]
 
     def call_soon_threadsafe(self, callback: Any, *args: Any, context: Context | None = None) -> asyncio.Handle:  # type: ignore[override]
         """The same: there are no threads."""
@@ -189,7 +191,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         if process is None:
             return super().call_at(when, callback, *args, context=context)
         context = copy_context() if context is None else context
-        return super().call_at(when, process.run, context, callback, args, context=context)
+        due: list[asyncio.Handle] = []
+        timer = super().call_at(when, process.run, due, callback, args, context, context=context)
+        due.append(timer)
+        return timer
 
     # -- connections ---------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from fusebill_async.policy.shared import QuotaReport, WindowFacts
 from fusebill_async.stores.redis_locks import GIVE_BACK, RENEW, TAKE
 from fusebill_async.stores.redis_quota import SCRIPT as QUOTA
-from fusebill_async.stores.redis_store import RECORD
+from fusebill_async.stores.redis_store import KEEP, RECORD, RECORD_WITH_KEY
 from fusebill_async.testing.redis_twin import RedisTwin, TwinError
 
 START = 1_800_000_000.25
@@ -22,6 +22,7 @@ _OWNERS = st.sampled_from(["one", "two", "three"])
 _CUSTOMERS = st.sampled_from([1, 1, 1, 2])
 _TIMES = st.sampled_from(["", "2024-01-01T00:00:00Z", "2024-01-01T00:00:01.5Z"])
 _NAMES = st.sampled_from(["a", "b", "c"])
+_KEYS = st.sampled_from(["k", "l"])
 
 
 def lease_keys(customer_id):
@@ -48,6 +49,19 @@ def record(writer, name):
         ["{account}:intents", f"{{account}}:count:{writer}"],
         [name, f"record of {writer}", "2592000"],
     )
+
+
+def record_with_key(writer, name, key, replaces):
+    keys = ["{account}:intents", f"{{account}}:count:{writer}", f"{{account}}:key:{key}"]
+    return "eval", RECORD_WITH_KEY, keys, [name, f"record of {writer}", "2592000", f"begun by {writer}", replaces]
+
+
+def keep(writer, name, key):
+    return "eval", KEEP, ["{account}:intents", f"{{account}}:key:{key}"], [name, f"ended by {writer}", "3000"]
+
+
+def field_of_key(key, name):
+    return "hget", f"{{account}}:key:{key}", name
 
 
 def quota(report, name):
@@ -86,6 +100,9 @@ _LEASES = st.one_of(
 )
 _INTENTS = st.one_of(
     st.builds(record, _OWNERS, _NAMES),
+    st.builds(record_with_key, _OWNERS, _NAMES, _KEYS, st.one_of(st.just(""), _NAMES)),
+    st.builds(keep, _OWNERS, _NAMES, _KEYS),
+    st.builds(field_of_key, _KEYS, st.sampled_from(["intent", "record", "open"])),
     st.tuples(st.just("hdel"), st.just("{account}:intents"), _NAMES),
     st.tuples(st.just("hset"), st.just("{account}:intents"), st.dictionaries(_NAMES, st.text(max_size=3), min_size=1)),
     st.tuples(st.just("hvals"), st.just("{account}:intents")),

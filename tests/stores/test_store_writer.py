@@ -51,7 +51,7 @@ def seen(store, monkeypatch):
 
         def noted(connection, *, name=name, right=right, **arguments):
             happened.append((name, synchronous(connection)))
-            right(connection, **arguments)
+            return right(connection, **arguments)
 
         monkeypatch.setattr(sqlite, name, noted)
     return happened
