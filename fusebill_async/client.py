@@ -13,6 +13,7 @@ import attrs
 
 from fusebill_async.errors import ClientStateError, ConfigurationError, NotUnresolvedError, OutcomeUnknownError, shown
 from fusebill_async.observability.logs import LogHooks, log_to_stderr
+from fusebill_async.observability.otel import automatic
 from fusebill_async.policy.clock import ServiceClock
 from fusebill_async.policy.quota import QuotaView
 from fusebill_async.policy.retry import RetryBudget
@@ -248,7 +249,8 @@ class FusebillClient(Verbs):
             hash of `base_url` and `key`, which another API key changes.
         timeouts, pool, retry, quota, settling, updates: see their classes.
         store: where open intents, customer locks and a shared quota live; a `MemoryStore` by default.
-        hooks: what is told of calls, waits, attempts, settling and the quota; see `Hooks`.
+        hooks: what is told of calls, waits, attempts, settling and the quota; see `Hooks`. Without, `OpenTelemetry` is
+            used where it is installed and a global provider is set; `hooks=[]` leaves it out.
         session: an aiohttp session that all calls go through as it is: its proxy, environment, cookies, headers,
             traces, middlewares and limits hold. `timeouts=` takes the place of its timeout, and no middleware may send
             a request twice. It is never changed or closed, and belongs to the client's event loop.
@@ -289,7 +291,7 @@ class FusebillClient(Verbs):
         policy = _of(SettlingPolicy, settling, "settling")
         update_policy = _of(UpdatePolicy, updates, "updates")
         effects = effects or Effects()
-        listeners = Listeners(() if hooks is None else hooks, own=(LogHooks(),), now=effects.now)
+        listeners = Listeners(automatic() if hooks is None else hooks, own=(LogHooks(),), now=effects.now)
         checked_on_cancel = _checked_on_cancel(on_cancel)
         checked_account = _checked_account(account)
         check_session(session, pooling)

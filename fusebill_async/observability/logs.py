@@ -35,12 +35,15 @@ class LogHooks(Hooks):
 
     def call_begun(self, call: CallEvent) -> AbstractContextManager[object] | None:
         """A line at DEBUG."""
-        _log(logging.DEBUG, f"{_about(call)} begins", call)
+        if logger.isEnabledFor(logging.DEBUG):
+            _log(logging.DEBUG, f"{_about(call)} begins", call)
         return None
 
     def call_ended(self, call: CallEvent) -> None:
         """A line at DEBUG, or at WARNING if nobody knows what became of a write."""
         unknown = call.writes and call.outcome is Outcome.UNKNOWN
+        if not unknown and not logger.isEnabledFor(logging.DEBUG):
+            return
         how = "" if call.confirmed_by is None else f", confirmed by {call.confirmed_by}, {call.attribution}"
         error = f" ({call.error})" if call.error else ""
         requests = "1 request" if call.attempts == 1 else f"{call.attempts} requests"
@@ -49,6 +52,8 @@ class LogHooks(Hooks):
 
     def attempt_ended(self, attempt: AttemptEvent) -> None:
         """A line at DEBUG: how far it came, and what followed."""
+        if not logger.isEnabledFor(logging.DEBUG):
+            return
         came = str(attempt.phase or "not sent") if attempt.status is None else f"answered {attempt.status}"
         reason = f" ({attempt.reason})" if attempt.reason else ""
         told = (

@@ -40,8 +40,7 @@ class Ledger(Protocol):
     async def end(self, intent: Intent, ended: Ended) -> None:
         """Remove an intent that has a key, and keep its outcome, in one transaction.
 
-        When this returns, the outcome outlives what the store says that it outlives. If the store is away, it is
-        written as soon as it is back.
+        When this returns, the outcome outlives the process. If the store is away, it is written as soon as it is back.
         """
         ...
 

@@ -45,8 +45,8 @@ _TABLES = (
     *TABLES,
     *_KEYS,
 )
-_FORGOTTEN_AT_ONCE = 20
-"""Keys forgotten with each outcome that is kept: more than come in, and too few to hold anybody up."""
+_LOOKED_FOR = 50
+"""After so many outcomes those that are old enough are forgotten, twice as many at most: that holds nobody up."""
 
 
 class SQLiteLedger:
@@ -60,6 +60,7 @@ class SQLiteLedger:
         self._commits = commits
         self._effects = effects
         self._keep_outcomes = keep_outcomes
+        self._kept = 0
         self._own = OwnIntents()
 
     async def open(self, intent: Intent) -> None:
@@ -89,11 +90,15 @@ class SQLiteLedger:
         )
 
     async def end(self, intent: Intent, ended: Ended) -> None:
-        """Forget it, and keep its outcome under its key. When this returns, a loss of power would leave that."""
+        """Forget it, and keep its outcome under its key.
+
+        When this returns, a killed process would leave that. After a loss of power the call may be open again, and is
+        settled by reading: an fsync for each outcome is not worth it.
+        """
         self._own.closed(intent)
         work = partial(self._keep, intent=intent, ended=ended)
         try:
-            await self._commits.submit(work, durable=True)
+            await self._commits.submit(work)
             self._own.written(intent.id)
         except StoreUnavailableError as error:
             # What happened is to be told all the same. Until it is written, others settle it by reading.
@@ -148,10 +153,12 @@ class SQLiteLedger:
                 self._key(intent.key.id), intent.id,
             ),
         )  # fmt: skip
-        connection.execute(
-            "DELETE FROM keys WHERE id IN (SELECT id FROM keys WHERE ended < ? LIMIT ?)",
-            (self._effects.wall() - self._keep_outcomes, _FORGOTTEN_AT_ONCE),
-        )
+        self._kept += 1
+        if self._kept % _LOOKED_FOR == 1:
+            connection.execute(
+                "DELETE FROM keys WHERE id IN (SELECT id FROM keys WHERE ended < ? LIMIT ?)",
+                (self._effects.wall() - self._keep_outcomes, 2 * _LOOKED_FOR),
+            )
 
 
 def _insert(connection: sqlite3.Connection, *, account: str, intent: Intent, record: str, key: bytes | None) -> bool:

@@ -22,7 +22,6 @@ from fusebill_async.testing import Fault, FusebillSimulator
 WORKERS = 4
 DELIVERIES = 5
 FIRST_ID = 1000
-_RUN = uuid.uuid4().hex
 
 
 @attrs.define(eq=False)
@@ -105,7 +104,7 @@ async def deliver_to_killed_processes(place: str, *, rounds: int, seed: int = 7,
         seed: of chance.
         stops: also stop processes for longer than their lease, and continue them.
     """
-    chance = random.Random(seed)
+    chance, run = random.Random(seed), uuid.uuid4().hex
     report = Report(rounds=rounds)
     told: dict[str, list[dict[str, Any]]] = defaultdict(list)
     async with FusebillSimulator() as fusebill:
@@ -122,29 +121,29 @@ async def deliver_to_killed_processes(place: str, *, rounds: int, seed: int = 7,
 
         workers = [Worker((fusebill.base_url, place), hear) for _ in range(WORKERS)]
         await asyncio.gather(*(worker.start() for worker in workers))
-        working = asyncio.create_task(_deliver_all(workers, rounds, chance))
+        working = asyncio.create_task(_deliver_all(workers, run, rounds, chance))
         await asyncio.gather(*(_trouble(worker, working, report, chance, stops=stops) for worker in workers), working)
         await asyncio.gather(*(worker.end() for worker in workers))
         # One more, after everything: whatever the others were told, this one knows.
         last = Worker((fusebill.base_url, place), hear)
         await last.start()
         for number in range(rounds):
-            last.deliver(**_call(number))
+            last.deliver(**_call(run, number))
         await last.end()
-        _judge(fusebill, told, report)
+        _judge(fusebill, run, told, report)
     return report
 
 
-def _call(number: int) -> dict[str, Any]:
+def _call(run: str, number: int) -> dict[str, Any]:
     """A key of this run alone: a Redis may hold those of another one."""
     operation = "hold" if number % 2 else "activate"
-    return {"key": f"{_RUN}-{number}", "operation": operation, "customer_id": FIRST_ID + number}
+    return {"key": f"{run}-{number}", "operation": operation, "customer_id": FIRST_ID + number}
 
 
-async def _deliver_all(workers: list[Worker], rounds: int, chance: random.Random) -> None:
+async def _deliver_all(workers: list[Worker], run: str, rounds: int, chance: random.Random) -> None:
     async def one(number: int) -> None:
         for _ in range(DELIVERIES):
-            chance.choice(workers).deliver(**_call(number))
+            chance.choice(workers).deliver(**_call(run, number))
             await asyncio.sleep(chance.choice((0.0, 0.01, 0.1, 0.5)))
 
     for first in range(0, rounds, 10):
@@ -169,9 +168,9 @@ async def _trouble(
             await worker.start()
 
 
-def _judge(fusebill: FusebillSimulator, told: dict[str, list[dict[str, Any]]], report: Report) -> None:
+def _judge(fusebill: FusebillSimulator, run: str, told: dict[str, list[dict[str, Any]]], report: Report) -> None:
     for number in range(report.rounds):
-        call = _call(number)
+        call = _call(run, number)
         effects = fusebill.effects(call["operation"], call["customer_id"])
         heard = told[call["key"]]
         report.effects += effects
