@@ -36,6 +36,9 @@ _APART = 60.0
 _TRAVEL = 0.1
 """Seconds for the ways of a request and of the answer before it, with some to spare."""
 
+_BUDGETED, _LONGER = 55.0, 70.0
+"""Seconds that are certainly within the minute of a retry budget, and certainly more than it: it counts in slices."""
+
 _PAUSE = 0.9
 """Seconds after a 429 in which its client sends nothing: a second, less what answers travel."""
 
@@ -83,6 +86,7 @@ class Judge:
             self._report.copies += sum(effect.copy for effect in seen.effects)
             self._report.findings += self._judge_call(record, seen)
         self._report.findings += self._judge_pauses()
+        self._report.findings += self._judge_budgets()
 
     def _group(self, client: str) -> str:
         """Those who share a store know of each other's writes."""
@@ -245,7 +249,8 @@ class Judge:
                 if stood:
                     # What a client knows of a customer is taken when its call has the lock.
                     sent = seen.writes[0].at if seen.writes and planned.read_first else record.begun
-                    yield Finding(number, "ours, but it stood before", UNTRUE, self._same_work(planned, sent))
+                    arrived = seen.writes[0].at if seen.writes else sent
+                    yield Finding(number, "ours, but it stood before", UNTRUE, self._same_work(planned, sent, arrived))
                 else:
                     lagged = self._lagged(record, seen, first)
                     yield Finding(number, "ours, but somebody else did it", UNTRUE, lagged or self._same_work(planned))
@@ -260,10 +265,15 @@ class Judge:
     def _stands(self, planned: Planned, version: Version) -> bool:
         return stands(planned.operation, planned.named, version.document)
 
-    def _same_work(self, planned: Planned, sent: float | None = None) -> str:
+    def _same_work(self, planned: Planned, sent: float | None = None, arrived: float = 0.0) -> str:
         """The bound on attributions: nobody can tell who did it after the client had last seen it undone.
 
         Where the client had never seen it, times tell, as far as the clocks agree; `Date` shows whole seconds.
+
+        Args:
+            planned: the call.
+            sent: when the client took what it knew of the customer; None if it did not stand before.
+            arrived: when the write came.
         """
         customer_id = planned.customer_id or 0
         versions = self._history.versions[customer_id]
@@ -275,8 +285,8 @@ class Judge:
         looked = [place for place in self._looked_at(planned, customer_id, sent) if known is None or place >= known]
         if any(not self._stands(planned, versions[place]) for place in looked):
             return "somebody else did the same between what was seen and the read, of what moves no money"
-        modified = versions[self._history.place_at(customer_id, sent) or 0].at
-        if known is None and sent - modified < _APART:
+        modified = versions[self._history.place_at(customer_id, arrived) or 0].at
+        if known is None and arrived - modified < _APART:
             return "it stood before, nobody had looked, and times prove nothing within a minute; of what moves no money"
         return ""
 
@@ -493,6 +503,21 @@ class Judge:
             ]
             if early:
                 yield Finding(-1, f"{len(early)} requests within a second after a 429 at {at:.3f}", OTHER)
+
+    def _judge_budgets(self) -> Iterator[Finding]:
+        """A client repeats a tenth of its calls within a minute at most, or ten where it makes few."""
+        accounts = {self._account(client) for client in self._history.repeated}
+        for account in sorted(accounts):
+            repeated, begun = (
+                sorted(at for client, times in noted.items() if self._account(client) == account for at in times)
+                for noted in (self._history.repeated, self._history.begun)
+            )
+            for at in repeated:
+                within = sum(at - _BUDGETED < other <= at for other in repeated)
+                allowed = max(10.0, 0.1 * sum(at - _LONGER < other <= at for other in begun))
+                if within > allowed:
+                    yield Finding(-1, f"{within} requests repeated within a minute by {account}", OTHER)
+                    break
 
     def _account(self, client: str) -> str:
         return "a" if client == "a2" else client

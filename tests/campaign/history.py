@@ -105,6 +105,12 @@ class History:
         """Requests over the quota: when each was answered with 429, and the client's name."""
         self.arrived: list[tuple[float, str, int, str]] = []
         """Every request: when, the client's name, the connection, the operation."""
+        self.repeated: dict[str, list[float]] = defaultdict(list)
+        """When a client decided to repeat a request that failed, by the client's name."""
+        self.begun: dict[str, list[float]] = defaultdict(list)
+        """When its calls began."""
+        self.handed_out: dict[int, float] = {}
+        """When the write of a call was last handed a connection."""
         self.cut: list[float] = []
         """When the network met a fault."""
         self.stalled: set[int] = set()

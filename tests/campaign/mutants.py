@@ -12,14 +12,16 @@ import attrs
 
 from fusebill_async import client
 from fusebill_async.errors import StoreUnavailableError
-from fusebill_async.outcome import Phase
+from fusebill_async.outcome import Outcome, Phase
 from fusebill_async.policy import retry
 from fusebill_async.policy.quota import Quota
-from fusebill_async.policy.retry import Ruling
+from fusebill_async.policy.retry import RetryBudget, Ruling
 from fusebill_async.session import aiohttp_transport, slot
 from fusebill_async.settings import SettlingPolicy
 from fusebill_async.settling import preparing, reader
 from fusebill_async.settling.driver import WriteDriver
+from fusebill_async.settling.open_writes import OpenWrites
+from fusebill_async.stores import RedisStore, SQLiteStore, lease
 from fusebill_async.stores.group_commit import GroupCommit
 from fusebill_async.stores.memory import MemoryLocks
 from fusebill_async.stores.redis_locks import RedisLocks
@@ -138,6 +140,24 @@ def _takes_any_lease(self: Any, connection: Any, holder: str, _stale: Any) -> No
     self._bury(connection, holder)
 
 
+_right_decide = reader.SettlingReader._decide
+_right_opening = {store: store.open for store in (SQLiteStore, RedisStore)}
+
+
+def _absent_is_undone(self: Any, write: Any, found: Any, reason: str) -> Any:
+    if write.call.customer_id is not None and found.reading.customer is None:
+        return reader.Settled(outcome=Outcome.NOT_APPLIED, reading=found.reading, reason=reason)
+    return _right_decide(self, write, found, reason)
+
+
+def _lists_nothing(_self: Any) -> list[Any]:
+    return []
+
+
+def _as_one_account(self: Any, _account: str) -> None:
+    _right_opening[type(self)](self, "one")
+
+
 def _of_both(name: str, replacement: Any) -> tuple[tuple[Any, str, Any], ...]:
     return tuple((ledger, name, replacement) for ledger in _right_open)
 
@@ -222,6 +242,32 @@ MUTANTS: Mapping[str, Mutant] = {
         "a group of writes is told that it is on the disk, and then committed",
         _NO_INTENT,
         ((GroupCommit, "submit", _told_before_the_commit),),
+        in_processes=True,
+    ),
+    "lease margin off": Mutant(
+        "a lease is believed until its very end, when the request may arrive after it",
+        _NO_LEASE,
+        ((lease, "MARGIN", 0.0),),
+        in_processes=True,
+    ),
+    "404 as evidence": Mutant(
+        "that there is no such customer counts as proof that nothing happened",
+        "not applied, but it happened",
+        ((reader.SettlingReader, "_decide", _absent_is_undone),),
+    ),
+    "retry budget off": Mutant(
+        "every failed request is repeated", "requests repeated within a minute", ((RetryBudget, "take", _true),)
+    ),
+    "resume skips": Mutant(
+        "a new process does not see what a dead one left open",
+        "left open, and nobody lists it",
+        ((OpenWrites, "listed", _lists_nothing),),
+        in_processes=True,
+    ),
+    "account hash off": Mutant(
+        "whoever opens a store is taken for the same account",
+        "another account is shown what is open",
+        ((SQLiteStore, "open", _as_one_account), (RedisStore, "open", _as_one_account)),
         in_processes=True,
     ),
     "owner unchecked": Mutant(

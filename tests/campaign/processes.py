@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from contextlib import suppress
 from itertools import count
@@ -31,7 +32,10 @@ WITHOUT_INTENT = "a write without a durable intent"
 WITHOUT_LEASE = "a write whose sender has no lease, or one that is about to run out"
 _REDIS_LOST = "Redis lost what it had acknowledged"
 _STALLED = "the service had not looked at its connection for long"
+_TURN = 1e-3
+"""Seconds that are more than a turn of the event loop in virtual time."""
 _SLEPT = "the machine slept while it travelled"
+_IN_BETWEEN = "its sender was stopped between its last look at the lease and the first byte"
 _LEASE = 10.0
 _TAIL = 1.0
 """Seconds of writes that a restart of Redis may lose, as with `appendfsync everysec`."""
@@ -113,10 +117,13 @@ class ProcessWorld(World):
         """Run it to its end, and judge every call."""
         report = super().run()
         report.findings = [self._without_what_redis_lost(finding) for finding in report.findings]
-        slept = {finding.call for finding in report.findings if finding.apart == _SLEPT}
-        # A machine that sleeps while a PUT travels makes the read old that it rests on.
+        # A machine that sleeps while a PUT travels makes the read old that it rests on. Who was stopped between its last
+        # look and the first byte has sent when others had its lease.
+        slept = {finding.call: finding.apart for finding in report.findings if finding.apart in {_SLEPT, _IN_BETWEEN}}
         report.findings = [
-            attrs.evolve(finding, apart=_SLEPT) if finding.call in slept and OLD in finding.what else finding
+            attrs.evolve(finding, apart=slept[finding.call])
+            if finding.call in slept and (OLD in finding.what or slept[finding.call] == _IN_BETWEEN)
+            else finding
             for finding in report.findings
         ]
         return report
@@ -354,7 +361,7 @@ class ProcessWorld(World):
             apart = _STALLED if stalled else _REDIS_LOST if lost else ""
             self.report.findings.append(Finding(call, f"{WITHOUT_INTENT}: {operation}", UNRECORDED, apart))
         if self._shared.lease_left(client, customer_id) < _SPARE:
-            apart = _STALLED if stalled else self._why_without_lease(client, lost=lost)
+            apart = _STALLED if stalled else self._why_without_lease(client, call, lost=lost)
             self.report.findings.append(Finding(call, f"{WITHOUT_LEASE}: {operation}", OTHER, apart))
 
     def _recorded(self, record: CallRecord, customer_id: int) -> bool:
@@ -374,7 +381,7 @@ class ProcessWorld(World):
         self._intents.update((intent.id, number) for intent in own)
         return bool(own)
 
-    def _why_without_lease(self, client: str, *, lost: bool) -> str:
+    def _why_without_lease(self, client: str, call: int, *, lost: bool) -> str:
         """What took the lease away while the write travelled, "" if nothing did."""
         worker = next((each for each in self._workers if each.name == client), None)
         if worker is None or worker.process.is_dead:
@@ -386,6 +393,9 @@ class ProcessWorld(World):
             return _SLEPT
         if any(began < now < ended for began, ended in worker.stopped):
             return "its sender was stopped while it travelled"
+        looked = self.history.handed_out.get(call, math.inf)
+        if any(looked <= began < looked + _TURN and ended <= now for began, ended in worker.stopped):
+            return _IN_BETWEEN
         return ""
 
     # -- its end ---------------------------------------------------------------------------------------------
@@ -394,6 +404,7 @@ class ProcessWorld(World):
         if isinstance(self._shared, SharedRedis) and not self._shared.twin.is_up:
             self._start_redis(0.0)
         await asyncio.sleep(200.0)
+        await self._look_in_from_elsewhere()
         last = self._new_worker(9)
         self._workers.append(last)
         async with self._client_of(last) as client:
@@ -403,6 +414,17 @@ class ProcessWorld(World):
             left = client.unresolved()
         if left:
             self.note("world", f"left open as unknown: {left}")
+        unlisted = {intent.id for intent in self._shared.intents()} - {write.id for write in left}
+        if unlisted:
+            self.report.findings.append(Finding(-1, f"left open, and nobody lists it: {sorted(unlisted)}", OTHER))
+
+    async def _look_in_from_elsewhere(self) -> None:
+        """A client with another API key opens the same store: it is another account, and is shown nothing."""
+        stranger = self._new_worker(8)
+        async with FusebillClient("another-key", base_url=self._simulator.base_url, store=stranger.way.store) as client:
+            shown = client.unresolved()
+        if shown:
+            self.report.findings.append(Finding(-1, f"another account is shown what is open: {shown}", OTHER))
 
 
 class _LivingListener(_Listener):
@@ -412,10 +434,10 @@ class _LivingListener(_Listener):
         super().__init__(world)
         self._process = process
 
-    def settling_started(self, *about: Any) -> None:
+    def settling_begun(self, *about: Any) -> None:
         """Note it."""
         if not self._process.is_dead:
-            super().settling_started(*about)
+            super().settling_begun(*about)
 
     def settling_ended(self, *about: Any) -> None:
         """Note it."""

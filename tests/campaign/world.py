@@ -32,7 +32,7 @@ from fusebill_async.operations import (
     UNCANCEL,
     UPDATE,
 )
-from fusebill_async.session.events import SettlingEvent
+from fusebill_async.session.events import AttemptEvent, CallEvent, SettlingEvent
 from fusebill_async.session.hooks import Hooks
 from fusebill_async.stores import MemoryStore
 from fusebill_async.testing import SimulatedNetwork, Trace, run_simulated
@@ -110,6 +110,14 @@ class _Listener(Hooks):
     def __init__(self, world: World) -> None:
         self._world = world
 
+    def call_begun(self, call: CallEvent) -> None:
+        if call.parent_id is None:
+            self._world.history.begun[CALL.get()[0]].append(self._world.now())
+
+    def attempt_ended(self, attempt: AttemptEvent) -> None:
+        if attempt.parent_id is None and attempt.followed.startswith("sent again after"):
+            self._world.history.repeated[CALL.get()[0]].append(self._world.now())
+
     def settling_begun(self, settling: SettlingEvent) -> None:
         client, call = CALL.get()
         world = self._world
@@ -178,7 +186,7 @@ class World:
 
     def run(self) -> WorldReport:
         """Run it to its end, and judge every call."""
-        with marked_requests(), warnings.catch_warnings():
+        with marked_requests(self._note_hand_out), warnings.catch_warnings():
             warnings.simplefilter("ignore", UnresolvedWritesWarning)
             run_simulated(self._main, seed=self.report.seed, network=self._network, limit=_LONGEST)
         report = self.report
@@ -377,6 +385,9 @@ class World:
             subject = planned.customer_id
         verb = getattr(getattr(client.with_response, operation.resource), operation.name)
         return await verb(subject, **planned.arguments)
+
+    def _note_hand_out(self, call: int) -> None:
+        self.history.handed_out[call] = self.now()
 
     def _note_read(self, planned: Planned, customer: Any) -> None:
         """A caller has read a customer: from here on its client has seen it."""
