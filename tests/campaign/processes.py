@@ -117,8 +117,8 @@ class ProcessWorld(World):
         """Run it to its end, and judge every call."""
         report = super().run()
         report.findings = [self._without_what_redis_lost(finding) for finding in report.findings]
-        # A machine that sleeps while a PUT travels makes the read old that it rests on. Who was stopped between its last
-        # look and the first byte has sent when others had its lease.
+        # A machine that sleeps while a PUT travels makes the read old that it rests on. Who was stopped between its
+        # last look and the first byte has sent when others had its lease.
         slept = {finding.call: finding.apart for finding in report.findings if finding.apart in {_SLEPT, _IN_BETWEEN}}
         report.findings = [
             attrs.evolve(finding, apart=slept[finding.call])
