@@ -157,10 +157,8 @@ class WriteDriver:
         """The last look before the first byte: whether the write may still be sent."""
         if write.base_sent_at is not None:
             self._preparer.check_age(write.base_sent_at)
-        if self._locks.shared:
-            key = None if write.key is None else write.key.lock
-            if not all(self._locks.still_held(lock) for lock in (write.locked, key) if lock is not None):
-                raise write_errors.lease_lost(write) if key is None else write_errors.key_lost(write)
+        if write.locked is not None and self._locks.shared and not self._locks.still_held(write.locked):
+            raise write_errors.lease_lost(write) if write.key is None else write_errors.key_lost(write)
         write.handed_out(self._session.effects.now())
 
     def _wants_fresh(self, operation: Operation) -> bool:

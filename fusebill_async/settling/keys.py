@@ -43,7 +43,7 @@ class CallKey:
 
     @property
     def lock(self) -> int:
-        """The number of the lock that a call with this key holds until its outcome is known."""
+        """The number of the lock for a call with this key that names neither a customer nor a reference."""
         return _LOCKS_FROM - int(self.id[:14], 16)
 
 

@@ -1,16 +1,12 @@
-"""The locks of a write: that of its customer, and that of its idempotency key. The key's is taken first."""
+"""The lock that a write holds until its outcome is known."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import attrs
 
-from fusebill_async.errors import FusebillError
 from fusebill_async.operations import Safety
 from fusebill_async.session.manager import SessionManager
 from fusebill_async.settling import write_errors
-from fusebill_async.settling.keys import CallKey
 from fusebill_async.settling.protocols import CustomerLocks
 from fusebill_async.settling.searching import reference_lock
 from fusebill_async.settling.seen import LastSeen
@@ -18,11 +14,15 @@ from fusebill_async.settling.write import Write
 
 
 def lock_of(write: Write) -> int | None:
-    """The number of the lock for a write. Who settles it for another process takes the same lock."""
-    if write.call.operation.safety is Safety.CREATE:
-        # Two creates with one reference at once could take each other's customer for their own.
-        return reference_lock(write.named)
-    return write.call.customer_id
+    """The number of the lock for a write. Who settles it for another process takes the same lock.
+
+    Calls with one idempotency key name one customer, or create with one reference, so that they have one lock. The
+    others have the lock of the key.
+    """
+    # Two creates with one reference at once could take each other's customer for their own.
+    creates = write.call.operation.safety is Safety.CREATE
+    number = reference_lock(write.named) if creates else write.call.customer_id
+    return write.key.lock if number is None and write.key is not None else number
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -34,36 +34,28 @@ class WriteLocks:
     _seen: LastSeen
 
     async def take(self, write: Write) -> None:
-        """Take the lock of the customer that a write acts on.
+        """Take the lock of a write, if it has one.
 
         Raises:
             RequestTimeoutError: it did not come free in time.
+            OutcomeUnknownError: the same, for a write with a key: who holds the lock may be an earlier call with it.
         """
         locked = lock_of(write)
-        if locked is not None:
-            await self._take(write, locked, write_errors.lock_timeout)
-            write.locked = locked
-            self.hear(write.call.customer_id)
-
-    async def take_key(self, write: Write, key: CallKey) -> None:
-        """Take the lock of an idempotency key.
-
-        Raises:
-            OutcomeUnknownError: another call with the key holds it, and was not settled in time.
-        """
-        await self._take(write, key.lock, write_errors.key_in_use)
-
-    async def _take(self, write: Write, locked: int, timed_out: Callable[[Write], FusebillError]) -> None:
-        if self._locks.acquire_now(locked):
+        if locked is None:
             return
+        if not self._locks.acquire_now(locked):
+            await self._wait_for(write, locked)
+        write.locked = locked
+        self.hear(write.call.customer_id)
+
+    async def _wait_for(self, write: Write, locked: int) -> None:
         call, effects = write.call, self._session.effects
         started = effects.now()
-        queue = call.options.timeouts.queue
         try:
             with self._session.teller.wait(call, "lock"):
-                await self._locks.acquire(locked, None if queue is None else max(0.0, queue - call.time_queued))
+                await self._locks.acquire(locked, call.options.timeouts.queue)
         except TimeoutError:
-            raise timed_out(write) from None
+            raise write_errors.lock_timeout(write) from None
         finally:
             call.time_queued += effects.now() - started
 
@@ -80,13 +72,9 @@ class WriteLocks:
             self._seen.hear(locked, None)
         self._locks.release(locked, newest)
 
-    def still_hold_key(self, key: CallKey) -> bool:
-        """Whether the lock of a key is certainly still ours, so that nobody else can have made the call."""
-        return not self._locks.shared or self._locks.still_held(key.lock)
-
-    def give_back_key(self, key: CallKey) -> None:
-        """Release the lock of a key."""
-        self._locks.release(key.lock)
+    def still_hold(self, locked: int | None) -> bool:
+        """Whether a lock is certainly still ours, so that nobody else can have written meanwhile."""
+        return locked is None or not self._locks.shared or self._locks.still_held(locked)
 
     async def take_to_resolve(self, locked: int) -> None:
         """Take a lock for as long as it takes to get it: whoever holds it is seeing its write to an end."""

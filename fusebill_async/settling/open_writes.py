@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import time
 import uuid
 
 from fusebill_async.session.manager import SessionManager
@@ -119,14 +118,15 @@ class OpenWrites:
     def _service_time(self, sent_at: float | None) -> float:
         """The service's time at which a write was sent at the earliest."""
         bounds = self._session.clock.service_time(self._session.effects.now() if sent_at is None else sent_at)
-        return bounds[0] if bounds is not None else time.time() - _CLOCK_MARGIN
+        return bounds[0] if bounds is not None else self._session.effects.wall() - _CLOCK_MARGIN
 
     async def close_or_keep(self, write: Write, ended: Ended) -> None:
         """Have the intent closed if the outcome is known; else it stays open, for `resolve` or for another process.
 
         Args:
             write: its state tells.
-            ended: what is kept under its key, before anybody is told.
+            ended: what is kept under its key. That is written before the lock is given back, so that whoever calls with
+                the key next finds it.
         """
         if write.state.may_have_acted:
             await self.record(write)
@@ -135,7 +135,7 @@ class OpenWrites:
         elif write.recorded:
             self.unknown.pop(self.intent_of(write).id, None)
             if self.intent_of(write).key is not None:
-                await self._ledger.end(self.intent_of(write), ended)
+                self._ledger.close(self.intent_of(write), ended)
                 return
             self._closing.keep(self.intent_of(write))
             if write.told:

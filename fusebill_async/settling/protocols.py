@@ -30,17 +30,15 @@ class Ledger(Protocol):
         """
         ...
 
-    def close(self, intent: Intent) -> None:
-        """Remove an intent whose outcome is known. This does not wait; the store writes it when it can.
+    def close(self, intent: Intent, ended: Ended | None = None) -> None:
+        """Remove an intent whose outcome is known, and keep the outcome under its key, in one transaction.
 
-        If the process dies before, the next one finds it open and settles it once more, by reading.
-        """
-        ...
+        This does not wait; the store writes it when it can, and before anything that is asked of it later. If the
+        process dies before, the next one finds the intent open and settles it once more, by reading.
 
-    async def end(self, intent: Intent, ended: Ended) -> None:
-        """Remove an intent that has a key, and keep its outcome, in one transaction.
-
-        When this returns, the outcome outlives the process. If the store is away, it is written as soon as it is back.
+        Args:
+            intent: was opened.
+            ended: how it ended, to be kept under its key; None for an intent without one.
         """
         ...
 

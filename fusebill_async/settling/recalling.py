@@ -26,7 +26,7 @@ from fusebill_async.wire.request import build_request
 
 @attrs.frozen(eq=False, repr=False)
 class Recaller:
-    """Looks a key up before its write is sent. The lock of the key is held meanwhile."""
+    """Looks a key up before its write is sent. The lock of the write is held meanwhile."""
 
     _session: SessionManager
     _ledger: Ledger
@@ -71,7 +71,7 @@ class Recaller:
         intent = self._open_writes.recorded(earlier.intent_id)
         if intent is not None:
             with suppress(NotUnresolvedError):
-                await self._resolver.settle(intent)
+                await self._resolver.settle_held(intent)
 
     async def _replay(self, write: Write, earlier: Recorded) -> Response[Any]:
         """Give the customer as it is now, and send nothing else."""

@@ -52,37 +52,34 @@ class Resolver:
             if under_way is not None and under_way.intent is not None:
                 return _resolution_of(under_way)
             raise _not_unresolved(intent_id)
-        if intent.key is None:
-            return await self.settle(intent)
-        await self._locks.take_to_resolve(intent.key.lock)
-        try:
-            return await self.settle(intent)
-        finally:
-            self._locks.give_back_key(intent.key)
-
-    async def settle(self, intent: Intent) -> Resolution:
-        """Settle an open intent whose key is locked, if it has one.
-
-        Raises:
-            NotUnresolvedError: it is open no more.
-        """
-        write = self._open_writes.unknown.get(intent.id) or self._revived(intent)
+        write = self._write_of(intent)
         locked = lock_of(write)
         if locked is not None:
             await self._locks.take_to_resolve(locked)
             self._locks.hear(intent.customer_id)
         try:
-            if self._open_writes.recorded(intent.id) is None:
-                # Its owner, or somebody else who resolves it, has settled it while we waited for the lock.
-                raise _not_unresolved(intent.id)
-            # Who is to be told of the outcome now is whoever resolves it.
-            write.state, write.told = WriteState.SETTLING, False
-            settled = await self._reader.settle(write, "no usable answer came")
-            write.state = WriteState.UNKNOWN if settled.outcome is Outcome.UNKNOWN else WriteState.ENDED
-            await self._open_writes.close_or_keep(write, self._ended(write, settled))
+            return await self._settle(write, intent)
         finally:
             if locked is not None:
                 self._locks.give_back(locked)
+
+    async def settle_held(self, intent: Intent) -> None:
+        """Settle an open intent whose lock is held.
+
+        Raises:
+            NotUnresolvedError: it is open no more.
+        """
+        await self._settle(self._write_of(intent), intent)
+
+    async def _settle(self, write: Write, intent: Intent) -> Resolution:
+        if self._open_writes.recorded(intent.id) is None:
+            # Its owner, or somebody else who resolves it, has settled it while we waited for the lock.
+            raise _not_unresolved(intent.id)
+        # Who is to be told of the outcome now is whoever resolves it.
+        write.state, write.told = WriteState.SETTLING, False
+        settled = await self._reader.settle(write, "no usable answer came")
+        write.state = WriteState.UNKNOWN if settled.outcome is Outcome.UNKNOWN else WriteState.ENDED
+        await self._open_writes.close_or_keep(write, self._ended(write, settled))
         self._open_writes.told(write)
         return Resolution(
             write=listed(intent, WriteState.UNKNOWN),
@@ -91,6 +88,9 @@ class Resolver:
             customer=settled.reading.customer if settled.reading is not None else None,
             reason=settled.reason,
         )
+
+    def _write_of(self, intent: Intent) -> Write:
+        return self._open_writes.unknown.get(intent.id) or self._revived(intent)
 
     def _revived(self, intent: Intent) -> Write:
         """The write that another process left open."""
@@ -101,6 +101,7 @@ class Resolver:
             intent.named,
             resend=False,
             state=WriteState.UNKNOWN,
+            key=intent.key,
         )
         write.before, write.intent, write.recorded = intent.before, intent, True
         return write

@@ -29,8 +29,14 @@ def of_the_write(write: Write, error: FusebillError) -> FusebillError:
     return error
 
 
-def lock_timeout(write: Write) -> RequestTimeoutError:
-    """The customer's lock was not free in time: another write of that customer holds it."""
+def lock_timeout(write: Write) -> FusebillError:
+    """The lock was not free in time: another write of that customer, or an earlier call with the key, holds it."""
+    if write.key is not None:
+        return OutcomeUnknownError(
+            f"{write.call.about} was not sent: another write of this customer, which may be an earlier call with this "
+            f"idempotency key, was not settled within {write.call.options.timeouts.queue:g} s",
+            **write.call.facts,
+        )
     return RequestTimeoutError(
         f"{write.call.about} was not sent: another write of this customer was not settled within "
         f"{write.call.options.timeouts.queue:g} s (client.unresolved() lists it)",
@@ -45,20 +51,11 @@ def lease_lost(write: Write) -> RequestTimeoutError:
     )
 
 
-def key_in_use(write: Write) -> OutcomeUnknownError:
-    """Another call with the key is under way."""
-    return OutcomeUnknownError(
-        f"{write.call.about} was not sent: another call with its idempotency key is under way, and was not settled "
-        f"within {write.call.options.timeouts.queue:g} s",
-        **write.call.facts,
-    )
-
-
 def key_lost(write: Write, reason: str = "") -> OutcomeUnknownError:
-    """Its lease on the key ran out, so another call with the key may have been made."""
+    """Its lease ran out, so another call with the key may have been made."""
     ended = f" ({reason})" if reason else ""
     return OutcomeUnknownError(
-        f"{write.call.about} lost its lease on its idempotency key, and another call with it may have been made{ended}",
+        f"{write.call.about} lost its lease, and another call with its idempotency key may have been made{ended}",
         **write.call.facts,
     )
 

@@ -89,10 +89,7 @@ class Writer:
         call = write.call
         self._session.teller.begin(call)
         try:
-            if write.key is None:
-                await self._in_turn(write)
-            else:
-                await self._once(write, write.key)
+            await self._in_turn(write)
         except FusebillError as error:
             write.fail(write_errors.of_the_write(write, error))
         except Exception as error:  # noqa: BLE001 (raised by whoever waits for the write)
@@ -105,51 +102,51 @@ class Writer:
                 ended, kind = write.failed.outcome, write.failed.error
                 logger.warning("%s, whose caller was cancelled, ended as %s (%s)", call.about, ended, kind)
 
-    async def _once(self, write: Write, key: CallKey) -> None:
-        """Carry out a write whose key was not used yet. One call at a time, of all processes, looks."""
-        try:
-            await self._locks.take_key(write, key)
-        except StoreUnavailableError as error:
-            raise write_errors.key_unread(write, error) from None
-        try:
-            try:
-                write.response = await self._recaller.recall(write, key)
-            except StoreUnavailableError as error:
-                raise write_errors.key_unread(write, error) from None
-            if write.response is None:
-                await self._in_turn(write)
-        except FusebillError as error:
-            write.fail(write_errors.of_the_write(write, error))
-        finally:
-            self._check_key(write, key)
-            self._locks.give_back_key(key)
-
-    def _check_key(self, write: Write, key: CallKey) -> None:
-        """See that nobody is told that a call had no effect which somebody else may have made meanwhile."""
-        failed = write.failed
-        if failed is not None and failed.error != IdempotencyError.__name__ and not self._locks.still_hold_key(key):
-            write.fail(write_errors.key_lost(write, failed.reason))
-
     async def _in_turn(self, write: Write) -> None:
         """Carry out a write as soon as no other one acts on its customer."""
         begun = self._session.effects.now()
-        await self._locks.take(write)
         try:
-            customer_id = write.call.customer_id
-            seen = None if customer_id is None else self._seen.of(customer_id)
-            if seen is not None:
-                # What was known when the call began does not grow old while it waits for the lock.
-                write.has_seen(seen, begun)
-            write.response = await self._driver.drive(write)
+            await self._locks.take(write)
+        except StoreUnavailableError as error:
+            raise error if write.key is None else write_errors.key_unread(write, error) from None
+        try:
+            if write.key is not None:
+                write.response = await self._recalled(write, write.key)
+            if write.response is None:
+                write.response = await self._drive(write, begun)
         except FusebillError as error:
             write.fail(write_errors.of_the_write(write, error))
         finally:
+            self._check_key(write)
             try:
                 if write.recorded or write.state is not WriteState.ENDED:
                     await self._open_writes.close_or_keep(write, write.ended(self._session.effects.wall()))
             finally:
                 if write.locked is not None:
                     self._locks.give_back(write.locked)
+
+    async def _recalled(self, write: Write, key: CallKey) -> Response[Any] | None:
+        """The response of an earlier call with the key, None if there was none that had an effect."""
+        try:
+            return await self._recaller.recall(write, key)
+        except StoreUnavailableError as error:
+            raise write_errors.key_unread(write, error) from None
+
+    async def _drive(self, write: Write, begun: float) -> Response[Any]:
+        customer_id = write.call.customer_id
+        seen = None if customer_id is None else self._seen.of(customer_id)
+        if seen is not None:
+            # What was known when the call began does not grow old while it waits for the lock.
+            write.has_seen(seen, begun)
+        return await self._driver.drive(write)
+
+    def _check_key(self, write: Write) -> None:
+        """See that nobody is told that a call had no effect which somebody else may have made meanwhile."""
+        failed = write.failed
+        if write.key is None or failed is None or failed.error == IdempotencyError.__name__:
+            return
+        if not self._locks.still_hold(write.locked):
+            write.fail(write_errors.key_lost(write, failed.reason))
 
     async def aclose(self) -> None:
         """Wait for what is under way, bounded by `SettlingPolicy(close_wait=)`; name what stays unresolved."""

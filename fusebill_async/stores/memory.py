@@ -54,17 +54,18 @@ class MemoryLedger:
             self._keys[intent.key.id] = recorded(intent, intent.key)
         self._open[intent.id] = intent
 
-    def close(self, intent: Intent) -> None:
-        """Forget it."""
-        self._open.pop(intent.id, None)
-
-    async def end(self, intent: Intent, ended: Ended) -> None:
+    def close(self, intent: Intent, ended: Ended | None = None) -> None:
         """Forget it, and keep its outcome under its key."""
-        self.close(intent)
-        assert intent.key is not None
-        known = self._keys.get(intent.key.id)
-        if known is None or known.intent_id != intent.id or known.ended is not None:
-            # Somebody else has settled it, and perhaps made the call anew.
+        self._open.pop(intent.id, None)
+        known = None if intent.key is None else self._keys.get(intent.key.id)
+        if (
+            intent.key is None
+            or ended is None
+            or known is None
+            or known.intent_id != intent.id
+            or known.ended is not None
+        ):
+            # Without a key, or somebody else has settled it, and perhaps made the call anew.
             return
         self._keys[intent.key.id] = known.with_end(ended)
         self._ended[intent.key.id] = None

@@ -141,31 +141,22 @@ class RedisLedger:
     def _restored(self) -> None:
         self._restoring = False
 
-    def close(self, intent: Intent) -> None:
-        """Forget it. Nothing is waited for, so nothing here can be cancelled, and an outcome is never held up."""
+    def close(self, intent: Intent, ended: Ended | None = None) -> None:
+        """Forget it, and keep its outcome under its key. Nothing is waited for, and an outcome is never held up."""
         self._own.closed(intent)
-        self._commands.post(
-            partial(_delete, key=self._keys[0], intent_id=intent.id), partial(self._own.written, intent.id)
-        )
-
-    async def end(self, intent: Intent, ended: Ended) -> None:
-        """Forget it, and keep its outcome under its key. When this returns, Redis has that."""
-        self._own.closed(intent)
-        assert intent.key is not None
-        kept = recorded(intent, intent.key).with_end(ended)
-        command = partial(
-            _run,
-            script=KEEP,
-            keys=(self._keys[0], self._key(intent.key.id)),
-            arguments=(intent.id, encode_recorded(kept), int(self._keep_outcomes * 1000)),
-        )
-        try:
-            await self._commands.submit(command)
-            self._own.written(intent.id)
-        except StoreUnavailableError as error:
-            # What happened is to be told all the same. Until it is written, others settle it by reading.
-            logger.warning("%s: the outcome of a key is written later", error)
-            self._commands.post(command, partial(self._own.written, intent.id))
+        command = partial(_delete, key=self._keys[0], intent_id=intent.id)
+        if intent.key is not None and ended is not None:
+            command = partial(
+                _run,
+                script=KEEP,
+                keys=(self._keys[0], self._key(intent.key.id)),
+                arguments=(
+                    intent.id,
+                    encode_recorded(recorded(intent, intent.key).with_end(ended)),
+                    int(self._keep_outcomes * 1000),
+                ),
+            )
+        self._commands.post(command, partial(self._own.written, intent.id))
 
     async def find(self, key_id: str) -> Recorded | None:
         """What is kept under a key.

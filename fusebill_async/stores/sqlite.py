@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import logging
 import sqlite3
 from functools import partial
 from pathlib import Path
@@ -26,8 +25,6 @@ from fusebill_async.stores.lease import IMPATIENT_AFTER, POLL, check_keeping, ch
 from fusebill_async.stores.memory import MemoryLocks, OwnIntents, recorded
 from fusebill_async.stores.sqlite_file import SQLiteFile
 from fusebill_async.stores.sqlite_leases import TABLES, Lease, Leases, Refusal
-
-logger = logging.getLogger("fusebill_async.store")
 
 _KEYS = (
     # A key is hashed together with its account. What is open has neither outcome nor end, and is never forgotten.
@@ -79,31 +76,13 @@ class SQLiteLedger:
             raise KeyTakenError
         self._own.opened(intent)
 
-    def close(self, intent: Intent) -> None:
-        """Forget it. Nothing is waited for, so nothing here can be cancelled.
+    def close(self, intent: Intent, ended: Ended | None = None) -> None:
+        """Forget it, and keep its outcome under its key. Nothing is waited for, so nothing here can be cancelled.
 
         If the process dies before that is written, the next one settles the intent once more, by reading.
         """
         self._own.closed(intent)
-        self._commits.post(
-            partial(_delete, account=self.account, intent_id=intent.id), partial(self._own.written, intent.id)
-        )
-
-    async def end(self, intent: Intent, ended: Ended) -> None:
-        """Forget it, and keep its outcome under its key.
-
-        When this returns, a killed process would leave that. After a loss of power the call may be open again, and is
-        settled by reading: an fsync for each outcome is not worth it.
-        """
-        self._own.closed(intent)
-        work = partial(self._keep, intent=intent, ended=ended)
-        try:
-            await self._commits.submit(work)
-            self._own.written(intent.id)
-        except StoreUnavailableError as error:
-            # What happened is to be told all the same. Until it is written, others settle it by reading.
-            logger.warning("%s: the outcome of a key is written later", error)
-            self._commits.post(work, partial(self._own.written, intent.id))
+        self._commits.post(partial(self._close, intent=intent, ended=ended), partial(self._own.written, intent.id))
 
     async def find(self, key_id: str) -> Recorded | None:
         """What is kept under a key.
@@ -141,10 +120,11 @@ class SQLiteLedger:
         record = encode_intent(intent).decode()
         return partial(_insert, account=self.account, intent=intent, record=record, key=key)
 
-    def _keep(self, connection: sqlite3.Connection, *, intent: Intent, ended: Ended) -> None:
-        """Write an outcome down in the place of the intent, and forget some that are old enough."""
-        assert intent.key is not None
+    def _close(self, connection: sqlite3.Connection, *, intent: Intent, ended: Ended | None) -> None:
+        """Write an outcome down in the place of the intent, and now and then forget those that are old enough."""
         _delete(connection, account=self.account, intent_id=intent.id)
+        if intent.key is None or ended is None:
+            return
         connection.execute(
             "UPDATE keys SET customer_id = ?, outcome = ?, attribution = ?, status = ?, ended = ? "
             "WHERE id = ? AND intent = ? AND ended IS NULL",

@@ -72,8 +72,8 @@ async def test_outcomes_are_forgotten_in_time_and_what_is_open_is_not(fusebill, 
     async with open_client(SQLiteStore(path, keep_outcomes=60)) as client:
         for number in range(3):
             await client.hubspot.unlatch(1, idempotency_key=f"new{number}")
-        with sqlite3.connect(path) as connection:
-            kept = connection.execute("SELECT count(*), count(outcome) FROM keys").fetchone()
+    with sqlite3.connect(path) as connection:
+        kept = connection.execute("SELECT count(*), count(outcome) FROM keys").fetchone()
     # Three new ones, and the open one.
     assert kept == (4, 3)
 
