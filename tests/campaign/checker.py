@@ -361,6 +361,7 @@ class Judge:
             read
             for read in good
             if read.shown is not None and read.shown > first and self._stands(planned, versions[read.shown])
+            if not self._was_cut(read)
         ]
         if shows and not self._changed_by_others(planned, versions[first + 1 : last + 1]):
             return ""
@@ -380,9 +381,11 @@ class Judge:
         times = [read.at for read in good if read.at > doubted[-1]]
         if not times or times[-1] - times[0] < self._quiet(operation) - _TRAVEL:
             return "the reads that were answered span less than the quiet period"
-        if any(read.at <= cut <= (read.answered or read.at) + _TRAVEL for read in good for cut in self._history.cut):
-            return "the network cut the answer of a read"
-        return ""
+        return "the network cut the answer of a read" if any(map(self._was_cut, good)) else ""
+
+    def _was_cut(self, read: Arrival) -> bool:
+        """Whether the network met a fault while the answer to a read travelled: it may not have arrived."""
+        return any(read.at <= cut <= (read.answered or read.at) + _TRAVEL for cut in self._history.cut)
 
     def _explain_create(self, waited: float, good: list[Arrival]) -> str:
         if waited < self._quiet(CREATE):
