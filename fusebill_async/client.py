@@ -347,7 +347,7 @@ class FusebillClient(Verbs):
 
     @classmethod
     def from_env(cls, **options: Any) -> Self:
-        """A client from the environment: FUSEBILL_API_KEY, and FUSEBILL_BASE_URL if it is set.
+        """A client from the environment: FUSEBILL_API_KEY, and FUSEBILL_BASE_URL and FUSEBILL_ACCOUNT if they are set.
 
         FUSEBILL_LOG=debug (or info, warning) shows the log on standard error.
 
@@ -364,9 +364,9 @@ class FusebillClient(Verbs):
             )
         if level := os.environ.get("FUSEBILL_LOG"):
             _show_log(level)
-        base_url = os.environ.get("FUSEBILL_BASE_URL")
-        if base_url:
-            options.setdefault("base_url", base_url)
+        for name, variable in {"base_url": "FUSEBILL_BASE_URL", "account": "FUSEBILL_ACCOUNT"}.items():
+            if given := os.environ.get(variable):
+                options.setdefault(name, given)
         return cls(key, **options)
 
     def __repr__(self) -> str:

@@ -28,6 +28,7 @@ from fusebill_async.errors import (
     ConnectError,
     FieldsNotTakenError,
     FusebillError,
+    IdempotencyError,
     NotAppliedError,
     NotFoundError,
     OutcomeUnknownError,
@@ -86,7 +87,7 @@ def _drop_output() -> None:
 
 
 def _exit_code(error: FusebillError, operation: Operation | None) -> ExitCode:
-    if isinstance(error, (ConfigurationError, ValidationError)):
+    if isinstance(error, (ConfigurationError, IdempotencyError, ValidationError)):
         return ExitCode.USAGE
     if error.outcome is Outcome.UNKNOWN and (operation is None or operation.writes):
         return ExitCode.UNKNOWN

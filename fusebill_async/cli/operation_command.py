@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 from fusebill_async.cli.exit_code import ExitCode
-from fusebill_async.cli.options import CustomerId, Json, Resend, Store, nulls_type, option_type
+from fusebill_async.cli.options import CustomerId, Json, Key, Resend, Store, nulls_type, option_type
 from fusebill_async.cli.performing import perform
 from fusebill_async.cli.results import Preview, Read, Result, Write
 from fusebill_async.client import FusebillClient
@@ -70,6 +70,7 @@ def _signature(operation: Operation) -> inspect.Signature:
     if operation.moves_money:
         options.append(_option("resend", Resend, default=False))
     if operation.writes:
+        options.append(_option("idempotency_key", Key, default=None))
         options.append(_option("store", Store, default=None))
     return inspect.Signature([*options, _option("json", Json, default=False)])
 

@@ -40,6 +40,13 @@ Store: TypeAlias = Annotated[
         help="A SQLite file that keeps what is not known of a write, for unresolved and resolve.",
     ),
 ]  # fmt: skip
+Key: TypeAlias = Annotated[
+    str | None,
+    Option(
+        name="--idempotency-key", show_default=False,
+        help="A name for this call. A second call with it, on the same --store, has no second effect.",
+    ),
+]  # fmt: skip
 Resend: TypeAlias = Annotated[
     bool,
     Option(

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from fusebill_async.cli.exit_code import ExitCode
-from fusebill_async.cli.options import Json, Store
+from fusebill_async.cli.options import Json, Key, Store
 from fusebill_async.cli.performing import perform
 from fusebill_async.cli.results import Result
 from fusebill_async.cli.terminal import messages, write_json
@@ -88,6 +88,7 @@ async def request(
     output: Annotated[
         Path | None, Option(show_default=False, help="A file for the answer, such as a PDF; it is written over.")
     ] = None,
+    idempotency_key: Key = None,
     store: Store = None,
     json: Json = False,
 ) -> ExitCode:
@@ -106,7 +107,9 @@ async def request(
         named = _read_query(query)
         if output is not None:
             _check_file(output)
-        response = await client.with_response.request(method, path, query=named, body=sent)
+        response = await client.with_response.request(
+            method, path, query=named, body=sent, idempotency_key=idempotency_key
+        )
         title = f"{verb} {path}"
         return Answered(title, response.status or 0, response.value, operation.writes, output)
 

@@ -111,6 +111,7 @@ class Write(Result):
             "customer_id": _customer(value).id,
             "status": response.status,
             "confirmed_by": response.confirmed_by,
+            "replayed": response.replayed,
             "attribution": response.attribution,
             "customer": raw(_customer(value)),
             "attempts": attempt_objects(response.attempts),
@@ -179,7 +180,11 @@ def _customer(value: Customer | Activation) -> Customer:
 
 def _rests_on(response: Response[Any]) -> str:
     sent = len({attempt.number for attempt in response.attempts})
-    how = "the service's answer" if response.confirmed_by is ConfirmedBy.RESPONSE else "reading the customer"
+    how = {
+        ConfirmedBy.RESPONSE: "the service's answer",
+        ConfirmedBy.READ: "reading the customer",
+        ConfirmedBy.RECORD: "the record of an earlier call with this key, nothing was sent",
+    }[response.confirmed_by]
     whose = {
         Attribution.OURS: "this call's work",
         Attribution.ALREADY: "it was so before",

@@ -10,7 +10,7 @@ from cyclopts import Parameter as Option
 
 from fusebill_async.cli.exit_code import ExitCode
 from fusebill_async.cli.fields import read_fields
-from fusebill_async.cli.options import CustomerId, Json, Resend, Store
+from fusebill_async.cli.options import CustomerId, Json, Key, Resend, Store
 from fusebill_async.cli.performing import perform
 from fusebill_async.cli.results import Planned, Result, Write
 from fusebill_async.cli.wire_text import wire_of
@@ -57,6 +57,7 @@ async def update(
     allow_status_change: Annotated[
         bool, Option(negative="", show_default=False, help="Let status through, which has commands of its own.")
     ] = False,
+    idempotency_key: Key = None,
     store: Store = None,
     json: Json = False,
 ) -> ExitCode:
@@ -71,13 +72,17 @@ async def update(
             return Planned(await client.customers.plan_update(id, **options, **changes))
         # The update rests on this read, so the difference shown is the one that is sent.
         before = await client.customers.get(id)
-        response = await client.with_response.customers.update(before, **options, **changes)
+        response = await client.with_response.customers.update(
+            before, idempotency_key=idempotency_key, **options, **changes
+        )
         return Write(UPDATE, response, plan(id, read_object(wire_of(before)), frozen(wire_changes(changes))))
 
     return await perform(UPDATE, work, json=json, store=store)
 
 
-async def create(*fields: Field, resend: Resend = False, store: Store = None, json: Json = False) -> ExitCode:
+async def create(
+    *fields: Field, resend: Resend = False, idempotency_key: Key = None, store: Store = None, json: Json = False
+) -> ExitCode:
     """Create a draft customer.
 
     Give it a reference of your own: if the answer is lost, the customer is searched by it.
@@ -87,7 +92,8 @@ async def create(*fields: Field, resend: Resend = False, store: Store = None, js
         given = read_fields(fields)
         if not given:
             raise ValidationError("no field is named: create FIELD=VALUE ...", field="fields")
-        return Write(CREATE, await client.with_response.customers.create(resend=resend, **given))
+        verbs = client.with_response.customers
+        return Write(CREATE, await verbs.create(resend=resend, idempotency_key=idempotency_key, **given))
 
     return await perform(CREATE, work, json=json, store=store)
 

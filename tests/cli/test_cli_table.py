@@ -98,8 +98,8 @@ def test_a_command_takes_the_parameters_of_its_row(operation):
         return
     options = inspect.signature(app.default_command).parameters
     wanted = {parameter.name for parameter in operation.parameters} - {"customer_id"}
-    assert set(options) - {"id", "json", "resend", "null", "store"} == wanted
-    assert ("store" in options) == operation.writes
+    assert set(options) - {"id", "json", "resend", "null", "store", "idempotency_key"} == wanted
+    assert ("store" in options) == ("idempotency_key" in options) == operation.writes
     assert ("resend" in options) == operation.moves_money
     for parameter in operation.parameters:
         if parameter.name != "customer_id" and parameter.required:
