@@ -72,7 +72,7 @@ class SQLiteLedger:
         except StoreUnavailableError as error:
             error.operation, error.customer_id = intent.operation, intent.customer_id
             raise
-        if not opened:
+        if opened is False:
             raise KeyTakenError
         self._own.opened(intent)
 

@@ -245,9 +245,9 @@ MUTANTS: Mapping[str, Mutant] = {
         in_processes=True,
     ),
     "lease margin off": Mutant(
-        "a lease is believed until its very end, when the request may arrive after it",
+        "a lease is believed for longer than it lasts",
         _NO_LEASE,
-        ((lease, "MARGIN", 0.0),),
+        ((lease, "MARGIN", -1.0),),
         in_processes=True,
     ),
     "404 as evidence": Mutant(
