@@ -207,6 +207,8 @@ class CallRecord:
     told: Told | None = None
     doubted: list[float] = attrs.field(factory=list)
     """Each time that settling began: the client has sent it by then, and knows of no answer."""
+    ended: Outcome | None = None
+    """How its write ended, also after its caller had left; None if it has not."""
     settled: Told | None = None
     """What settling in the background came to, after the caller had left."""
     resolved: Told | None = None

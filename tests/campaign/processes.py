@@ -434,6 +434,11 @@ class _LivingListener(_Listener):
         super().__init__(world)
         self._process = process
 
+    def call_ended(self, *about: Any) -> None:
+        """Note it."""
+        if not self._process.is_dead:
+            super().call_ended(*about)
+
     def settling_begun(self, *about: Any) -> None:
         """Note it."""
         if not self._process.is_dead:

@@ -44,8 +44,6 @@ from tests.campaign.service import WorldSimulator
 from tests.campaign.surroundings import CALLS, Surroundings, draw_surroundings
 
 KEY = "Y2FtcGFpZ24tYXBpLWtleQ"
-_TRAVEL = 0.05
-"""Seconds that a request travels, with some to spare."""
 _LONGEST = 86_400.0
 """Seconds of virtual time after which a world that has not ended is stuck."""
 
@@ -113,6 +111,11 @@ class _Listener(Hooks):
     def call_begun(self, call: CallEvent) -> None:
         if call.parent_id is None:
             self._world.history.begun[CALL.get()[0]].append(self._world.now())
+
+    def call_ended(self, call: CallEvent) -> None:
+        record = self._world.records.get(CALL.get()[1])
+        if call.writes and record is not None:
+            record.ended = call.outcome
 
     def attempt_ended(self, attempt: AttemptEvent) -> None:
         if attempt.parent_id is None and attempt.followed.startswith("sent again after"):
@@ -432,10 +435,7 @@ class World:
         if told is None or told.outcome is not None or record.settled is not None or not writes:
             return
         what = "its caller had left, and nobody went on with the write that was sent"
-        apart = (
-            "it was cancelled in the moment in which it was sent" if told.at < writes[0].at < told.at + _TRAVEL else ""
-        )
-        self.report.findings.append(Finding(record.planned.number, what, OTHER, apart))
+        self.report.findings.append(Finding(record.planned.number, what, OTHER))
 
     def _check_quotas(self) -> None:
         """Nothing is under way any more, so nothing of the quota is lent."""
@@ -456,6 +456,9 @@ class World:
             if not same or planned.customer_id != write.customer_id or record.resolved is not None:
                 continue
             if planned.operation is CREATE and planned.named["reference"] != write.reference:
+                continue
+            if record.ended not in {None, Outcome.UNKNOWN}:
+                # Its outcome became known after its caller had left: what is open is another one.
                 continue
             if told is None or told.outcome is None or (told.outcome is Outcome.UNKNOWN and told.intent_id is None):
                 candidates.append(record)
