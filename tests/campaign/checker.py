@@ -481,11 +481,20 @@ class Judge:
                 return "the late effect of a write whose caller had been told"
             if other.told is not None and other.told.outcome in {Outcome.REJECTED, Outcome.NOT_APPLIED}:
                 return "the effect of a write that was told as none"
+            if self._came_late(change):
+                # Its sender's lease may have run out meanwhile, as where the machine slept.
+                return "the effect of another write, later than the quiet period"
             return self._late_copy(change)
         known = self._was_known(planned, int(change.document["id"]), rested_at)
         if known is None or known < made:
             return "a read lagged, and nobody here had seen a newer state"
         return ""
+
+    def _came_late(self, change: Version) -> bool:
+        """Whether a change came later than the quiet period after its write had arrived."""
+        quiet = self._quiet(self._records[change.by].planned.operation)
+        writes = self._history.seen[change.by].writes
+        return any(effect.at == change.at and effect.at - each.at > quiet for each in writes for effect in each.effects)
 
     def _late_copy(self, change: Version) -> str:
         """The second effect of a request that a proxy doubled comes when nobody expects it."""
