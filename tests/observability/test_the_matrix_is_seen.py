@@ -1,5 +1,7 @@
 """The matrix of outcomes once more, with hooks that raise, with OpenTelemetry recording, and with the log at DEBUG.
 
+Every run has one verb of each kind; `pytest --whole tests/observability` has them all.
+
 Not one outcome is another one for it, and nothing that was seen shows the key or anything about a person.
 """
 
