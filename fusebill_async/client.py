@@ -48,19 +48,12 @@ from fusebill_async.settings import (
     Timeouts,
     UpdatePolicy,
 )
-from fusebill_async.settling.driver import WriteDriver
 from fusebill_async.settling.intent import UnresolvedWrite
 from fusebill_async.settling.keys import LONGEST_KEY, Recorded, key_id
-from fusebill_async.settling.locking import WriteLocks
-from fusebill_async.settling.open_writes import OpenWrites
-from fusebill_async.settling.preparing import PutPreparer
 from fusebill_async.settling.protocols import Store
-from fusebill_async.settling.reader import SettlingReader
-from fusebill_async.settling.recalling import Recaller
-from fusebill_async.settling.resolving import Resolver
 from fusebill_async.settling.response import Resolution, Response
 from fusebill_async.settling.seen import LastSeen
-from fusebill_async.settling.writer import Writer
+from fusebill_async.settling.writing import WritingSetup
 from fusebill_async.stores.memory import MemoryStore
 from fusebill_async.wire.checks import check_base_url, check_headers, check_key
 from fusebill_async.wire.redact import HiddenText
@@ -190,7 +183,7 @@ class Verbs:
 
     def unresolved(self) -> list[UnresolvedWrite]:
         """The writes whose outcome is not known, oldest first: in flight, settling, or unknown."""
-        return self._core.resolver.unresolved()
+        return self._core.writing.resolver.unresolved()
 
     async def resolve(self, write: UnresolvedWrite | OutcomeUnknownError | str) -> Resolution:
         """Settle an unresolved write by reading the customer; it is never sent again.
@@ -201,7 +194,7 @@ class Verbs:
         Raises:
             NotUnresolvedError: it is not unresolved (any more).
         """
-        return await self._core.resolver.resolve(_intent_id(write))
+        return await self._core.writing.resolver.resolve(_intent_id(write))
 
     async def recorded(self, idempotency_key: str) -> Recorded | None:
         """What the store keeps of the call with an idempotency key. Nothing is sent.
@@ -217,7 +210,7 @@ class Verbs:
             ValidationError: no call can have this key.
             StoreUnavailableError: the store cannot be read.
         """
-        return await self._core.recaller.find(key_id(idempotency_key))
+        return await self._core.writing.recaller.find(key_id(idempotency_key))
 
     async def resolve_all(self) -> list[Resolution]:
         """Settle every unresolved write, one after the other; those that others settle meanwhile are left out."""
@@ -320,30 +313,19 @@ class FusebillClient(Verbs):
             teller=Teller(listeners, base_url),
         )
         fresh = pooling.fresh_connections or ("money" if session is None else "never")
-        seen = LastSeen()
-        locks = self._store.locks
-        open_writes = OpenWrites(manager, self._store)
-        write_locks = WriteLocks(manager, locks, seen)
-        reader = SettlingReader(manager, policy, seen, timeouts=limits)
-        preparer = PutPreparer(manager, seen, open_writes, locks, update_policy)
-        driver = WriteDriver(manager, preparer, reader, open_writes, locks, seen, fresh_connections=fresh)
-        resolver = Resolver(manager, reader, open_writes, write_locks)
-        recaller = Recaller(manager, self._store.ledger, open_writes, resolver, seen)
-        writer = Writer(manager, driver, reader, recaller, open_writes, write_locks, seen, policy)
+        setup = WritingSetup(
+            session=manager,
+            locks=self._store.locks,
+            seen=LastSeen(),
+            settling=policy,
+            updates=update_policy,
+            timeouts=limits,
+            fresh_connections=fresh,
+        )
         options = CallOptions(
             timeouts=limits, retry=retrying, budget=RetryBudget(retrying), on_cancel=checked_on_cancel
         )
-        super().__init__(
-            ClientCore(
-                session=manager,
-                writer=writer,
-                resolver=resolver,
-                recaller=recaller,
-                seen=seen,
-                options=options,
-                updates=update_policy,
-            )
-        )
+        super().__init__(ClientCore(setup=setup, writing=setup.over(self._store.ledger), options=options))
 
     @classmethod
     def from_env(cls, **options: Any) -> Self:
@@ -392,7 +374,7 @@ class FusebillClient(Verbs):
             return
         session.stop_admitting()
         try:
-            await self._core.writer.aclose()
+            await self._core.writing.writer.aclose()
         finally:
             try:
                 await session.aclose()

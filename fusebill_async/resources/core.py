@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
@@ -15,14 +15,11 @@ from fusebill_async.operations import GET, MAY_BE_SENT_AGAIN, Operation
 from fusebill_async.policy.retry import backoff
 from fusebill_async.session.call import Call, CallOptions
 from fusebill_async.session.manager import SessionManager
-from fusebill_async.settings import UpdatePolicy
 from fusebill_async.settling.keys import CallKey, call_key
-from fusebill_async.settling.recalling import Recaller
-from fusebill_async.settling.resolving import Resolver
 from fusebill_async.settling.response import Response, response_of
 from fusebill_async.settling.seen import LastSeen, Reading, lags_behind, modified_text
 from fusebill_async.settling.write import Write
-from fusebill_async.settling.writer import Writer
+from fusebill_async.settling.writing import Writing, WritingSetup
 from fusebill_async.wire.request import Request, build_request, check_id, named_in_body
 
 P = ParamSpec("P")
@@ -31,15 +28,27 @@ T = TypeVar("T")
 
 @attrs.frozen(kw_only=True)
 class ClientCore:
-    """The shared parts of a client, with the options of this client or of one from `with_options`."""
+    """The shared parts of a client, with the options of this client or of one from `with_options`.
 
-    session: SessionManager
-    writer: Writer
-    resolver: Resolver
-    recaller: Recaller
-    seen: LastSeen
+    Attributes:
+        setup: what all its writes share.
+        writing: what acts on those that its store records.
+        options: of its calls.
+    """
+
+    setup: WritingSetup
+    writing: Writing
     options: CallOptions
-    updates: UpdatePolicy
+
+    @property
+    def session(self) -> SessionManager:
+        """Sends what changes nothing."""
+        return self.setup.session
+
+    @property
+    def seen(self) -> LastSeen:
+        """What was seen of customers."""
+        return self.setup.seen
 
     async def read(self, operation: Operation, customer_id: int | None, **arguments: Any) -> Response[Any]:
         """Carry out an operation that changes nothing."""
@@ -96,16 +105,22 @@ class ClientCore:
         # `build_request` checks the id.
         handed_in = customer if isinstance(customer, Customer) else None
         customer_id = customer.id if isinstance(customer, Customer) else customer
-        request = build_request(operation, customer_id, **arguments)
-        write = Write(
-            Call(operation, customer_id, request, self.options),
-            named_in_body(operation, arguments),
-            resend=resend or operation.safety in MAY_BE_SENT_AGAIN,
-            key=self.key_of(idempotency_key, operation, customer_id, request),
-        )
+        write = self.write_of(operation, customer_id, arguments, resend=resend)
+        assert write.call.request is not None
+        write.key = self.key_of(idempotency_key, operation, customer_id, write.call.request)
         if handed_in is not None and handed_in.wire is not None:
             write.knows(Reading.of(handed_in), recent=True)
-        return await self.writer.write(write)
+        return await self.writing.writer.write(write)
+
+    def write_of(
+        self, operation: Operation, customer_id: int, arguments: Mapping[str, Any], *, resend: bool = False
+    ) -> Write:
+        """The write of an operation that acts on a customer, not begun yet."""
+        return Write(
+            Call(operation, customer_id, build_request(operation, customer_id, **arguments), self.options),
+            named_in_body(operation, arguments),
+            resend=resend or operation.safety in MAY_BE_SENT_AGAIN,
+        )
 
     def key_of(
         self, idempotency_key: str | None, operation: Operation, customer_id: int | None, request: Request

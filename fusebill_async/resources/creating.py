@@ -36,7 +36,7 @@ async def create_customer(
     request = Request(CREATE.method, CREATE.path, encode(wired | besides))
     call = Call(CREATE, None, request, core.options)
     key = core.key_of(idempotency_key, CREATE, None, request)
-    response = await core.writer.write(Write(call, wired, resend=resend, key=key))
+    response = await core.writing.writer.write(Write(call, wired, resend=resend, key=key))
     if not response.replayed:
         # What was made earlier may have been changed since.
         _compare(call, wired, response.value)

@@ -50,7 +50,7 @@ async def send_request(
     call = Call(operation, None, request, core.options)
     if operation.writes:
         key = core.key_of(idempotency_key, operation, None, request)
-        return await core.writer.write(Write(call, {}, resend=False, key=key))
+        return await core.writing.writer.write(Write(call, {}, resend=False, key=key))
     if idempotency_key is not None:
         raise ValidationError(f"{verb} changes nothing, so it takes no idempotency_key", field="idempotency_key")
     return response_of(await core.session.read(call))

@@ -32,19 +32,24 @@ Check: TypeAlias = Literal["fresh", "strict"]
 
 async def carry_out(core: ClientCore, update: PendingUpdate, idempotency_key: str | None = None) -> Response[Customer]:
     """Carry out an update, and compare the answer with what was sent."""
-    call = Call(update.operation, update.customer_id, None, core.options)
-    key = None
+    write = write_of(core, update)
     if idempotency_key is not None:
         asked = update.changes.values
         if update.whole:
             asked = {"base": None if update.base is None else update.base.decode(), "changes": asked}
-        key = call_key(idempotency_key, update.operation, update.customer_id, asked, now=core.session.effects.wall())
-    response = await core.writer.write(Write(call, {}, resend=True, update=update, key=key))
-    _compare(call, update, response)
+        now = core.session.effects.wall()
+        write.key = call_key(idempotency_key, update.operation, update.customer_id, asked, now=now)
+    response = await core.writing.writer.write(write)
+    compare(write.call, update, response)
     return response
 
 
-def _compare(call: Call, update: PendingUpdate, response: Response[Customer]) -> None:
+def write_of(core: ClientCore, update: PendingUpdate) -> Write:
+    """The write of an update, not begun yet."""
+    return Write(Call(update.operation, update.customer_id, None, core.options), {}, resend=True, update=update)
+
+
+def compare(call: Call, update: PendingUpdate, response: Response[Customer]) -> None:
     """Raise `FieldsNotTakenError` if the answer shows other values than were sent."""
     if response.confirmed_by is not ConfirmedBy.RESPONSE or call.request is None:
         # Every named field was found as it was sent, and what else is different may be somebody else's.
@@ -101,7 +106,7 @@ def make_update(
         strict=check == "strict",
         allow_status_change=allow_status_change,
         allow_erase=_names(allow_erase),
-        rounds=core.updates.rounds,
+        rounds=core.setup.updates.rounds,
     )
 
 
@@ -132,7 +137,7 @@ def make_replacement(
         from_scratch=wire is None,
         allow_status_change=allow_status_change,
         allow_erase=_names(allow_erase),
-        rounds=core.updates.rounds,
+        rounds=core.setup.updates.rounds,
     )
 
 

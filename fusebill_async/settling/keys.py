@@ -84,14 +84,16 @@ def _hash(text: bytes) -> str:
 
 @attrs.frozen(kw_only=True)
 class Ended:
-    """How a call with a key ended.
+    """How a write ended.
 
     Attributes:
-        outcome: anything but unknown.
+        outcome: anything but unknown, where it is kept under a key.
         customer_id: whom it acted on; of a create, the customer that it made.
         attribution: for `APPLIED`.
         status: of the answer that told it; None if there was none.
         at: when, in epoch seconds by the local clock.
+        attempts: how many requests were sent for it.
+        message: of the error that it ended with, "" for none.
     """
 
     outcome: Outcome
@@ -99,6 +101,8 @@ class Ended:
     attribution: Attribution | None
     status: int | None
     at: float
+    attempts: int = 0
+    message: str = ""
 
 
 @attrs.frozen(kw_only=True)

@@ -10,7 +10,7 @@ from fusebill_async.session.manager import SessionManager
 from fusebill_async.settling import write_errors
 from fusebill_async.settling.intent import Intent, UnresolvedWrite
 from fusebill_async.settling.keys import Ended, KeyTakenError
-from fusebill_async.settling.protocols import Ledger, Store
+from fusebill_async.settling.protocols import CustomerLocks, Ledger
 from fusebill_async.settling.write import Write, WriteState, listed
 
 _TURNS = 4
@@ -30,14 +30,14 @@ class ClosedWhenTold:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._known: dict[str, Intent] = {}
+        self._known: dict[str, tuple[Intent, Ended]] = {}
 
     def __contains__(self, intent_id: str) -> bool:
         return intent_id in self._known
 
-    def keep(self, intent: Intent) -> None:
+    def keep(self, intent: Intent, ended: Ended) -> None:
         """The outcome is known, but the caller does not have it yet."""
-        self._known[intent.id] = intent
+        self._known[intent.id] = intent, ended
 
     def told(self, intent: Intent) -> None:
         """Close it soon. Call it in the caller's own task, right before the outcome is returned or raised."""
@@ -46,15 +46,16 @@ class ClosedWhenTold:
 
     def close(self, intent: Intent) -> None:
         """Close it now, since no caller waits for the outcome."""
-        if self._known.pop(intent.id, None) is not None:
-            self._ledger.close(intent)
+        known = self._known.pop(intent.id, None)
+        if known is not None:
+            self._ledger.close(*known)
 
     async def aclose(self) -> None:
         """Let callers have their turn of the event loop, then close what is left."""
         for _ in range(2 * _TURNS):
             if self._known:
                 await asyncio.sleep(0)
-        for intent in list(self._known.values()):
+        for intent, _ in list(self._known.values()):
             self.close(intent)
 
     def _close_after(self, turns: int, intent: Intent) -> None:
@@ -71,11 +72,11 @@ _CLOCK_MARGIN = 300.0
 class OpenWrites:
     """Records a write before its first byte, and keeps the record until its outcome is known."""
 
-    def __init__(self, session: SessionManager, store: Store) -> None:
+    def __init__(self, session: SessionManager, ledger: Ledger, locks: CustomerLocks) -> None:
         self._session = session
-        self._ledger = store.ledger
-        self._closing = ClosedWhenTold(store.ledger)
-        self.records_all = store.ledger.durable or store.locks.shared
+        self._ledger = ledger
+        self._closing = ClosedWhenTold(ledger)
+        self.records_all = ledger.durable or locks.shared
         """Whether each write is recorded before its first byte, since the record would outlive this process."""
         self._name = uuid.uuid4().hex[:12]
         self._numbers = itertools.count(1)
@@ -125,8 +126,8 @@ class OpenWrites:
 
         Args:
             write: its state tells.
-            ended: what is kept under its key. That is written before the lock is given back, so that whoever calls with
-                the key next finds it.
+            ended: what the ledger keeps of it. Under a key it is written before the lock is given back, so that whoever
+                calls with the key next finds it.
         """
         if write.state.may_have_acted:
             await self.record(write)
@@ -137,7 +138,7 @@ class OpenWrites:
             if self.intent_of(write).key is not None:
                 self._ledger.close(self.intent_of(write), ended)
                 return
-            self._closing.keep(self.intent_of(write))
+            self._closing.keep(self.intent_of(write), ended)
             if write.told:
                 self._closing.close(self.intent_of(write))
 

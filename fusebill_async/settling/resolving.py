@@ -117,6 +117,7 @@ class Resolver:
             attribution=settled.attribution if applied else None,
             status=None,
             at=self._session.effects.wall(),
+            message="" if applied else settled.reason,
         )
 
 

@@ -191,19 +191,27 @@ class Write:
         self.failed = Failed(outcome, str(error), type(error).__name__, status)
 
     def ended(self, now: float) -> Ended:
-        """How it ended, as it is kept under its key. `now` is in epoch seconds."""
-        customer_id, response = self.call.customer_id, self.response
+        """How it ended, as the ledger keeps it. `now` is in epoch seconds."""
+        customer_id, response, message = self.call.customer_id, self.response, ""
         if response is None:
             # One that was cancelled, or has lost its key, says no more than what became of its attempts.
             failed = self.failed
             if failed is None or failed.outcome is Outcome.UNKNOWN:
                 failed = Failed(self.outcome_so_far, "", "")
-            outcome, status, attribution = failed.outcome, failed.status, None
+            outcome, status, attribution, message = failed.outcome, failed.status, None, failed.reason
         else:
             outcome, status, attribution = Outcome.APPLIED, response.status, response.attribution
             if isinstance(response.value, Customer):
                 customer_id = response.value.id
-        return Ended(outcome=outcome, customer_id=customer_id, attribution=attribution, status=status, at=now)
+        return Ended(
+            outcome=outcome,
+            customer_id=customer_id,
+            attribution=attribution,
+            status=status,
+            at=now,
+            attempts=len(self.call.failed_attempts if response is None else response.attempts),
+            message=message,
+        )
 
     def take_error(self) -> Exception:
         """The error that it ended with, for the one who raises it; it is not kept here, for the same reason."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -42,10 +43,14 @@ class Writer:
 
     # --- a write, as its caller sees it
 
-    async def write(self, write: Write) -> Response[Any]:
+    async def write(self, write: Write, on_settling: Callable[[], None] | None = None) -> Response[Any]:
         """Carry out a write.
 
         A cancelled caller gets its `CancelledError` at once; a write that is under way goes on without it.
+
+        Args:
+            write: new.
+            on_settling: called once, in the caller's task, when it begins to be settled, which may take a while.
 
         Raises:
             FusebillError: with the true outcome.
@@ -56,6 +61,8 @@ class Writer:
         try:
             await wakeup
             if not task.done() and write.state is WriteState.SETTLING:
+                if on_settling is not None:
+                    on_settling()
                 await self._wait_for_settling(write, task)
         except asyncio.CancelledError:
             if not write.state.may_have_acted or write.call.options.on_cancel == "abort":

@@ -247,8 +247,8 @@ SEVERE = (
         "update-policy-lost",
         "the policy of updates is the client's",
         "client.py",
-        "locks, update_policy)",
-        "locks, UpdatePolicy())",
+        "updates=update_policy,",
+        "updates=UpdatePolicy(),",
         _CLIENT + "handles.py",
     ),
     _severe(

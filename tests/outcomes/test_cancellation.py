@@ -121,7 +121,7 @@ async def quiet_client(fusebill, **options):
 
 async def settled(client):
     async with asyncio.timeout(10):
-        while client.unresolved() or client._core.writer._open_writes.under_way:
+        while client.unresolved() or client._core.writing.writer._open_writes.under_way:
             await asyncio.sleep(0)
 
 

@@ -48,9 +48,9 @@ async def order(request, fusebill, place, make_store, quick):
     happened = []
     close = store.ledger.close
 
-    def closed(intent):
+    def closed(intent, *ended):
         happened.append("closed")
-        close(intent)
+        close(intent, *ended)
 
     store.ledger.close = closed
     settling = getattr(request, "param", quick)
