@@ -11,6 +11,7 @@ from typing import Any, Literal, Self, TypeVar
 
 import attrs
 
+from fusebill_async.bulk import Bulk
 from fusebill_async.errors import ClientStateError, ConfigurationError, NotUnresolvedError, OutcomeUnknownError, shown
 from fusebill_async.observability.logs import LogHooks, log_to_stderr
 from fusebill_async.observability.otel import automatic
@@ -98,6 +99,7 @@ class Verbs:
     salesforce = Resource(Salesforce, "with_response.salesforce")
     netsuite = Resource(Netsuite, "with_response.netsuite")
     geotab = Resource(Geotab, "with_response.geotab")
+    bulk = Resource(Bulk, "_core")
 
     def __init__(self, core: ClientCore) -> None:
         self._core = core
@@ -325,7 +327,15 @@ class FusebillClient(Verbs):
         options = CallOptions(
             timeouts=limits, retry=retrying, budget=RetryBudget(retrying), on_cancel=checked_on_cancel
         )
-        super().__init__(ClientCore(setup=setup, writing=setup.over(self._store.ledger), options=options))
+        super().__init__(
+            ClientCore(
+                base_url=base_url,
+                quota_policy=quota_policy,
+                setup=setup,
+                writing=setup.over(self._store.ledger),
+                options=options,
+            )
+        )
 
     @classmethod
     def from_env(cls, **options: Any) -> Self:

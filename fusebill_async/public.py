@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fusebill_async._version import __version__
+from fusebill_async.bulk import BulkItem, BulkJob, BulkPlan, BulkReport
 from fusebill_async.client import ConfiguredClient, FusebillClient
 from fusebill_async.errors import (
     APIError,
@@ -54,6 +55,8 @@ from fusebill_async.resources.listing import CustomerList, CustomerPage
 from fusebill_async.session.events import (
     AttemptEvent,
     CallEvent,
+    ItemEvent,
+    JobEvent,
     QuotaEvent,
     SettlingEvent,
     WaitEvent,
@@ -75,11 +78,13 @@ from fusebill_async.updating.merging import Change, UpdatePlan
 
 __all__ = [
     "APIError", "AccountStatus", "Activation", "Attempt", "AttemptEvent", "Attribution", "AuthenticationError",
-    "BadRequestError", "CallEvent", "CancellationOption", "Change", "ClientStateError",
+    "BadRequestError", "BulkItem",
+    "BulkJob", "BulkPlan", "BulkReport", "CallEvent", "CancellationOption", "Change", "ClientStateError",
     "ConcurrentModificationError", "ConfigurationError", "ConfiguredClient", "ConfirmedBy", "ConflictError",
     "ConnectError", "ConnectionLostError", "Customer", "CustomerAcquisition", "CustomerList", "CustomerPage",
     "CustomerReference", "DraftCharge", "FieldsNotTakenError", "FusebillClient", "FusebillError", "Hooks",
-    "IdempotencyError", "InvalidResponseError", "InvoicePreview", "NotAppliedError", "NotFoundError",
+    "IdempotencyError", "InvalidResponseError", "InvoicePreview", "ItemEvent",
+    "JobEvent", "NotAppliedError", "NotFoundError",
     "NotUnresolvedError", "Outcome", "OutcomeUnknownError", "Overview", "PermissionDeniedError", "Phase",
     "PoolSettings", "PreviewChangedStateError", "QuickbooksLatchType", "QuotaEvent", "QuotaExhaustedError",
     "QuotaPolicy", "QuotaSeen", "RateLimitError", "Reading", "Recorded", "RequestTimeoutError", "Resolution",

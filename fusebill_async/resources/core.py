@@ -15,6 +15,7 @@ from fusebill_async.operations import GET, MAY_BE_SENT_AGAIN, Operation
 from fusebill_async.policy.retry import backoff
 from fusebill_async.session.call import Call, CallOptions
 from fusebill_async.session.manager import SessionManager
+from fusebill_async.settings import QuotaPolicy
 from fusebill_async.settling.keys import CallKey, call_key
 from fusebill_async.settling.response import Response, response_of
 from fusebill_async.settling.seen import LastSeen, Reading, lags_behind, modified_text
@@ -31,11 +32,15 @@ class ClientCore:
     """The shared parts of a client, with the options of this client or of one from `with_options`.
 
     Attributes:
+        base_url: of the service.
+        quota_policy: how the quota is used.
         setup: what all its writes share.
         writing: what acts on those that its store records.
         options: of its calls.
     """
 
+    base_url: str
+    quota_policy: QuotaPolicy
     setup: WritingSetup
     writing: Writing
     options: CallOptions

@@ -131,5 +131,38 @@ class QuotaEvent:
     used: float
 
 
+@attrs.frozen(kw_only=True)
+class ItemEvent:
+    """An item of a bulk job has ended.
+
+    Attributes:
+        operation, customer_id: what was done, and to whom.
+        outcome: of the call; "not_sent" if a guard refused it.
+        attempts: requests that were sent for it, over all runs of the job.
+        attribution: of what was applied.
+    """
+
+    operation: str
+    customer_id: int
+    outcome: Outcome
+    attempts: int = 0
+    attribution: Attribution | None = None
+
+
+@attrs.frozen(kw_only=True)
+class JobEvent:
+    """A run of a bulk job has begun or ended.
+
+    Attributes:
+        operation: what it does, such as "customers.hold".
+        state: "began" or "ended".
+        reason: why it ended before all was done, "" if it did not.
+    """
+
+    operation: str
+    state: Literal["began", "ended"]
+    reason: str = ""
+
+
 SpanEvent: TypeAlias = CallEvent | WaitEvent | AttemptEvent | SettlingEvent
 """What has a beginning and an end."""

@@ -16,6 +16,8 @@ from fusebill_async.errors import ConfigurationError
 from fusebill_async.session.events import (
     AttemptEvent,
     CallEvent,
+    ItemEvent,
+    JobEvent,
     QuotaEvent,
     SettlingEvent,
     SpanEvent,
@@ -68,6 +70,12 @@ class Hooks:
 
     def quota_threshold(self, quota: QuotaEvent) -> None:
         """A threshold of `QuotaPolicy` was crossed."""
+
+    def item(self, item: ItemEvent) -> None:
+        """An item of a bulk job has ended."""
+
+    def job(self, job: JobEvent) -> None:
+        """A run of a bulk job has begun or ended."""
 
 
 class Listeners:

@@ -157,13 +157,22 @@ class Writer:
 
     async def aclose(self) -> None:
         """Wait for what is under way, bounded by `SettlingPolicy(close_wait=)`; name what stays unresolved."""
+        await self.end(self._policy.close_wait)
+        left = self._open_writes.left_open()
+        if left:
+            names = ", ".join(map(str, left))
+            warnings.warn(f"closed with unresolved writes: {names}", UnresolvedWritesWarning, stacklevel=3)
+            logger.warning("closed with unresolved writes: %s", names)
+
+    async def end(self, wait: float) -> None:
+        """Wait for what is under way, up to so many seconds; what nothing was sent of yet is dropped at once."""
         under_way = list(self._open_writes.under_way)
         tasks = [write.task for write in under_way if write.task is not None]
         for write in under_way:
             if not write.state.may_have_acted and write.task is not None:
                 write.task.cancel()
         if tasks:
-            clock = asyncio.ensure_future(self._session.effects.sleep(self._policy.close_wait))
+            clock = asyncio.ensure_future(self._session.effects.sleep(wait))
             all_ended = asyncio.ensure_future(asyncio.wait(tasks))
             try:
                 await asyncio.wait([all_ended, clock], return_when=asyncio.FIRST_COMPLETED)
@@ -175,11 +184,6 @@ class Writer:
                     task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         await self._open_writes.aclose()
-        left = self._open_writes.left_open()
-        if left:
-            names = ", ".join(map(str, left))
-            warnings.warn(f"closed with unresolved writes: {names}", UnresolvedWritesWarning, stacklevel=3)
-            logger.warning("closed with unresolved writes: %s", names)
 
 
 def _end_of(write: Write) -> dict[str, Any]:

@@ -9,9 +9,13 @@ import socket
 import time
 import uuid
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 import attrs
+
+T = TypeVar("T")
 
 _PROC = Path("/proc")
 
@@ -50,12 +54,17 @@ class Process:
         return state in {"Z", "X"} or bool(self.started and started and started != self.started)
 
 
+def machine_name() -> str:
+    """The name of this machine, which it keeps when it is started anew."""
+    return socket.gethostname()
+
+
 def _host() -> str:
     try:
         boot = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
         return f"{boot}/{(_PROC / 'self/ns/pid').readlink()}"
     except OSError:
-        return socket.gethostname()
+        return machine_name()
 
 
 def _state_and_start(pid: int) -> tuple[str, str]:
@@ -105,6 +114,14 @@ class StoreEffects:
     threads: bool = True
     this_process: Callable[[], Process] = Process.this
     is_gone: Callable[[Process], bool] = Process.is_gone
+
+    async def off_loop(self, work: Callable[[], T]) -> T:
+        """Do work that waits for the disk outside the event loop, where there are threads."""
+        if self.threads:
+            # A simulated run has none, and says so.
+            with suppress(NotImplementedError):
+                return await asyncio.to_thread(work)
+        return work()
 
     def between(self, shortest: float, longest: float) -> float:
         """A number of seconds by chance."""

@@ -14,6 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from math import inf
 from typing import Any, Protocol, TypeAlias
 
 import attrs
@@ -80,7 +81,7 @@ class _Job:
     after: Callable[[], None] | None = None
     value: Any = None
 
-    def finish(self, error: Exception | None) -> None:
+    def finish(self, error: Exception | None, name: str) -> None:
         future = self.future
         # Cancelled meanwhile: what was written stays, and whoever cancelled takes it back by a later job.
         if future is None or future.done():
@@ -89,7 +90,7 @@ class _Job:
             future.set_result(self.value)
         else:
             # One each: whoever gets it may write into it which call it was.
-            told = StoreUnavailableError(f"the store cannot be written to: {error}")
+            told = StoreUnavailableError(f"the {name} cannot be written to: {error}")
             told.__cause__ = error
             future.set_exception(told)
 
@@ -101,13 +102,15 @@ class GroupCommit:
         file: what is written to; it is opened and used in the thread.
         timer: work that is done when it is due.
         effects: the clock, and whether there is a thread.
+        name: what the file is, for messages.
 
     Attributes:
         commits: transactions committed so far.
         syncs: those of them that were on the disk before anybody was told.
     """
 
-    def __init__(self, file: File, timer: Timer, effects: StoreEffects) -> None:
+    def __init__(self, file: File, timer: Timer, effects: StoreEffects, *, name: str = "store") -> None:
+        self._name = name
         self._file = file
         self._timer = timer
         self._effects = effects
@@ -118,6 +121,10 @@ class GroupCommit:
         self._wake = threading.Condition()
         self._thread: threading.Thread | None = None
         self._next_turn: asyncio.Handle | None = None
+        self._due = inf
+        """When the first of the jobs is to be written at the latest, on the monotonic clock."""
+        self._looks_at = inf
+        """When the thread, if it waits, will look at the jobs by itself."""
         self._stopping = False
         self._ended: list[_Job] = []
         self._process = os.getpid()
@@ -143,14 +150,15 @@ class GroupCommit:
         self._put(_Job(work, durable, future))
         return await future
 
-    def post(self, work: Work, after: Callable[[], None] | None = None) -> None:
+    def post(self, work: Work, after: Callable[[], None] | None = None, *, within: float = 0.0) -> None:
         """Have work done without waiting for it; it is tried until it succeeds.
 
         Args:
             work: gets the connection.
             after: called when it is committed, in the thread.
+            within: seconds for which it may wait for a transaction of others to ride on.
         """
-        self._put(_Job(work, after=after))
+        self._put(_Job(work, after=after), within)
 
     async def aclose(self) -> None:
         """Write what is queued, end the thread and close the file."""
@@ -167,12 +175,13 @@ class GroupCommit:
             self._wake.notify()
         await ended
 
-    def _put(self, job: _Job) -> None:
+    def _put(self, job: _Job, within: float = 0.0) -> None:
         if os.getpid() != self._process:
             raise ClientStateError("the store was made before a fork: make one in each process that uses it")
         loop = asyncio.get_running_loop()
         with self._wake:
             self._gathered.append(job)
+            self._due = min(self._due, self._effects.monotonic() + within)
             if self._gathered_in is not loop:
                 # Handed over together at the end of this turn: the thread would else be woken for the first of
                 # a thousand, and sync the file for a few of them at a time.
@@ -185,7 +194,8 @@ class GroupCommit:
             self._gathered.clear()
             self._gathered_in = None
             if self._thread is not None:
-                self._wake.notify()
+                if self._due < self._looks_at:
+                    self._wake.notify()
             elif self._jobs and not self._in_loop:
                 self._start_thread()
             if self._in_loop:
@@ -205,7 +215,7 @@ class GroupCommit:
     def _run(self) -> None:
         while True:
             with self._wake:
-                wait = self._seconds_to_wait()
+                wait = 0.0 if self._stopping and self._jobs else self._seconds_to_wait()
                 if wait is None or wait > 0:
                     if self._stopping:
                         # A later job starts another thread; this one takes nothing more.
@@ -214,6 +224,7 @@ class GroupCommit:
                         self._disconnect()
                         self._thread = None
                         break
+                    self._looks_at = inf if wait is None else self._effects.monotonic() + wait
                     self._wake.wait(wait)
                     continue
                 batch = self._next_batch()
@@ -247,9 +258,11 @@ class GroupCommit:
 
     def _seconds_to_wait(self) -> float | None:
         """Until there is something to write: 0 is now, None is until somebody asks."""
-        if self._jobs:
-            return 0.0
-        return self._seconds_to_due()
+        timer = self._seconds_to_due()
+        if not self._jobs:
+            return timer
+        wait = max(0.0, self._due - self._effects.monotonic())
+        return wait if timer is None else min(wait, timer)
 
     def _seconds_to_due(self) -> float | None:
         due = None if self._stopping else self._timer.due()
@@ -257,7 +270,10 @@ class GroupCommit:
 
     def _next_batch(self) -> list[_Job]:
         batch = [_Job(self._timer.run)] if self._seconds_to_due() == 0 else []
-        return batch + [self._jobs.popleft() for _ in range(min(len(self._jobs), _LARGEST_BATCH))]
+        batch += [self._jobs.popleft() for _ in range(min(len(self._jobs), _LARGEST_BATCH))]
+        if not self._jobs and not self._gathered:
+            self._due = inf
+        return batch
 
     def _write(self, batch: list[_Job]) -> float:
         """Write a batch and tell those who wait for it; how many seconds to pause then."""
@@ -288,7 +304,7 @@ class GroupCommit:
             try:
                 connection.close()
             except sqlite3.Error as error:
-                logger.warning("the store did not close: %s", error)
+                logger.warning("the %s did not close: %s", self._name, error)
 
     def _commit(self, connection: sqlite3.Connection, batch: list[_Job]) -> None:
         durable = any(job.durable for job in batch)
@@ -325,12 +341,13 @@ class GroupCommit:
             given_up = self._stopping and self._tries >= _LAST_TRIES
             if not given_up:
                 self._jobs.extend(again)
-        _deliver(jobs, error)
+                self._due = self._effects.monotonic()
+        _deliver(jobs, error, self._name)
         if given_up:
-            logger.error("%d changes could not be written to the store: %s", len(again), error)
+            logger.error("%d changes could not be written to the %s: %s", len(again), self._name, error)
             return 0.0
         level = logging.WARNING if self._tries == 1 else logging.DEBUG
-        logger.log(level, "the store cannot be written to (%s); %d changes wait", error, len(again))
+        logger.log(level, "the %s cannot be written to (%s); %d changes wait", self._name, error, len(again))
         return _PAUSE
 
 
@@ -338,7 +355,7 @@ def _nothing(_: sqlite3.Connection) -> None:
     """What a job does that only waits."""
 
 
-def _deliver(batch: list[_Job], error: Exception | None) -> None:
+def _deliver(batch: list[_Job], error: Exception | None, name: str = "store") -> None:
     """Tell everybody who waits, with one call into each event loop."""
     loops: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
     for job in batch:
@@ -346,11 +363,11 @@ def _deliver(batch: list[_Job], error: Exception | None) -> None:
             loops.setdefault(job.future.get_loop(), []).append(job)
     for loop, jobs in loops.items():
         try:
-            loop.call_soon_threadsafe(_finish, jobs, error)
+            loop.call_soon_threadsafe(_finish, jobs, error, name)
         except RuntimeError:
             logger.debug("an event loop was closed while it waited for the store")
 
 
-def _finish(jobs: list[_Job], error: Exception | None) -> None:
+def _finish(jobs: list[_Job], error: Exception | None, name: str) -> None:
     for job in jobs:
-        job.finish(error)
+        job.finish(error, name)

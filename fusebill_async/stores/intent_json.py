@@ -35,6 +35,11 @@ def encode_intent(intent: Intent) -> bytes:
     )
 
 
+def encode_before(before: Before | None) -> str | None:
+    """Write down what was known of a customer before."""
+    return None if before is None else encode(_plain_before(before)).decode()
+
+
 def decode_intent(text: bytes) -> Intent:
     """Read what `encode_intent` wrote."""
     fields = decode_json(text)

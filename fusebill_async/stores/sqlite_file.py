@@ -21,7 +21,7 @@ _CARRIED_OVER = 2
 """The version whose files get the tables that are new."""
 _BUSY = 5.0
 """Seconds that a transaction waits for another process's."""
-_PARTS = ("", "-wal", "-shm")
+PARTS = ("", "-wal", "-shm")
 """What stands at the end of the names of the files that SQLite keeps."""
 
 
@@ -68,16 +68,16 @@ class SQLiteFile:
         """
         path = self.path
         try:
-            _make(path)
-            connection = _connect(path)
+            make_private(path)
+            connection = connect_to(path)
             try:
                 self._check(connection)
                 self._recognise(connection)
             finally:
                 connection.close()
-            _keep_private(path)
+            keep_private(path)
         except sqlite3.Error as error:
-            if _is_busy(error):
+            if is_busy(error):
                 raise StoreUnavailableError(f"{path} is locked by another program: {error}") from error
             raise ConfigurationError(f"{path} cannot be used as a store: {error}") from error
         except OSError as error:
@@ -87,7 +87,7 @@ class SQLiteFile:
         """Open the file, and make it if it is not there any more."""
         if not self.path.exists():
             self.prepare()
-        connection = _connect(self.path)
+        connection = connect_to(self.path)
         try:
             self._recognise(connection)
         except BaseException:
@@ -120,7 +120,7 @@ class SQLiteFile:
         try:
             if not self.path.exists():
                 return [], False
-            connection = _connect(self.path)
+            connection = connect_to(self.path)
             try:
                 remembers = _name_of(connection) == self._name and not self._is_lost
                 return connection.execute(question, values).fetchall(), remembers
@@ -138,13 +138,13 @@ class SQLiteFile:
 
     def _look(self) -> tuple[Any, ...]:
         """Which files have the names now. Commits stand in the one with `-wal` until they are moved."""
-        return tuple(_identity(Path(f"{self.path}{part}")) for part in _PARTS[:2])
+        return tuple(identity_of(Path(f"{self.path}{part}")) for part in PARTS[:2])
 
     # --- the tables
 
     def _check(self, connection: sqlite3.Connection) -> None:
         if not _is_ours(connection, self.path):
-            _into_wal_mode(connection, self.path)
+            into_wal_mode(connection, self.path)
             connection.execute("BEGIN IMMEDIATE")
             # Another process may have been faster.
             if not _is_ours(connection, self.path):
@@ -162,7 +162,8 @@ class SQLiteFile:
         connection.execute("ROLLBACK")
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def connect_to(path: Path) -> sqlite3.Connection:
+    """Open a file that is there."""
     # SQLite would make a file that is not there, and readable for others.
     connection = sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=_BUSY, isolation_level=None)
     # Without it macOS leaves what was "synced" in the disk's own cache. It changes nothing elsewhere.
@@ -177,7 +178,8 @@ def _name_of(connection: sqlite3.Connection) -> str:
     return name
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+def identity_of(path: Path) -> tuple[int, int] | None:
+    """Which file has a name now; None if none has."""
     try:
         facts = path.stat()
     except FileNotFoundError:
@@ -185,12 +187,12 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return facts.st_dev, facts.st_ino
 
 
-def _make(path: Path) -> None:
+def make_private(path: Path) -> None:
     """Make an empty file that only its owner may read, and see to it that its name is on the disk."""
     if not path.parent.is_dir():
-        raise ConfigurationError(f"{path} cannot be used as a store: there is no such directory")
+        raise ConfigurationError(f"{path} cannot be used: there is no such directory")
     if path.is_dir():
-        raise ConfigurationError(f"{path} cannot be used as a store: it is a directory")
+        raise ConfigurationError(f"{path} cannot be used: it is a directory")
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except FileExistsError:
@@ -203,9 +205,9 @@ def _make(path: Path) -> None:
             os.close(directory)
 
 
-def _keep_private(path: Path) -> None:
+def keep_private(path: Path) -> None:
     """See to it that nobody but its owner may read it. SQLite gives the mode of the file to those that it adds."""
-    for part in _PARTS:
+    for part in PARTS:
         with suppress(FileNotFoundError, PermissionError):
             one = Path(f"{path}{part}")
             mode = one.stat().st_mode & 0o777
@@ -238,22 +240,23 @@ def _is_ours(connection: sqlite3.Connection, path: Path) -> bool:
     return True
 
 
-def _into_wal_mode(connection: sqlite3.Connection, path: Path) -> None:
+def into_wal_mode(connection: sqlite3.Connection, path: Path) -> None:
     """SQLite does not wait for others here by itself."""
     until = time.monotonic() + _BUSY
     while True:
         try:
             mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
         except sqlite3.OperationalError as error:
-            if not _is_busy(error) or time.monotonic() > until:
+            if not is_busy(error) or time.monotonic() > until:
                 raise
             time.sleep(0.01)
         else:
             break
     if mode != "wal":
-        raise ConfigurationError(f"{path} cannot be used as a store: no WAL mode there (is it a network drive?)")
+        raise ConfigurationError(f"{path} cannot be used: no WAL mode there (is it a network drive?)")
 
 
-def _is_busy(error: sqlite3.Error) -> bool:
+def is_busy(error: sqlite3.Error) -> bool:
+    """Whether somebody else has the file locked."""
     # The low byte is the error's kind, the others say more of it.
     return error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}

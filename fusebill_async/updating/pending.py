@@ -102,6 +102,11 @@ class PendingUpdate:
             shows = laid_over(written(read_object(planned.body)), shows)
         return Put(request=Request(self.operation.method, self.operation.path, planned.body), shows=shows)
 
+    def as_asked(self) -> Request:
+        """The PUT with the changes alone, to show what will be sent without a read."""
+        body = encode({"id": self.customer_id, **self.changes.texts})
+        return Request(self.operation.method, self.operation.path, body)
+
     def _check_others(self, base: WireObject, present: WireObject, facts: Mapping[str, Any]) -> None:
         changed = differences(base, present)
         check_conflicts(changed, self.named, **facts)

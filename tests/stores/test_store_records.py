@@ -224,14 +224,14 @@ def test_a_database_of_somebody_else(tmp_path, statement, told):
 
 def test_two_processes_that_make_the_file_at_once(tmp_path, monkeypatch):
     path = tmp_path / "store.sqlite"
-    into_wal_mode = sqlite_file._into_wal_mode
+    into_wal_mode = sqlite_file.into_wal_mode
 
     def another_is_faster(connection, where):
-        monkeypatch.setattr(sqlite_file, "_into_wal_mode", into_wal_mode)
+        monkeypatch.setattr(sqlite_file, "into_wal_mode", into_wal_mode)
         into_wal_mode(connection, where)
         use(where)
 
-    monkeypatch.setattr(sqlite_file, "_into_wal_mode", another_is_faster)
+    monkeypatch.setattr(sqlite_file, "into_wal_mode", another_is_faster)
     use(path)
     with sqlite3.connect(path) as connection:
         assert connection.execute("SELECT count(*) FROM file").fetchone() == (1,)

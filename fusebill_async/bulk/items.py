@@ -1,0 +1,286 @@
+"""What a job is given, as it stands in the journal, and the write that an item becomes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, Protocol
+
+import attrs
+
+from fusebill_async.converting import decode_customer, decode_json, encode, read_object, wire_fields
+from fusebill_async.errors import ValidationError, shown
+from fusebill_async.models import Customer
+from fusebill_async.operations import BY_TITLE, REPLACE, UPDATE, Operation
+from fusebill_async.resources.core import ClientCore
+from fusebill_async.resources.updates import Check, compare, make_replacement, make_update, write_of
+from fusebill_async.settling.evidence import keys_of
+from fusebill_async.settling.response import Response
+from fusebill_async.settling.seen import Reading
+from fusebill_async.settling.write import Write
+from fusebill_async.updating.pending import PendingUpdate
+from fusebill_async.wire.checks import is_array, is_object
+from fusebill_async.wire.request import build_request, check_id, named_in_body
+
+
+@attrs.frozen(kw_only=True)
+class Row:
+    """One item of the input, checked.
+
+    Attributes:
+        customer_id: whom it acts on.
+        asked: what it asks for besides what the whole job asks for, as JSON; None for nothing.
+        known: what was known of the customer, as JSON; None if only the id was given.
+    """
+
+    customer_id: int
+    asked: bytes | None = None
+    known: bytes | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Item:
+    """One item of a job that is to be carried out.
+
+    Attributes:
+        number: its place in the input, from 1.
+        customer_id, asked, known: see `Row`.
+        attempts: requests that were sent for it in earlier runs.
+        intent_id: the name of the write that an earlier run left open, None if it left none.
+    """
+
+    number: int
+    customer_id: int
+    asked: bytes | None = None
+    known: bytes | None = None
+    attempts: int = 0
+    intent_id: str | None = None
+
+
+class Kind(Protocol):
+    """What a job does, with the options that hold for all of its items."""
+
+    @property
+    def operation(self) -> Operation:
+        """The row of the table."""
+        ...
+
+    @property
+    def requests(self) -> int:
+        """How many requests an item takes, if nothing goes wrong."""
+        ...
+
+    def options(self) -> dict[str, Any]:
+        """The options, as JSON has them."""
+        ...
+
+    def read(self, core: ClientCore, given: Any) -> Row:
+        """Check one item of the input.
+
+        Raises:
+            ValidationError: it cannot be carried out.
+        """
+        ...
+
+    def write(self, core: ClientCore, item: Item) -> Write:
+        """The write of an item, not begun yet."""
+        ...
+
+    def check_answer(self, write: Write, response: Response[Any]) -> None:
+        """Compare the answer with what was asked for.
+
+        Raises:
+            FieldsNotTakenError: it was applied, but not as it was sent.
+        """
+        ...
+
+
+@attrs.frozen
+class VerbJob:
+    """An operation that acts on a customer by a request of its own, such as `hold`.
+
+    Attributes:
+        operation: the row of the table.
+        arguments: its parameters, for every item that does not give its own.
+    """
+
+    operation: Operation
+    arguments: Mapping[str, Any]
+
+    @property
+    def requests(self) -> int:
+        """One: the write."""
+        return 1
+
+    def options(self) -> dict[str, Any]:
+        """The arguments."""
+        return {"arguments": self.arguments}
+
+    def read(self, core: ClientCore, given: Any) -> Row:  # noqa: ARG002 (the protocol's)
+        """Check an id, a customer, or a pair of one and options."""
+        customer, own = _pair(given)
+        customer_id = customer.id if isinstance(customer, Customer) else customer
+        arguments = {**self.arguments, **_named(self.operation, own)}
+        build_request(self.operation, customer_id, **arguments)
+        known = _known(customer, self.operation, arguments) if isinstance(customer, Customer) else None
+        return Row(customer_id=customer_id, asked=encode(own) if own else None, known=known)
+
+    def write(self, core: ClientCore, item: Item) -> Write:
+        """The write of an item."""
+        own: dict[str, Any] = {} if item.asked is None else decode_json(item.asked)
+        write = core.write_of(self.operation, item.customer_id, {**self.arguments, **own})
+        if item.known is not None:
+            write.knows(Reading.of(decode_customer(item.known)), recent=True)
+        return write
+
+    def check_answer(self, write: Write, response: Response[Any]) -> None:
+        """Nothing to compare: the driver looks at the goal."""
+
+
+@attrs.frozen(kw_only=True)
+class UpdateJob:
+    """An update, or a replacement of whole customers.
+
+    Attributes:
+        operation: `UPDATE` or `REPLACE`.
+        changes: by Python names, for every item; an item's own go before them.
+        validate, allow_erase, allow_status_change, check: as for `customers.update`.
+    """
+
+    operation: Operation = UPDATE
+    changes: Mapping[str, Any] = attrs.field(factory=dict[str, Any], repr=False)
+    validate: bool = True
+    allow_erase: Collection[str] = ()
+    allow_status_change: bool = False
+    check: Check = "fresh"
+
+    @property
+    def requests(self) -> int:
+        """The PUT, and the read or reads that it rests on."""
+        return 3 if self.check == "strict" else 2
+
+    def options(self) -> dict[str, Any]:
+        """The options, without the changes: those are kept with each item."""
+        return {
+            "validate": self.validate,
+            "allow_erase": sorted(self.allow_erase),
+            "allow_status_change": self.allow_status_change,
+            "check": self.check,
+        }
+
+    def read(self, core: ClientCore, given: Any) -> Row:
+        """Check an id, a customer, or a pair of one and changes."""
+        customer, own = _pair(given)
+        update = self._pending(core, customer, own)
+        if not update.changes.texts and not update.whole:
+            raise ValidationError("nothing to change: give (id, changes)", field="changes")
+        base = None if update.base is None else update.base.decode()
+        return Row(
+            customer_id=update.customer_id,
+            asked=encode({"changes": dict(update.changes.texts), "base": base}),
+        )
+
+    def _pending(self, core: ClientCore, customer: Any, own: Mapping[str, Any]) -> PendingUpdate:
+        if self.operation is REPLACE:
+            if own or self.changes:
+                raise ValidationError("replace takes whole customers, and no changes", field="changes")
+            return make_replacement(
+                core,
+                customer,
+                allow_erase=self.allow_erase,
+                allow_status_change=self.allow_status_change,
+                validate=self.validate,
+            )
+        return make_update(
+            core,
+            UPDATE,
+            customer,
+            {**self.changes, **own},
+            validate=self.validate,
+            allow_erase=self.allow_erase,
+            allow_status_change=self.allow_status_change,
+            check=self.check,
+        )
+
+    def write(self, core: ClientCore, item: Item) -> Write:
+        """The write of an item."""
+        asked = wire_fields(item.asked or b"{}")
+        base: str | None = decode_json(asked["base"])
+        update = PendingUpdate(
+            operation=self.operation,
+            customer_id=item.customer_id,
+            changes=read_object(asked["changes"]),
+            base=None if base is None else base.encode(),
+            whole=self.operation is REPLACE,
+            from_scratch=self.operation is REPLACE and base is None,
+            always_read=True,
+            strict=self.check == "strict",
+            allow_status_change=self.allow_status_change,
+            allow_erase=frozenset(self.allow_erase),
+            rounds=core.setup.updates.rounds,
+        )
+        return write_of(core, update)
+
+    def check_answer(self, write: Write, response: Response[Any]) -> None:
+        """Raise `FieldsNotTakenError` if the answer shows other values than were sent."""
+        assert write.update is not None
+        compare(write.call, write.update, response)
+
+
+def kind_of(title: str, options: Mapping[str, Any]) -> Kind:
+    """What a journal says that its job does.
+
+    Args:
+        title: of the operation.
+        options: from `Kind.options`.
+    """
+    operation = BY_TITLE[title]
+    if operation in {UPDATE, REPLACE}:
+        return UpdateJob(operation=operation, **options)
+    return VerbJob(operation, options["arguments"])
+
+
+def verb_job(operation: Operation, arguments: Mapping[str, Any]) -> VerbJob:
+    """A job of an operation with these arguments.
+
+    Raises:
+        ValidationError: an argument that the operation does not have, or that cannot be sent.
+    """
+    given = _named(operation, arguments)
+    # What rows may give is not missed before they are read.
+    for parameter in operation.parameters:
+        if parameter.name in given:
+            optional = attrs.evolve(operation, parameters=(operation.parameters[0], parameter))
+            build_request(optional, 1, **{parameter.name: given[parameter.name]})
+    return VerbJob(operation, decode_json(encode(given)))
+
+
+def _named(operation: Operation, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    names = [parameter.name for parameter in operation.parameters if parameter.name != "customer_id"]
+    for name in arguments:
+        if name not in names:
+            has = f"takes {', '.join(names)}" if names else "takes no options"
+            raise ValidationError(f"{shown(name)} is no option: {operation.title} {has}", field=str(name))
+    return dict(arguments)
+
+
+def _pair(given: Any) -> tuple[Any, Mapping[str, Any]]:
+    """The customer of an item, and what is asked for it besides."""
+    customer, own = given, dict[str, Any]()
+    if is_array(given):
+        if len(given) != 2 or not is_object(given[1]):
+            raise ValidationError(
+                f"an item is an id, a Customer, or a pair of one and a dict, not {shown(given)}", field="items"
+            )
+        customer, own = given[0], dict(given[1])
+    if not isinstance(customer, Customer):
+        check_id(customer)
+    return customer, own
+
+
+def _known(customer: Customer, operation: Operation, arguments: Mapping[str, Any]) -> bytes | None:
+    """What is worth keeping of a customer that was handed in: what a lost answer is attributed by."""
+    if customer.wire is None:
+        return None
+    fields = wire_fields(customer.wire)
+    keys = {"id", "status", "modifiedTimestamp", *keys_of(operation.goal, named_in_body(operation, arguments))}
+    return encode({key: text for key, text in fields.items() if key in keys})

@@ -1,0 +1,328 @@
+"""The journal of a job: what it is to do, what it has sent, and how each item ended. One SQLite file."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import attrs
+
+from fusebill_async._version import __version__
+from fusebill_async.bulk.items import Item, Row
+from fusebill_async.bulk.journal_file import JournalFile
+from fusebill_async.bulk.ledger import JournalLedger
+from fusebill_async.bulk.tallies import Tally
+from fusebill_async.converting import decode_json, encode
+from fusebill_async.errors import ConfigurationError
+from fusebill_async.outcome import Outcome
+from fusebill_async.stores.effects import StoreEffects, machine_name
+from fusebill_async.stores.group_commit import GroupCommit
+from fusebill_async.stores.intent_json import decode_intent
+
+T = TypeVar("T")
+
+_TO_DO = (
+    "SELECT items.number, customer_id, asked, known, coalesce(attempts, 0) FROM items "
+    "LEFT JOIN outcomes ON outcomes.item = number WHERE number > ? AND customer_id IS NOT NULL "
+    "AND (tally IS NULL OR tally = 'unprocessed') AND NOT EXISTS (SELECT 1 FROM intents WHERE intents.item = number) "
+    "ORDER BY number LIMIT ?"
+)
+_OPEN = (
+    "SELECT items.number, customer_id, asked, known, coalesce(attempts, 0), id, record FROM intents "
+    "JOIN items ON number = intents.item LEFT JOIN outcomes ON outcomes.item = number ORDER BY number"
+)
+
+
+@attrs.frozen(kw_only=True)
+class JobFacts:
+    """What a journal says of its job.
+
+    Attributes:
+        operation: its title.
+        options: of the job, as JSON has them.
+        service: the base URL that it is meant for.
+        began: when it was made, in epoch seconds.
+        input_rows: how many rows were read; None if the input was not read to its end.
+        duplicates: rows that said the same as an earlier one.
+        fingerprint: of the input.
+        runs: how many there were; before the first one nothing was sent.
+    """
+
+    operation: str
+    options: dict[str, Any]
+    service: str
+    began: float
+    input_rows: int | None = None
+    duplicates: int = 0
+    fingerprint: str | None = None
+    runs: int = 0
+
+
+class _NoTimer:
+    """A journal has no work that becomes due by itself."""
+
+    def due(self) -> float | None:
+        """Never."""
+        return None
+
+    def run(self, connection: sqlite3.Connection) -> None:
+        """Nothing."""
+
+    def ended(self, *, committed: bool) -> None:
+        """Nothing."""
+
+
+class Journal:
+    """The journal of one job, open for this process alone.
+
+    Args:
+        path: of the file, on a local disk.
+        create: make it if it is not there.
+        take_over: use it even if another process has it open that may still live.
+        effects: clocks, threads, and who lives; for simulations.
+
+    Attributes:
+        ledger: the open intents.
+    """
+
+    def __init__(
+        self, path: Path, *, create: bool, take_over: bool = False, effects: StoreEffects | None = None
+    ) -> None:
+        self.path = path
+        self._effects = effects = effects or StoreEffects()
+        self._file = JournalFile(path, effects, create=create, take_over=take_over)
+        self._commits = GroupCommit(self._file, _NoTimer(), effects, name="journal")
+        self._is_open = False
+        self.ledger = JournalLedger(self._commits, effects.wall, effects.monotonic)
+
+    async def open(self) -> JobFacts | None:
+        """Take the journal; what it says of its job, None if it is new.
+
+        Raises:
+            ConfigurationError: it cannot be used, or another process has it open.
+            StoreUnavailableError: another program keeps it locked.
+        """
+        await self._effects.off_loop(self._file.prepare)
+        self._is_open = True
+        return await self._do(facts_in)
+
+    async def aclose(self) -> None:
+        """Write what is left to be written, and let others have the journal."""
+        if self._is_open:
+            self._is_open = False
+            self._commits.post(self._file.give_back)
+            await self._commits.aclose()
+
+    async def _do(self, work: Callable[[sqlite3.Connection], T], *, durable: bool = False) -> T:
+        done: T = await self._commits.submit(work, durable=durable)
+        return done
+
+    # --- the input
+
+    async def begin_job(self, facts: JobFacts) -> None:
+        """Write down what the job is, in place of one whose input was not read to its end."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM job")
+            connection.execute("DELETE FROM items")
+            connection.execute("DELETE FROM outcomes")
+            connection.execute(
+                "INSERT INTO job (operation, options, service, began) VALUES (?, ?, ?, ?)",
+                (facts.operation, encode(facts.options).decode(), facts.service, facts.began),
+            )
+
+        await self._do(work, durable=True)
+
+    async def add(self, rows: Sequence[tuple[int, Row | str]]) -> int:
+        """Write rows of the input down.
+
+        Args:
+            rows: each with its number, or what is wrong with it in words.
+
+        Returns:
+            How many say the same as an earlier one.
+        """
+        return await self._do(partial(_add, rows=rows, at=self._effects.wall()))
+
+    async def bad_rows(self, limit: int) -> tuple[int, list[tuple[int, str]]]:
+        """How many rows cannot be carried out, and of the first ones the number and what is wrong."""
+
+        def work(connection: sqlite3.Connection) -> tuple[int, list[tuple[int, str]]]:
+            bad = "FROM outcomes WHERE tally = 'skipped' AND run = 0"
+            count = connection.execute(f"SELECT count(*) {bad}").fetchone()[0]
+            found = connection.execute(f"SELECT item, message {bad} ORDER BY item LIMIT ?", (limit,))
+            return count, found.fetchall()
+
+        return await self._do(work)
+
+    async def input_ended(self, facts: JobFacts) -> None:
+        """The input was read to its end."""
+        await self._do(
+            lambda connection: connection.execute(
+                "UPDATE job SET input_rows = ?, duplicates = ?, fingerprint = ?",
+                (facts.input_rows, facts.duplicates, facts.fingerprint),
+            ),
+            durable=True,
+        )
+
+    # --- the runs
+
+    async def begin_run(self, options: dict[str, Any]) -> None:
+        """Begin a run, and learn what earlier ones left open."""
+        process, at = self._effects.this_process(), self._effects.wall()
+
+        def work(connection: sqlite3.Connection) -> tuple[int | None, list[Any]]:
+            number = connection.execute(
+                "INSERT INTO runs (began, machine, pid, version, options) VALUES (?, ?, ?, ?, ?)",
+                (at, machine_name(), process.pid, __version__, encode(options).decode()),
+            ).lastrowid
+            return number, connection.execute("SELECT record FROM intents ORDER BY item").fetchall()
+
+        number, records = await self._do(work, durable=True)
+        intents = (decode_intent(record.encode()) for (record,) in records)
+        self.ledger.inherit({intent.id: intent for intent in intents})
+        self.ledger.run = number or 0
+
+    def end_run(self, ended_as: str) -> None:
+        """The run ended so, in words. It is written before the journal is closed."""
+        self._commits.post(
+            partial(_end_run, number=self.ledger.run, at=self._effects.wall(), ended_as=ended_as), within=0.05
+        )
+
+    async def retry(self, tally: Tally, message: str | None) -> int:
+        """Have items tried again that ended so; how many there are.
+
+        Args:
+            tally: `REJECTED` or `NOT_APPLIED`.
+            message: only those whose message contains this.
+        """
+
+        def work(connection: sqlite3.Connection) -> int:
+            return connection.execute(
+                "UPDATE outcomes SET tally = 'unprocessed' WHERE tally = ? AND (? IS NULL OR instr(message, ?) > 0) "
+                "AND item IN (SELECT number FROM items WHERE customer_id IS NOT NULL)",
+                (tally, message, message),
+            ).rowcount
+
+        return await self._do(work, durable=True)
+
+    async def open_items(self) -> list[Item]:
+        """The items whose writes an earlier run left open."""
+        rows = await self._do(lambda connection: connection.execute(_OPEN).fetchall())
+        return [_item(row[:5], intent_id=row[5]) for row in rows]
+
+    async def items_to_do(self, after: int, limit: int) -> list[Item]:
+        """The next items that have no outcome, in the order of the input.
+
+        Args:
+            after: the number of the last one that was given.
+            limit: how many at most.
+        """
+        rows = await self._do(lambda connection: connection.execute(_TO_DO, (after, limit)).fetchall())
+        return [_item(row) for row in rows]
+
+    def note_unknown(self, item: Item, reason: str) -> None:
+        """Keep why an item could not be settled, for the report."""
+        self._commits.post(
+            lambda connection: connection.execute(
+                "UPDATE intents SET reason = ? WHERE item = ?", (reason, item.number)
+            ),
+            within=0.05,
+        )
+
+    # --- after the job
+
+    async def wipe(self) -> None:
+        """Erase what the job was given and what was read of customers; ids and outcomes stay.
+
+        Raises:
+            ConfigurationError: the outcome of an item is unknown, and what was sent is needed to settle it.
+        """
+        at = self._effects.wall()
+
+        def work(connection: sqlite3.Connection) -> int:
+            unknown: int = connection.execute("SELECT count(*) FROM intents").fetchone()[0]
+            if not unknown:
+                connection.execute("UPDATE items SET asked = NULL, known = NULL")
+                connection.execute("UPDATE outcomes SET before = NULL, message = NULL")
+                connection.execute("UPDATE job SET wiped = ?, options = '{}'", (at,))
+            return unknown
+
+        unknown = await self._do(work, durable=True)
+        if unknown:
+            raise ConfigurationError(
+                f"the outcome of {unknown} items of {self.path} is unknown, and settling them takes what was sent: "
+                "resume the job before it is wiped"
+            )
+
+
+def _item(row: Sequence[Any], intent_id: str | None = None) -> Item:
+    number, customer_id, asked, known, attempts = row
+    return Item(
+        number=number,
+        customer_id=customer_id,
+        asked=None if asked is None else asked.encode(),
+        known=None if known is None else known.encode(),
+        attempts=attempts,
+        intent_id=intent_id,
+    )
+
+
+def facts_in(connection: sqlite3.Connection) -> JobFacts | None:
+    """What a journal says of its job; None if it is new."""
+    row = connection.execute(
+        "SELECT operation, options, service, began, input_rows, duplicates, fingerprint, (SELECT count(*) FROM runs) "
+        "FROM job"
+    ).fetchone()
+    if row is None:
+        return None
+    operation, options, service, began, input_rows, duplicates, fingerprint, runs = row
+    return JobFacts(
+        operation=operation,
+        options=decode_json(options.encode()),
+        service=service,
+        began=began,
+        input_rows=input_rows,
+        duplicates=duplicates,
+        fingerprint=fingerprint,
+        runs=runs,
+    )
+
+
+def _end_run(connection: sqlite3.Connection, *, number: int, at: float, ended_as: str) -> None:
+    connection.execute("UPDATE runs SET ended = ?, ended_as = ? WHERE number = ?", (at, ended_as, number))
+
+
+def _add(connection: sqlite3.Connection, *, rows: Sequence[tuple[int, Row | str]], at: float) -> int:
+    """Write rows down. Those of customers who are there already are looked at one by one."""
+    duplicates, bad = 0, [(number, row) for number, row in rows if isinstance(row, str)]
+    for number, row in rows:
+        if isinstance(row, str):
+            connection.execute("INSERT INTO items (number) VALUES (?)", (number,))
+            continue
+        asked, known = (None if text is None else text.decode() for text in (row.asked, row.known))
+        written = connection.execute(
+            "INSERT OR IGNORE INTO items VALUES (?, ?, ?, ?)", (number, row.customer_id, asked, known)
+        ).rowcount
+        if written:
+            continue
+        earlier, said = connection.execute(
+            "SELECT number, asked FROM items WHERE customer_id = ?", (row.customer_id,)
+        ).fetchone()
+        if said == asked:
+            duplicates += 1
+            continue
+        # Which of the two is meant cannot be told, so neither is carried out.
+        connection.execute("INSERT INTO items (number) VALUES (?)", (number,))
+        bad += [
+            (each, f"rows {earlier} and {number} ask for different things for customer {row.customer_id}")
+            for each in (earlier, number)
+        ]
+    connection.executemany(
+        "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, NULL, NULL, 0, ?, 0, 0, ?, NULL)",
+        [(number, Tally.SKIPPED, Outcome.NOT_SENT, at, why) for number, why in bad],
+    )
+    return duplicates
