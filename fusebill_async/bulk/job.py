@@ -2,67 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from functools import partial
 from math import ceil
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
 
-import attrs
-
-from fusebill_async.bulk.carrying import Carried, LocalCarrier
 from fusebill_async.bulk.items import Item, Kind, kind_of
 from fusebill_async.bulk.journal import JobFacts, Journal
-from fusebill_async.bulk.limits import Judge, Limits
-from fusebill_async.bulk.pool import Feed, Pool
+from fusebill_async.bulk.options import JobOptions
 from fusebill_async.bulk.reading import InputReader, Items
 from fusebill_async.bulk.report import BulkItem, BulkPlan, BulkReport, read_report
-from fusebill_async.bulk.tallies import Tally
-from fusebill_async.errors import ClientStateError, ConfigurationError, ValidationError, shown
+from fusebill_async.bulk.running import JobRun
+from fusebill_async.errors import ClientStateError, ConfigurationError, ValidationError
 from fusebill_async.resources.core import ClientCore
-from fusebill_async.session.events import ItemEvent, JobEvent
-from fusebill_async.settings import Priority
 from fusebill_async.stores.effects import StoreEffects
+from fusebill_async.wire.request import Request
 
-Retry: TypeAlias = Literal["rejected", "not_applied", "unknown"]
-
-_SHORTEST_QUEUE = 120.0
-"""Seconds for which an item waits for the quota in any case: a minute's window opens within 60."""
-_WAITS_FOR_SETTLING = 86_400.0
-"""Seconds: an item ends with its outcome, however long settling takes."""
-_MOST_WORKERS = 10_000
 _EXAMPLES = 20
 """Bad rows that a plan names, at most."""
-
-
-@attrs.frozen(kw_only=True)
-class JobOptions:
-    """How a job is run; see `Bulk`."""
-
-    concurrency: int = 32
-    skip_bad_rows: bool = False
-    limits: Limits = attrs.field(factory=Limits)
-    retry: Retry | None = None
-    message: str | None = None
-    take_over: bool = False
-
-    def __attrs_post_init__(self) -> None:
-        if type(self.concurrency) is not int or not 1 <= self.concurrency <= _MOST_WORKERS:
-            raise ConfigurationError(
-                f"concurrency= must be a whole number from 1 to {_MOST_WORKERS:,}, not {shown(self.concurrency)}"
-            )
-        if self.retry not in (None, "rejected", "not_applied", "unknown"):
-            raise ConfigurationError(
-                f'retry= must be "rejected", "not_applied", "unknown" or None, not {shown(self.retry)}'
-            )
-        if self.message is not None and self.retry not in ("rejected", "not_applied"):
-            raise ConfigurationError('message= chooses among those of retry="rejected" or retry="not_applied"')
-
-    def as_json(self) -> dict[str, Any]:
-        """The options, for the journal."""
-        return {"concurrency": self.concurrency, "retry": self.retry, "message": self.message}
 
 
 class BulkJob:
@@ -95,7 +52,7 @@ class BulkJob:
         self._options = options
         self._effects = effects or StoreEffects()
         self._has_read = False
-        self._pool: Pool | None = None
+        self._run: JobRun | None = None
         self._is_open = False
 
     def __repr__(self) -> str:
@@ -135,20 +92,21 @@ class BulkJob:
             ConfigurationError: the journal cannot be used, or is that of another job.
         """
         del progress
-        async with aclosing(self.__aiter__()) as items:
-            async for _ in items:
-                pass
+        journal = await self._open()
+        try:
+            async with await self._begin(journal) as run:
+                while await run.next() is not None:
+                    pass
+        finally:
+            await self._close(journal)
         return await self.report()
 
     async def __aiter__(self) -> AsyncGenerator[BulkItem]:
         """Carry out what is left to do, and give each item as it ends. Leaving the loop is as cancelling `run`."""
         journal = await self._open()
         try:
-            kind, facts = await self._know(journal)
-            if not self._options.skip_bad_rows and not facts.runs:
-                _check_rows(*await journal.bad_rows(5))
-            async with aclosing(self._run(journal, kind)) as items:
-                async for item in items:
+            async with await self._begin(journal) as run:
+                while (item := await run.next()) is not None:
                     yield item
         finally:
             await self._close(journal)
@@ -163,8 +121,8 @@ class BulkJob:
 
     def stop(self) -> None:
         """Begin no more items. `run` returns when those that are under way have ended."""
-        if self._pool is not None:
-            self._pool.stop("it was stopped")
+        if self._run is not None:
+            self._run.stop("it was stopped")
 
     async def wipe(self) -> None:
         """Erase what the journal holds of persons: the changes that were asked for, and what was read of customers.
@@ -195,7 +153,7 @@ class BulkJob:
         return journal
 
     async def _close(self, journal: Journal) -> None:
-        self._is_open = False
+        self._is_open, self._run = False, None
         await journal.aclose()
 
     async def _know(self, journal: Journal) -> tuple[Kind, JobFacts]:
@@ -233,51 +191,12 @@ class BulkJob:
 
     # --- a run
 
-    async def _run(self, journal: Journal, kind: Kind) -> AsyncGenerator[BulkItem]:
-        options, effects, tell = self._options, self._core.session.effects, self._core.session.teller.listeners.tell
-        await journal.begin_run(options.as_json())
-        if options.retry in ("rejected", "not_applied"):
-            await journal.retry(Tally(options.retry), options.message)
-        core = self._core_of_the_job(journal)
-        only_read = options.retry == "unknown"
-        carrier = LocalCarrier(core, kind, journal.ledger, only_read=only_read)
-        feed = Feed(await journal.open_items(), _nothing if only_read else journal.items_to_do)
-        judge = Judge(options.limits, effects.now())
-        self._pool = Pool(feed, carrier, judge, options.concurrency, effects)
-        tell("job", JobEvent(operation=kind.operation.title, state="began"))
-        ended_as = "it failed"
-        try:
-            async with aclosing(self._pool.run()) as pairs:
-                async for item, carried in pairs:
-                    if carried.tally is Tally.UNKNOWN:
-                        journal.note_unknown(item, str(carried.error or ""))
-                    tell("item", _item_event(kind, item, carried))
-                    yield _bulk_item(item, carried, journal.ledger.run)
-            ended_as = judge.stopped
-        except (asyncio.CancelledError, GeneratorExit):
-            ended_as = "it was cancelled"
-            raise
-        finally:
-            self._pool = None
-            journal.end_run(ended_as)
-            tell("job", JobEvent(operation=kind.operation.title, state="ended", reason=ended_as))
-            await core.writing.writer.end(0.0)
-
-    def _core_of_the_job(self, journal: Journal) -> ClientCore:
-        """The client, with the priority of a batch, and with writes that are recorded in the journal."""
-        core = self._core
-        timeouts = core.options.timeouts
-        queue = None if timeouts.queue is None else max(timeouts.queue, _SHORTEST_QUEUE)
-        settling = attrs.evolve(core.setup.settling, wait=_WAITS_FOR_SETTLING)
-        setup = attrs.evolve(core.setup, settling=settling)
-        return attrs.evolve(
-            core,
-            setup=setup,
-            writing=setup.over(journal.ledger),
-            options=attrs.evolve(
-                core.options, priority=Priority.BULK, timeouts=attrs.evolve(timeouts, queue=queue), on_cancel="finish"
-            ),
-        )
+    async def _begin(self, journal: Journal) -> JobRun:
+        kind, facts = await self._know(journal)
+        if not self._options.skip_bad_rows and not facts.runs:
+            _check_rows(*await journal.bad_rows(5))
+        self._run = JobRun(self._core, journal, kind, self._options)
+        return self._run
 
     # --- a plan
 
@@ -304,17 +223,12 @@ class BulkJob:
             first_requests=tuple(self._request(kind, item) for item in first),
         )
 
-    def _request(self, kind: Kind, item: Item) -> Any:
+    def _request(self, kind: Kind, item: Item) -> Request:
         write = kind.write(self._core, item)
         if write.call.request is not None:
             return write.call.request
         assert write.update is not None
         return write.update.as_asked()
-
-
-async def _nothing(_: int, __: int) -> list[Item]:
-    """No further items: what is open is settled, and nothing is sent."""
-    return []
 
 
 def _check_rows(bad: int, examples: list[tuple[int, str]]) -> None:
@@ -331,29 +245,4 @@ def _check_rows(bad: int, examples: list[tuple[int, str]]) -> None:
         f"{bad} rows of the input cannot be carried out, and nothing was sent: {named}{more}. "
         "Correct them, or leave them out with skip_bad_rows=True",
         field="items",
-    )
-
-
-def _bulk_item(item: Item, carried: Carried, run: int) -> BulkItem:
-    return BulkItem(
-        number=item.number,
-        customer_id=item.customer_id,
-        outcome=carried.outcome,
-        tally=carried.tally,
-        error=carried.error,
-        message="" if carried.error is None else str(carried.error),
-        attempts=carried.attempts,
-        attribution=carried.attribution,
-        status=carried.status,
-        run=run,
-    )
-
-
-def _item_event(kind: Kind, item: Item, carried: Carried) -> ItemEvent:
-    return ItemEvent(
-        operation=kind.operation.title,
-        customer_id=item.customer_id,
-        outcome=carried.outcome,
-        attempts=carried.attempts,
-        attribution=carried.attribution,
     )

@@ -83,10 +83,9 @@ class JournalLedger:
         self._open.pop(intent.id, None)
         assert intent.customer_id is not None
         item, _ = self._items[intent.customer_id]
-        if ended is None or self._is_tried_anew(intent, ended):
-            self._write(None, delete=item.number)
-        else:
-            self._write(self._kept(item, ended, tally_of(ended), intent), delete=item.number)
+        tried_anew = ended is None or self._is_tried_anew(intent, ended)
+        kept = None if tried_anew or ended is None else self._kept(item, ended, tally_of(ended), intent)
+        self._write(kept, delete=intent.id)
 
     async def find(self, key_id: str) -> Recorded | None:  # noqa: ARG002 (the protocol's)
         """Nothing: a write of a job carries no key of a user."""
@@ -117,7 +116,7 @@ class JournalLedger:
             self._monotonic() - began, self.run, ended.message or None, before,
         )  # fmt: skip
 
-    def _write(self, kept: tuple[object, ...] | None, *, delete: int | None) -> None:
+    def _write(self, kept: tuple[object, ...] | None, *, delete: str | None) -> None:
         self._commits.post(partial(_end, kept=kept, delete=delete), within=_RIDES_WITHIN)
 
 
@@ -125,8 +124,9 @@ def _insert(connection: sqlite3.Connection, *, item: int, run: int, intent: Inte
     connection.execute("INSERT OR REPLACE INTO intents VALUES (?, ?, ?, ?, NULL)", (item, intent.id, run, record))
 
 
-def _end(connection: sqlite3.Connection, *, kept: tuple[object, ...] | None, delete: int | None) -> None:
+def _end(connection: sqlite3.Connection, *, kept: tuple[object, ...] | None, delete: str | None) -> None:
     if delete is not None:
-        connection.execute("DELETE FROM intents WHERE item = ?", (delete,))
+        # By its name: the item may have another intent by now.
+        connection.execute("DELETE FROM intents WHERE id = ?", (delete,))
     if kept is not None:
         connection.execute("INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", kept)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 
 from fusebill_async.bulk.carrying import Carried, CarryOut
 from fusebill_async.bulk.items import Item
@@ -81,23 +81,19 @@ class Pool:
         """Set when a worker that waits should look again: there is room, or the job stops."""
         self._failed: BaseException | None = None
 
-    async def run(self) -> AsyncGenerator[tuple[Item, Carried]]:
-        """Carry out everything, and give each item as it ends.
-
-        When this is cancelled or closed, what is under way is seen to its end, and nothing else is begun. Cancelled
-        once more, it drops what is under way.
-        """
+    def start(self) -> None:
+        """Begin."""
         for _ in range(self._concurrency):
             self._start_worker()
-        try:
-            while (ended := await self._ended.get()) is not None:
-                if self._ended.qsize() == self._most_untold - 1:
-                    self._wake()
-                yield ended
-            if self._failed is not None:
-                raise self._failed
-        finally:
-            await self._finish()
+
+    async def next(self) -> tuple[Item, Carried] | None:
+        """The next item that has ended; None when every worker has left."""
+        ended = await self._ended.get()
+        if self._ended.qsize() == self._most_untold - 1:
+            self._wake()
+        if ended is None and self._failed is not None:
+            raise self._failed
+        return ended
 
     def stop(self, reason: str) -> None:
         """Begin nothing more."""
@@ -125,9 +121,10 @@ class Pool:
 
             def step_aside() -> None:
                 nonlocal stepped_aside
-                stepped_aside = True
-                self._parked += 1
-                self._start_worker()
+                if not stepped_aside:
+                    stepped_aside = True
+                    self._parked += 1
+                    self._start_worker()
 
             carried = await self._carry_out(item, step_aside)
             self._note(item, carried)
@@ -180,10 +177,10 @@ class Pool:
 
     # --- the end
 
-    async def _finish(self) -> None:
-        """See what is under way to its end; cancelled meanwhile, drop it."""
+    async def finish(self) -> None:
+        """See what is under way to its end, and begin nothing else; cancelled meanwhile, drop it."""
         if self._workers:
-            self.stop("it was cancelled")
+            self.stop("it was left")
         try:
             while self._workers:
                 await asyncio.wait(self._workers)

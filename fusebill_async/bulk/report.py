@@ -174,7 +174,7 @@ def read_items(path: Path) -> Iterator[BulkItem]:
     """
     with closing(open_to_read(path)) as connection:
         checked_facts(connection, path)
-        for row in connection.execute(f"{_ALL} ORDER BY number"):
+        for row in connection.execute(_ALL):
             yield _item(row)
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, Protocol, TypeAlias, TypedDict, Unpack
 
 from fusebill_async.bulk.items import Kind, UpdateJob, verb_job
-from fusebill_async.bulk.job import BulkJob, JobOptions, Retry
+from fusebill_async.bulk.job import BulkJob
 from fusebill_async.bulk.limits import Limits, OnDayEnd
+from fusebill_async.bulk.options import JobOptions, Retry
 from fusebill_async.bulk.reading import Items, check_items
 from fusebill_async.errors import ConfigurationError, ValidationError, shown
 from fusebill_async.operations import (

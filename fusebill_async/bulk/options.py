@@ -1,0 +1,42 @@
+"""How a job is run."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import attrs
+
+from fusebill_async.bulk.limits import Limits
+from fusebill_async.errors import ConfigurationError, shown
+
+Retry: TypeAlias = Literal["rejected", "not_applied", "unknown"]
+
+_MOST_WORKERS = 10_000
+
+
+@attrs.frozen(kw_only=True)
+class JobOptions:
+    """How a job is run; see `StartJob` and `Bulk.resume`."""
+
+    concurrency: int = 32
+    skip_bad_rows: bool = False
+    limits: Limits = attrs.field(factory=Limits)
+    retry: Retry | None = None
+    message: str | None = None
+    take_over: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        if type(self.concurrency) is not int or not 1 <= self.concurrency <= _MOST_WORKERS:
+            raise ConfigurationError(
+                f"concurrency= must be a whole number from 1 to {_MOST_WORKERS:,}, not {shown(self.concurrency)}"
+            )
+        if self.retry not in (None, "rejected", "not_applied", "unknown"):
+            raise ConfigurationError(
+                f'retry= must be "rejected", "not_applied", "unknown" or None, not {shown(self.retry)}'
+            )
+        if self.message is not None and self.retry not in ("rejected", "not_applied"):
+            raise ConfigurationError('message= chooses among those of retry="rejected" or retry="not_applied"')
+
+    def as_json(self) -> dict[str, Any]:
+        """The options, for the journal."""
+        return {"concurrency": self.concurrency, "retry": self.retry, "message": self.message}

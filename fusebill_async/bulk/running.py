@@ -1,0 +1,136 @@
+"""One run of a job: from what its journal leaves to do, to the end."""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import Self
+
+import attrs
+
+from fusebill_async.bulk.carrying import Carried, LocalCarrier
+from fusebill_async.bulk.items import Item, Kind
+from fusebill_async.bulk.journal import Journal
+from fusebill_async.bulk.limits import Judge
+from fusebill_async.bulk.options import JobOptions
+from fusebill_async.bulk.pool import Feed, Pool
+from fusebill_async.bulk.report import BulkItem
+from fusebill_async.bulk.tallies import Tally
+from fusebill_async.resources.core import ClientCore
+from fusebill_async.session.events import ItemEvent, JobEvent
+from fusebill_async.settings import Priority
+
+_SHORTEST_QUEUE = 120.0
+"""Seconds for which an item waits for the quota in any case: a minute's window opens within 60."""
+_WAITS_FOR_SETTLING = 86_400.0
+"""Seconds: an item ends with its outcome, however long settling takes."""
+
+
+class JobRun:
+    """One run. Use it with `async with`; left early, it sees what is under way to its end.
+
+    Args:
+        core: of the client.
+        journal: open, with its input.
+        kind: what the job does.
+        options: how.
+    """
+
+    def __init__(self, core: ClientCore, journal: Journal, kind: Kind, options: JobOptions) -> None:
+        self._core = _with_ledger(core, journal)
+        self._journal = journal
+        self._kind = kind
+        self._options = options
+        self._effects = core.session.effects
+        self._tell = core.session.teller.listeners.tell
+        self._judge = Judge(options.limits, self._effects.now())
+        self._pool: Pool | None = None
+
+    async def __aenter__(self) -> Self:
+        journal, kind, options = self._journal, self._kind, self._options
+        await journal.begin_run(options.as_json())
+        if options.retry in ("rejected", "not_applied"):
+            await journal.retry(Tally(options.retry), options.message)
+        only_read = options.retry == "unknown"
+        carrier = LocalCarrier(self._core, kind, journal.ledger, only_read=only_read)
+        feed = Feed(await journal.open_items(), _nothing if only_read else journal.items_to_do)
+        self._pool = Pool(feed, carrier, self._judge, options.concurrency, self._effects)
+        self._tell("job", JobEvent(operation=kind.operation.title, state="began"))
+        self._pool.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        assert self._pool is not None
+        if isinstance(error, (asyncio.CancelledError, GeneratorExit)):
+            self.stop("it was cancelled")
+        elif error is not None:
+            self.stop(f"it failed: {error}")
+        try:
+            await self._pool.finish()
+        finally:
+            ended_as = self._judge.stopped
+            self._journal.end_run(ended_as)
+            self._tell("job", JobEvent(operation=self._kind.operation.title, state="ended", reason=ended_as))
+            # Nothing is under way now, but for what was dropped.
+            await self._core.writing.writer.end(0.0)
+
+    def stop(self, reason: str) -> None:
+        """Begin no more items."""
+        if self._pool is not None:
+            self._pool.stop(reason)
+
+    async def next(self) -> BulkItem | None:
+        """The next item that has ended; None when all have, or when the job has stopped."""
+        assert self._pool is not None
+        ended = await self._pool.next()
+        if ended is None:
+            return None
+        item, carried = ended
+        if carried.tally is Tally.UNKNOWN:
+            self._journal.note_unknown(item, str(carried.error or ""))
+        self._tell("item", _item_event(self._kind, item, carried))
+        return _bulk_item(item, carried, self._journal.ledger.run)
+
+
+def _with_ledger(core: ClientCore, journal: Journal) -> ClientCore:
+    """The client, with the priority of a batch, and with writes that are recorded in the journal."""
+    timeouts = core.options.timeouts
+    queue = None if timeouts.queue is None else max(timeouts.queue, _SHORTEST_QUEUE)
+    settling = attrs.evolve(core.setup.settling, wait=_WAITS_FOR_SETTLING)
+    setup = attrs.evolve(core.setup, settling=settling)
+    options = attrs.evolve(
+        core.options, priority=Priority.BULK, timeouts=attrs.evolve(timeouts, queue=queue), on_cancel="finish"
+    )
+    return attrs.evolve(core, setup=setup, writing=setup.over(journal.ledger), options=options)
+
+
+async def _nothing(_: int, __: int) -> list[Item]:
+    """No further items: what is open is settled, and nothing is sent."""
+    return []
+
+
+def _bulk_item(item: Item, carried: Carried, run: int) -> BulkItem:
+    return BulkItem(
+        number=item.number,
+        customer_id=item.customer_id,
+        outcome=carried.outcome,
+        tally=carried.tally,
+        error=carried.error,
+        message="" if carried.error is None else str(carried.error),
+        attempts=carried.attempts,
+        attribution=carried.attribution,
+        status=carried.status,
+        run=run,
+    )
+
+
+def _item_event(kind: Kind, item: Item, carried: Carried) -> ItemEvent:
+    return ItemEvent(
+        operation=kind.operation.title,
+        customer_id=item.customer_id,
+        outcome=carried.outcome,
+        attempts=carried.attempts,
+        attribution=carried.attribution,
+    )
