@@ -70,7 +70,11 @@ class LocalCarrier:
         self._only_read = only_read
 
     async def __call__(self, item: Item, on_settling: Callable[[], None]) -> Carried:
-        """Carry out an item, or settle what an earlier run has left open of it."""
+        """Carry out an item, or settle what an earlier run has left open of it.
+
+        Raises:
+            StoreUnavailableError: the journal cannot be written to. Nothing was sent for the item.
+        """
         self._ledger.begin(item)
         if item.intent_id is not None:
             on_settling()
@@ -100,6 +104,8 @@ class LocalCarrier:
             response = await core.writing.writer.write(write, on_settling)
             kind.check_answer(write, response)
         except FusebillError as raised:
+            if self._ledger.failed is not None:
+                raise self._ledger.failed from None
             error = raised
         ended = write.ended(core.session.effects.wall())
         tally = tally_of(ended)

@@ -94,7 +94,7 @@ class Kind(Protocol):
         ...
 
 
-@attrs.frozen
+@attrs.define
 class VerbJob:
     """An operation that acts on a customer by a request of its own, such as `hold`.
 
@@ -105,6 +105,7 @@ class VerbJob:
 
     operation: Operation
     arguments: Mapping[str, Any]
+    _is_checked: bool = attrs.field(default=False, init=False)
 
     @property
     def requests(self) -> int:
@@ -117,12 +118,21 @@ class VerbJob:
 
     def read(self, core: ClientCore, given: Any) -> Row:  # noqa: ARG002 (the protocol's)
         """Check an id, a customer, or a pair of one and options."""
+        if type(given) is int:
+            self._check_common()
+            return Row(customer_id=check_id(given))
         customer, own = _pair(given)
         customer_id = customer.id if isinstance(customer, Customer) else customer
         arguments = {**self.arguments, **_named(self.operation, own)}
         build_request(self.operation, customer_id, **arguments)
         known = _known(customer, self.operation, arguments) if isinstance(customer, Customer) else None
         return Row(customer_id=customer_id, asked=encode(own) if own else None, known=known)
+
+    def _check_common(self) -> None:
+        """See, once, that items that give nothing of their own can be carried out."""
+        if not self._is_checked:
+            build_request(self.operation, 1, **self.arguments)
+            self._is_checked = True
 
     def write(self, core: ClientCore, item: Item) -> Write:
         """The write of an item."""

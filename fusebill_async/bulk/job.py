@@ -134,6 +134,7 @@ class BulkJob:
         """
         journal = await self._open()
         try:
+            await journal.open()
             await journal.wipe()
         finally:
             await self._close(journal)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,11 +17,12 @@ from fusebill_async.bulk.journal_file import JournalFile
 from fusebill_async.bulk.ledger import JournalLedger
 from fusebill_async.bulk.tallies import Tally
 from fusebill_async.converting import decode_json, encode
-from fusebill_async.errors import ConfigurationError
+from fusebill_async.errors import ConfigurationError, StoreUnavailableError
 from fusebill_async.outcome import Outcome
 from fusebill_async.stores.effects import StoreEffects, machine_name
 from fusebill_async.stores.group_commit import GroupCommit
 from fusebill_async.stores.intent_json import decode_intent
+from fusebill_async.stores.sqlite_file import connect_to
 
 T = TypeVar("T")
 
@@ -236,7 +238,7 @@ class Journal:
     # --- after the job
 
     async def wipe(self) -> None:
-        """Erase what the job was given and what was read of customers; ids and outcomes stay.
+        """Erase what the job was given and what was read of customers, and close; ids and outcomes stay.
 
         Raises:
             ConfigurationError: the outcome of an item is unknown, and what was sent is needed to settle it.
@@ -257,6 +259,19 @@ class Journal:
                 f"the outcome of {unknown} items of {self.path} is unknown, and settling them takes what was sent: "
                 "resume the job before it is wiped"
             )
+        await self.aclose()
+        await self._effects.off_loop(partial(_rewrite, self.path))
+
+
+def _rewrite(path: Path) -> None:
+    """Write a journal anew, so that nothing stands in it that was erased."""
+    try:
+        with closing(connect_to(path)) as connection:
+            connection.execute("VACUUM")
+    except sqlite3.Error as error:
+        raise StoreUnavailableError(
+            f"what was erased may still stand in {path}: it cannot be rewritten: {error}"
+        ) from error
 
 
 def _item(row: Sequence[Any], intent_id: str | None = None) -> Item:
@@ -296,29 +311,32 @@ def _end_run(connection: sqlite3.Connection, *, number: int, at: float, ended_as
     connection.execute("UPDATE runs SET ended = ?, ended_as = ? WHERE number = ?", (at, ended_as, number))
 
 
+def _text(json: bytes | None) -> str | None:
+    return None if json is None else json.decode()
+
+
 def _add(connection: sqlite3.Connection, *, rows: Sequence[tuple[int, Row | str]], at: float) -> int:
-    """Write rows down. Those of customers who are there already are looked at one by one."""
-    duplicates, bad = 0, [(number, row) for number, row in rows if isinstance(row, str)]
-    for number, row in rows:
-        if isinstance(row, str):
-            connection.execute("INSERT INTO items (number) VALUES (?)", (number,))
-            continue
-        asked, known = (None if text is None else text.decode() for text in (row.asked, row.known))
-        written = connection.execute(
-            "INSERT OR IGNORE INTO items VALUES (?, ?, ?, ?)", (number, row.customer_id, asked, known)
-        ).rowcount
-        if written:
-            continue
+    """Write rows down. Where customers are there already, rows are looked at one by one."""
+    bad = [(number, row) for number, row in rows if isinstance(row, str)]
+    connection.executemany("INSERT INTO items (number) VALUES (?)", [(number,) for number, _ in bad])
+    good = [
+        (number, row.customer_id, _text(row.asked), _text(row.known)) for number, row in rows if isinstance(row, Row)
+    ]
+    written = connection.executemany("INSERT OR IGNORE INTO items VALUES (?, ?, ?, ?)", good).rowcount
+    duplicates = 0
+    for number, customer_id, asked, _ in good if written < len(good) else ():
         earlier, said = connection.execute(
-            "SELECT number, asked FROM items WHERE customer_id = ?", (row.customer_id,)
+            "SELECT number, asked FROM items WHERE customer_id = ?", (customer_id,)
         ).fetchone()
+        if earlier == number:
+            continue
         if said == asked:
             duplicates += 1
             continue
         # Which of the two is meant cannot be told, so neither is carried out.
         connection.execute("INSERT INTO items (number) VALUES (?)", (number,))
         bad += [
-            (each, f"rows {earlier} and {number} ask for different things for customer {row.customer_id}")
+            (each, f"rows {earlier} and {number} ask for different things for customer {customer_id}")
             for each in (earlier, number)
         ]
     connection.executemany(

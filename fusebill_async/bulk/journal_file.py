@@ -41,7 +41,7 @@ TABLES = (
     )""",
     # What was sent, or is about to be, and has no known outcome. `reason` says why it could not be settled.
     """CREATE TABLE intents (
-        item INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, run INTEGER NOT NULL, record TEXT NOT NULL, reason TEXT
+        item INTEGER PRIMARY KEY, id TEXT NOT NULL, run INTEGER NOT NULL, record TEXT NOT NULL, reason TEXT
     )""",
     # How items ended. One that is to be tried again stands here as unprocessed, with what it came to before.
     """CREATE TABLE outcomes (

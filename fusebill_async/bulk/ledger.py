@@ -32,10 +32,13 @@ class JournalLedger:
     """
 
     durable = True
+    keeps_outcomes = True
 
     def __init__(self, commits: GroupCommit, wall: Callable[[], float], monotonic: Callable[[], float]) -> None:
         self.run = 0
         """The number of the present run."""
+        self.failed: StoreUnavailableError | None = None
+        """Why an intent could not be recorded: the job cannot go on without its journal."""
         self._commits = commits
         self._wall = wall
         self._monotonic = monotonic
@@ -75,6 +78,7 @@ class JournalLedger:
             )
         except StoreUnavailableError as error:
             error.operation, error.customer_id = intent.operation, intent.customer_id
+            self.failed = error
             raise
         self._open[intent.id] = intent
 
@@ -85,7 +89,7 @@ class JournalLedger:
         item, _ = self._items[intent.customer_id]
         tried_anew = ended is None or self._is_tried_anew(intent, ended)
         kept = None if tried_anew or ended is None else self._kept(item, ended, tally_of(ended), intent)
-        self._write(kept, delete=intent.id)
+        self._write(kept, delete=(item.number, intent.id))
 
     async def find(self, key_id: str) -> Recorded | None:  # noqa: ARG002 (the protocol's)
         """Nothing: a write of a job carries no key of a user."""
@@ -116,7 +120,7 @@ class JournalLedger:
             self._monotonic() - began, self.run, ended.message or None, before,
         )  # fmt: skip
 
-    def _write(self, kept: tuple[object, ...] | None, *, delete: str | None) -> None:
+    def _write(self, kept: tuple[object, ...] | None, *, delete: tuple[int, str] | None) -> None:
         self._commits.post(partial(_end, kept=kept, delete=delete), within=_RIDES_WITHIN)
 
 
@@ -124,9 +128,9 @@ def _insert(connection: sqlite3.Connection, *, item: int, run: int, intent: Inte
     connection.execute("INSERT OR REPLACE INTO intents VALUES (?, ?, ?, ?, NULL)", (item, intent.id, run, record))
 
 
-def _end(connection: sqlite3.Connection, *, kept: tuple[object, ...] | None, delete: str | None) -> None:
+def _end(connection: sqlite3.Connection, *, kept: tuple[object, ...] | None, delete: tuple[int, str] | None) -> None:
     if delete is not None:
-        # By its name: the item may have another intent by now.
-        connection.execute("DELETE FROM intents WHERE id = ?", (delete,))
+        # By its name, too: the item may have another intent by now.
+        connection.execute("DELETE FROM intents WHERE item = ? AND id = ?", delete)
     if kept is not None:
         connection.execute("INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", kept)

@@ -15,7 +15,6 @@ from fusebill_async.errors import (
     ConfigurationError,
     PermissionDeniedError,
     QuotaExhaustedError,
-    StoreUnavailableError,
     shown,
 )
 
@@ -95,7 +94,7 @@ class Judge:
             self._check_failures()
         elif isinstance(error, (AuthenticationError, PermissionDeniedError)):
             self.stop(f"the service refuses the API key: {error}")
-        elif isinstance(error, (StoreUnavailableError, ClientStateError)):
+        elif isinstance(error, ClientStateError):
             self.stop(str(error))
         elif isinstance(error, QuotaExhaustedError) and error.opens_at is not None:
             self._wait_for_quota(error.opens_at, now, wall)

@@ -55,8 +55,8 @@ class Feed:
 class Pool:
     """Workers that carry out items.
 
-    A worker whose item takes reads to be settled steps aside, and another one takes its place: the item is parked. At
-    most as many are parked as there are workers, so in an outage the job waits.
+    A worker whose item takes reads to be settled steps aside, and another one takes its place: the item is parked. While
+    more are parked than there are workers, nothing is begun: in an outage the job waits.
 
     Args:
         feed: gives the items.
@@ -111,7 +111,7 @@ class Pool:
         self._workers.discard(worker)
         if not worker.cancelled() and worker.exception() is not None:
             self._failed = self._failed or worker.exception()
-            self.stop("it failed")
+            self.stop(f"it failed: {self._failed}")
         if not self._workers:
             self._ended.put_nowait(None)
 
@@ -142,7 +142,7 @@ class Pool:
             pause = judge.not_before - effects.now()
             if pause > 0:
                 await self._wait(pause)
-            elif self._parked >= self._concurrency or self._ended.qsize() >= self._most_untold:
+            elif self._parked > self._concurrency or self._ended.qsize() >= self._most_untold:
                 await self._wait(None)
             else:
                 return await self._feed.next()

@@ -42,7 +42,7 @@ class JobRun:
         self._kind = kind
         self._options = options
         self._effects = core.session.effects
-        self._tell = core.session.teller.listeners.tell
+        self._listeners = core.session.teller.listeners
         self._judge = Judge(options.limits, self._effects.now())
         self._pool: Pool | None = None
 
@@ -55,7 +55,7 @@ class JobRun:
         carrier = LocalCarrier(self._core, kind, journal.ledger, only_read=only_read)
         feed = Feed(await journal.open_items(), _nothing if only_read else journal.items_to_do)
         self._pool = Pool(feed, carrier, self._judge, options.concurrency, self._effects)
-        self._tell("job", JobEvent(operation=kind.operation.title, state="began"))
+        self._listeners.tell("job", JobEvent(operation=kind.operation.title, state="began"))
         self._pool.start()
         return self
 
@@ -72,7 +72,8 @@ class JobRun:
         finally:
             ended_as = self._judge.stopped
             self._journal.end_run(ended_as)
-            self._tell("job", JobEvent(operation=self._kind.operation.title, state="ended", reason=ended_as))
+            event = JobEvent(operation=self._kind.operation.title, state="ended", reason=ended_as)
+            self._listeners.tell("job", event)
             # Nothing is under way now, but for what was dropped.
             await self._core.writing.writer.end(0.0)
 
@@ -90,7 +91,8 @@ class JobRun:
         item, carried = ended
         if carried.tally is Tally.UNKNOWN:
             self._journal.note_unknown(item, str(carried.error or ""))
-        self._tell("item", _item_event(self._kind, item, carried))
+        if self._listeners.users:
+            self._listeners.tell("item", _item_event(self._kind, item, carried))
         return _bulk_item(item, carried, self._journal.ledger.run)
 
 

@@ -126,8 +126,8 @@ class OpenWrites:
 
         Args:
             write: its state tells.
-            ended: what the ledger keeps of it. Under a key it is written before the lock is given back, so that whoever
-                calls with the key next finds it.
+            ended: what the ledger keeps of it. That is written before the lock is given back, so that whoever comes
+                next finds it.
         """
         if write.state.may_have_acted:
             await self.record(write)
@@ -135,7 +135,7 @@ class OpenWrites:
             self.unknown[self.intent_of(write).id] = write
         elif write.recorded:
             self.unknown.pop(self.intent_of(write).id, None)
-            if self.intent_of(write).key is not None:
+            if self.intent_of(write).key is not None or self._ledger.keeps_outcomes:
                 self._ledger.close(self.intent_of(write), ended)
                 return
             self._closing.keep(self.intent_of(write), ended)

@@ -19,6 +19,11 @@ class Ledger(Protocol):
         """Whether what is recorded outlives the process, so that it is worth recording every write."""
         ...
 
+    @property
+    def keeps_outcomes(self) -> bool:
+        """Whether the outcome of every write stays in the ledger, so that a write can be closed before it is told."""
+        ...
+
     async def open(self, intent: Intent) -> None:
         """Record an intent, in place of an earlier record of it.
 

@@ -37,6 +37,7 @@ class MemoryLedger:
     """The open intents, as long as the process lives."""
 
     durable = False
+    keeps_outcomes = False
 
     def __init__(self) -> None:
         self._open: dict[str, Intent] = {}

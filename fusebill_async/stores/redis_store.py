@@ -64,6 +64,7 @@ class RedisLedger:
     """
 
     durable = True
+    keeps_outcomes = False
 
     def __init__(
         self,

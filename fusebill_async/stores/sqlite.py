@@ -50,6 +50,7 @@ class SQLiteLedger:
     """The open intents of one account in the file, those of other processes and of dead ones included."""
 
     durable = True
+    keeps_outcomes = False
 
     def __init__(self, file: SQLiteFile, commits: GroupCommit, effects: StoreEffects, keep_outcomes: float) -> None:
         self.account = ""
