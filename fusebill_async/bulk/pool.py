@@ -55,8 +55,8 @@ class Feed:
 class Pool:
     """Workers that carry out items.
 
-    A worker whose item takes reads to be settled steps aside, and another one takes its place: the item is parked. While
-    more are parked than there are workers, nothing is begun: in an outage the job waits.
+    A worker whose item takes reads to be settled steps aside, and another one takes its place: the item is parked.
+    While more are parked than there are workers, nothing is begun: in an outage the job waits.
 
     Args:
         feed: gives the items.

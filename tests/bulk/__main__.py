@@ -3,6 +3,7 @@
 python -m tests.bulk --kills 20000 --seed 1        # in simulated worlds
 python -m tests.bulk --boundaries                  # a kill at every boundary of a job of 50 items
 python -m tests.bulk --real 300                    # kill -9 of real processes
+python -m tests.bulk --paced 100000                # under the quota, in virtual time
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from tests.bulk.boundaries import KINDS, boundaries
 from tests.bulk.kills import kill_a_real_job
+from tests.bulk.pace import hold_all
 from tests.bulk.worlds import DEEDS, Found, random_world
 
 _AT_ONCE = 50
@@ -97,7 +99,11 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2, help="processes at once")
     parser.add_argument("--boundaries", action="store_true")
     parser.add_argument("--real", type=int, default=0, help="kills of real processes")
+    parser.add_argument("--paced", type=int, default=0, help="items of a job under the quota")
     given = parser.parse_args()
+    if given.paced:
+        print(hold_all(given.paced))
+        return 0
     if given.real:
         return real(given.real, given.seed)
     return all_boundaries(given.jobs) if given.boundaries else worlds(given.kills, given.seed, given.jobs)
