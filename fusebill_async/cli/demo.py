@@ -11,21 +11,24 @@ from rich.text import Text
 
 from fusebill_async.cli.demonstration import Demonstration, Step, demonstrate
 from fusebill_async.cli.exit_code import ExitCode
-from fusebill_async.cli.options import Json
+from fusebill_async.cli.options import Json, Verbose
 from fusebill_async.cli.showing import difference_objects, difference_table, invoice_table
 from fusebill_async.cli.terminal import ARROW, output, status_text, write_json
 from fusebill_async.converting import encode
+from fusebill_async.observability import log_to_stderr
 
 _WIDE = 96
 """Columns from which on the headings stand on one line."""
 
 
-async def run_demo(*, json: Json = False) -> ExitCode:
+async def run_demo(*, json: Json = False, verbose: Verbose = False) -> ExitCode:
     """Show the client at work: no account, no network.
 
     A simulated Fusebill runs inside this process. The client holds, updates, previews, activates and unlatches
     customers there, and one connection is cut right after the service has acted.
     """
+    if verbose:
+        log_to_stderr()
     shown = await demonstrate()
     if json:
         write_json(encode(_as_object(shown)))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 from fusebill_async.cli.exit_code import ExitCode
-from fusebill_async.cli.options import CustomerId, Json, Key, Resend, Store, nulls_type, option_type
+from fusebill_async.cli.options import COMMON, WRITING, Common, CustomerId, Resend, Writing, nulls_type, option_type
 from fusebill_async.cli.performing import perform
 from fusebill_async.cli.results import Preview, Read, Result, Write
 from fusebill_async.client import FusebillClient
@@ -27,19 +26,21 @@ def command_name(operation: Operation) -> str:
 
 def make_command(operation: Operation) -> Command:
     """The command of an operation on one customer."""
+    usual = WRITING if operation.writes else COMMON
 
     async def command(
         customer_id: int,
         /,
         *,
-        json: bool = False,
+        common: Common = usual,
         null: tuple[str, ...] = (),
-        store: Path | None = None,
         **given: Any,
     ) -> ExitCode:
         # What was not given is not sent: with some operations a null erases.
         arguments = {name: value for name, value in given.items() if value is not None and value != ()}
         arguments |= dict.fromkeys(null)
+        if isinstance(common, Writing):
+            arguments["idempotency_key"] = common.idempotency_key
 
         async def work(client: FusebillClient) -> Result:
             verb = getattr(getattr(client.with_response, operation.resource), operation.name)
@@ -48,17 +49,17 @@ def make_command(operation: Operation) -> Command:
                 return Write(operation, response)
             return Preview(operation, response.value) if operation.answer == "activation" else Read(response.value)
 
-        return await perform(operation, work, json=json, store=store)
+        return await perform(operation, work, common)
 
     described = cast("Any", command)
     described.__name__ = operation.name
     described.__doc__ = f"{operation.summary}\n\nAPI page: {operation.page}"
-    described.__signature__ = signature = _signature(operation)
+    described.__signature__ = signature = _signature(operation, usual)
     described.__annotations__ = {name: option.annotation for name, option in signature.parameters.items()}
     return command
 
 
-def _signature(operation: Operation) -> inspect.Signature:
+def _signature(operation: Operation, usual: Common) -> inspect.Signature:
     options = [inspect.Parameter("id", inspect.Parameter.POSITIONAL_ONLY, annotation=CustomerId)]
     for parameter in operation.parameters:
         if parameter.name != "customer_id":
@@ -69,10 +70,7 @@ def _signature(operation: Operation) -> inspect.Signature:
         options.append(_option("null", nulls_type(nullable), default=()))
     if operation.moves_money:
         options.append(_option("resend", Resend, default=False))
-    if operation.writes:
-        options.append(_option("idempotency_key", Key, default=None))
-        options.append(_option("store", Store, default=None))
-    return inspect.Signature([*options, _option("json", Json, default=False)])
+    return inspect.Signature([*options, _option("common", type(usual), default=usual)])
 
 
 def _option(name: str, annotation: Any, default: Any) -> inspect.Parameter:

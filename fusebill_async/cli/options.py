@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias, cast
+from typing import Annotated, Any, Literal, TypeAlias, cast
 
+import attrs
+from cyclopts import Group, Token
 from cyclopts import Parameter as Option
-from cyclopts import Token
 
 from fusebill_async.converting import UnreadableAnswer, decode_json, wire_fields
 from fusebill_async.operations import Parameter
@@ -32,21 +33,77 @@ def whole_number(_kind: Any, tokens: Sequence[Token]) -> int:
 
 
 CustomerId: TypeAlias = Annotated[int, Option(converter=whole_number, help="The customer's id at Fusebill.")]
-Json: TypeAlias = Annotated[bool, Option(name="--json", negative="", show_default=False, help="Print JSON.")]
-Store: TypeAlias = Annotated[
-    Path | None,
+_EVERYWHERE = Group("Common options", sort_key=9)
+
+Json: TypeAlias = Annotated[
+    bool, Option(name="--json", negative="", show_default=False, group=_EVERYWHERE, help="Print JSON.")
+]
+Verbose: TypeAlias = Annotated[
+    bool,
     Option(
-        name="--store", env_var="FUSEBILL_STORE", show_default=False,
-        help="A SQLite file that keeps what is not known of a write, for unresolved and resolve.",
+        name=("--verbose", "-v"), negative="", show_default=False, group=_EVERYWHERE,
+        help="Show the log on stderr: every call and every request.",
     ),
 ]  # fmt: skip
-Key: TypeAlias = Annotated[
-    str | None,
-    Option(
-        name="--idempotency-key", show_default=False,
-        help="A name for this call. A second call with it, on the same --store, has no second effect.",
-    ),
-]  # fmt: skip
+
+
+@Option(name="*")
+@attrs.frozen(kw_only=True)
+class Common:
+    """The options of every command that asks the service."""
+
+    json: Json = False
+    verbose: Verbose = False
+    account: Annotated[
+        str | None,
+        Option(
+            env_var="FUSEBILL_ACCOUNT", show_default=False, group=_EVERYWHERE,
+            help="A name for the account, under which a store keeps things. Another API key then finds them.",
+        ),
+    ] = None  # fmt: skip
+
+    @property
+    def kept_in(self) -> Path | None:
+        """The file that keeps what is not known of a write; None is this process alone."""
+        return None
+
+
+@Option(name="*")
+@attrs.frozen(kw_only=True)
+class Kept(Common):
+    """The options of what uses a store, too."""
+
+    store: Annotated[
+        Path | None,
+        Option(
+            env_var="FUSEBILL_STORE", show_default=False, group=_EVERYWHERE,
+            help="A SQLite file that keeps what is not known of a write, for unresolved and resolve.",
+        ),
+    ] = None  # fmt: skip
+
+    @property
+    def kept_in(self) -> Path | None:
+        """The file, where one is named: an empty FUSEBILL_STORE names none."""
+        return None if self.store == Path() else self.store
+
+
+@Option(name="*")
+@attrs.frozen(kw_only=True)
+class Writing(Kept):
+    """The options of a write, too."""
+
+    idempotency_key: Annotated[
+        str | None,
+        Option(
+            show_default=False,
+            help="A name for this call. A second call with it, on the same --store, has no second effect.",
+        ),
+    ] = None  # fmt: skip
+
+
+COMMON, KEPT, WRITING = Common(), Kept(), Writing()
+"""None of them given."""
+
 Resend: TypeAlias = Annotated[
     bool,
     Option(
@@ -83,10 +140,9 @@ def option_type(parameter: Parameter) -> Any:
             option = Option(name=name, help=f"{text} As JSON.", converter=json_object)
             return Annotated[dict[str, Any] | None, option]
         case _:
-            if parameter.choices:
-                text = f"{text or ''} One of {', '.join(parameter.choices)}.".lstrip()
+            kind = Literal[tuple(map(str, parameter.choices))] if parameter.choices else str
             option = Option(name=name, help=text, converter=_one_of(parameter.choices))
-            return Annotated[str if parameter.required else str | None, option]
+            return Annotated[kind if parameter.required else kind | None, option]
 
 
 def nulls_type(names: tuple[str, ...]) -> Any:

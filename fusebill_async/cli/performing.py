@@ -7,13 +7,13 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
-from pathlib import Path
 
 import attrs
 
 from fusebill_async.cli.connection import open_client
 from fusebill_async.cli.exit_code import ExitCode
 from fusebill_async.cli.failures import Interrupted, report_failure, report_lost_output
+from fusebill_async.cli.options import Common
 from fusebill_async.cli.results import Result
 from fusebill_async.cli.terminal import messages, output, write_json
 from fusebill_async.client import FusebillClient
@@ -25,25 +25,23 @@ from fusebill_async.outcome import Outcome
 async def perform(
     operation: Operation | None,
     work: Callable[[FusebillClient], Awaitable[Result | None]],
-    *,
-    json: bool,
-    store: Path | None = None,
+    common: Common,
 ) -> ExitCode:
     """Let a client do some work, and show its result or its error. Work without a result has shown it already."""
     try:
         with _interruptible() as interruption:
-            async with open_client(quiet=json, store=store) as client:
+            async with open_client(common) as client:
                 try:
                     result = await work(client)
                 except asyncio.CancelledError:
-                    await _tell_of_interruption(client, json=json)
+                    await _tell_of_interruption(client, json=common.json)
                     return interruption.exit_code
     except FusebillError as error:
-        return report_failure(error, operation, json=json, store=store)
+        return report_failure(error, operation, json=common.json, store=common.kept_in)
     if result is None:
         return ExitCode.DONE
     try:
-        if json:
+        if common.json:
             write_json(result.as_json())
         else:
             result.print_on(output())

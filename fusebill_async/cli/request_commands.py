@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from fusebill_async.cli.exit_code import ExitCode
-from fusebill_async.cli.options import Json, Key, Store
+from fusebill_async.cli.options import COMMON, WRITING, Common, Writing
 from fusebill_async.cli.performing import perform
 from fusebill_async.cli.results import Result
 from fusebill_async.cli.terminal import messages, write_json
@@ -88,9 +88,7 @@ async def request(
     output: Annotated[
         Path | None, Option(show_default=False, help="A file for the answer, such as a PDF; it is written over.")
     ] = None,
-    idempotency_key: Key = None,
-    store: Store = None,
-    json: Json = False,
+    common: Writing = WRITING,
 ) -> ExitCode:
     """Send a request to any endpoint, under the same policy.
 
@@ -108,12 +106,12 @@ async def request(
         if output is not None:
             _check_file(output)
         response = await client.with_response.request(
-            method, path, query=named, body=sent, idempotency_key=idempotency_key
+            method, path, query=named, body=sent, idempotency_key=common.idempotency_key
         )
         title = f"{verb} {path}"
         return Answered(title, response.status or 0, response.value, operation.writes, output)
 
-    return await perform(operation, work, json=json, store=store)
+    return await perform(operation, work, common)
 
 
 def _read_body(file: str) -> Any:
@@ -171,14 +169,14 @@ class QuotaLeft(Result):
                 console.print(f"this {name}: {window.remaining} of {window.limit} calls left{ends}", soft_wrap=True)
 
 
-async def quota(*, json: Json = False) -> ExitCode:
+async def quota(*, common: Common = COMMON) -> ExitCode:
     """Show what is left of the account's calls. It costs one call."""
 
     async def work(client: FusebillClient) -> Result:
         await client.request("GET", "/customers", query={"pageSize": 1})
         return QuotaLeft(client.quota)
 
-    return await perform(None, work, json=json)
+    return await perform(None, work, common)
 
 
 def _window_object(window: Window | None) -> dict[str, Any] | None:

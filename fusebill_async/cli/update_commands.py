@@ -10,7 +10,7 @@ from cyclopts import Parameter as Option
 
 from fusebill_async.cli.exit_code import ExitCode
 from fusebill_async.cli.fields import read_fields
-from fusebill_async.cli.options import CustomerId, Json, Key, Resend, Store
+from fusebill_async.cli.options import WRITING, CustomerId, Resend, Writing
 from fusebill_async.cli.performing import perform
 from fusebill_async.cli.results import Planned, Result, Write
 from fusebill_async.cli.wire_text import wire_of
@@ -57,9 +57,7 @@ async def update(
     allow_status_change: Annotated[
         bool, Option(negative="", show_default=False, help="Let status through, which has commands of its own.")
     ] = False,
-    idempotency_key: Key = None,
-    store: Store = None,
-    json: Json = False,
+    common: Writing = WRITING,
 ) -> ExitCode:
     """Change fields of a customer; everything else goes back as it came."""
 
@@ -73,16 +71,14 @@ async def update(
         # The update rests on this read, so the difference shown is the one that is sent.
         before = await client.customers.get(id)
         response = await client.with_response.customers.update(
-            before, idempotency_key=idempotency_key, **options, **changes
+            before, idempotency_key=common.idempotency_key, **options, **changes
         )
         return Write(UPDATE, response, plan(id, read_object(wire_of(before)), frozen(wire_changes(changes))))
 
-    return await perform(UPDATE, work, json=json, store=store)
+    return await perform(UPDATE, work, common)
 
 
-async def create(
-    *fields: Field, resend: Resend = False, idempotency_key: Key = None, store: Store = None, json: Json = False
-) -> ExitCode:
+async def create(*fields: Field, resend: Resend = False, common: Writing = WRITING) -> ExitCode:
     """Create a draft customer.
 
     Give it a reference of your own: if the answer is lost, the customer is searched by it.
@@ -93,9 +89,9 @@ async def create(
         if not given:
             raise ValidationError("no field is named: create FIELD=VALUE ...", field="fields")
         verbs = client.with_response.customers
-        return Write(CREATE, await verbs.create(resend=resend, idempotency_key=idempotency_key, **given))
+        return Write(CREATE, await verbs.create(resend=resend, idempotency_key=common.idempotency_key, **given))
 
-    return await perform(CREATE, work, json=json, store=store)
+    return await perform(CREATE, work, common)
 
 
 async def replace(
@@ -109,16 +105,16 @@ async def replace(
     /,
     *,
     allow_erase: AllowErase = (),
-    store: Store = None,
-    json: Json = False,
+    common: Writing = WRITING,
 ) -> ExitCode:
     """Send a whole customer, as the API has it: what the file leaves out would be erased."""
 
     async def work(client: FusebillClient) -> Result:
         customer = _by_hand(_read_customer(file))
-        return Write(REPLACE, await client.with_response.customers.replace(customer, allow_erase=allow_erase))
+        verbs, key = client.with_response.customers, common.idempotency_key
+        return Write(REPLACE, await verbs.replace(customer, allow_erase=allow_erase, idempotency_key=key))
 
-    return await perform(REPLACE, work, json=json, store=store)
+    return await perform(REPLACE, work, common)
 
 
 def _read_customer(file: str) -> Customer:

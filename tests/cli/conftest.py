@@ -57,7 +57,7 @@ def start(fusebill):
             if value is None:
                 variables.pop(name, None)
         return await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "fusebill_async.cli", *arguments,
+            sys.executable, "-m", "fusebill_async", *arguments,
             env=variables, stdin=stdin, stdout=stdout, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
 

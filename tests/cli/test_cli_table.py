@@ -8,6 +8,7 @@ import pytest
 
 from fusebill_async.cli.app import make_app
 from fusebill_async.cli.operation_command import command_name
+from fusebill_async.cli.options import Writing
 from fusebill_async.operations import OPERATIONS
 
 DRAFT, ACTIVE, HOLD, CANCELLED = 1, 2, 3, 4
@@ -98,8 +99,8 @@ def test_a_command_takes_the_parameters_of_its_row(operation):
         return
     options = inspect.signature(app.default_command).parameters
     wanted = {parameter.name for parameter in operation.parameters} - {"customer_id"}
-    assert set(options) - {"id", "json", "resend", "null", "store", "idempotency_key"} == wanted
-    assert ("store" in options) == ("idempotency_key" in options) == operation.writes
+    assert set(options) - {"id", "common", "resend", "null"} == wanted
+    assert isinstance(options["common"].default, Writing) == operation.writes
     assert ("resend" in options) == operation.moves_money
     for parameter in operation.parameters:
         if parameter.name != "customer_id" and parameter.required:
