@@ -22,8 +22,8 @@ from fusebill_async.cli.exit_code import ExitCode
 from fusebill_async.cli.failures import report_lost_output
 from fusebill_async.cli.guide import guide
 from fusebill_async.cli.list_commands import find, list_customers
-from fusebill_async.cli.operation_command import Command, command_name, make_command
-from fusebill_async.cli.options import Verbose
+from fusebill_async.cli.operation_command import Command, make_command
+from fusebill_async.cli.options import Verbose, command_name
 from fusebill_async.cli.request_commands import quota, request
 from fusebill_async.cli.simulate import simulate
 from fusebill_async.cli.terminal import messages, output, set_encoding
@@ -125,8 +125,6 @@ def _carry_out(command: Callable[..., Any], bound: BoundArguments) -> int:
             finally:
                 # Now, and not when the process ends: what cannot be written then would change the exit code.
                 sys.stdout.flush()
-        except KeyboardInterrupt:
-            return ExitCode.INTERRUPTED
         except OSError as error:
             return report_lost_output(error)
 

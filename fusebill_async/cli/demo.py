@@ -40,7 +40,7 @@ async def run_demo(*, json: Json = False, verbose: Verbose = False) -> ExitCode:
 def _print(shown: Demonstration, console: Console) -> None:
     console.print("[bold]fusebill-async[/] and a simulated Fusebill in this process: no account, no network.\n")
     console.print(f"The update of customer {shown.plan.customer_id}; all other fields go back as they came:")
-    console.print(Padding(difference_table(shown.plan), (0, 0, 1, 2), expand=False))
+    console.print(Padding(difference_table(shown.plan.changes), (0, 0, 1, 2), expand=False))
     console.print(f"What activating customer {_previewed(shown)} will invoice:")
     console.print(Padding(invoice_table(shown.invoice, "USD"), (0, 0, 1, 2), expand=False))
     console.print(_steps(shown, wide=console.width >= _WIDE))
@@ -111,7 +111,7 @@ def _as_object(shown: Demonstration) -> dict[str, Any]:
         "as_promised": shown.as_promised,
         "seconds": round(shown.seconds, 3),
         "steps": [_step_object(step) for step in shown.steps],
-        "update": difference_objects(shown.plan),
+        "update": difference_objects(shown.plan.changes),
         "invoice": {"subtotal": shown.invoice.subtotal, "tax": shown.invoice.total_taxes, "total": shown.invoice.total},
     }
 

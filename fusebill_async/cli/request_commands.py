@@ -11,13 +11,15 @@ from cyclopts import Parameter as Option
 from rich.console import Console
 from rich.text import Text
 
+from fusebill_async.cli.acting import act
 from fusebill_async.cli.exit_code import ExitCode
+from fusebill_async.cli.input import read_input
 from fusebill_async.cli.options import COMMON, WRITING, Common, Writing
 from fusebill_async.cli.performing import perform
 from fusebill_async.cli.results import Result
 from fusebill_async.cli.terminal import messages, write_json
 from fusebill_async.cli.wire_text import printable
-from fusebill_async.client import FusebillClient
+from fusebill_async.client import FusebillClient, Verbs
 from fusebill_async.converting import BYTE_ORDER_MARK, UnreadableAnswer, decode_json, encode
 from fusebill_async.errors import ValidationError
 from fusebill_async.operations import Operation, Safety
@@ -105,21 +107,25 @@ async def request(
         named = _read_query(query)
         if output is not None:
             _check_file(output)
-        response = await client.with_response.request(
-            method, path, query=named, body=sent, idempotency_key=common.idempotency_key
-        )
-        title = f"{verb} {path}"
-        return Answered(title, response.status or 0, response.value, operation.writes, output)
+        if common.dry_run and not operation.writes:
+            raise ValidationError(f"{verb} changes nothing: --dry-run is for what writes", field="dry_run")
+
+        async def send(verbs: Verbs) -> Result:
+            response = await verbs.with_response.request(
+                method, path, query=named, body=sent, idempotency_key=common.idempotency_key
+            )
+            title = f"{verb} {path}"
+            return Answered(title, response.status or 0, response.value, operation.writes, output)
+
+        return await act(client, common, send)
 
     return await perform(operation, work, common)
 
 
 def _read_body(file: str) -> Any:
+    text = read_input(file, "body")
     try:
-        text = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
         return decode_json(text.removeprefix(BYTE_ORDER_MARK))
-    except OSError as error:
-        raise ValidationError(f"{file} cannot be read: {error.strerror}", field="body") from None
     except UnreadableAnswer as error:
         raise ValidationError(f"{file} holds no JSON: {error.reason}", field="body") from None
 

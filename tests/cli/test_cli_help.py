@@ -3,38 +3,14 @@
 from __future__ import annotations
 
 import os
-import pty
-import re
 
 import pytest
 
 from fusebill_async.cli.app import make_app
 from fusebill_async.observability import logs
 from tests.cli.conftest import finish
+from tests.cli.terminals import at_a_terminal
 from tests.docs.documents import GUIDES
-
-COLOURS = re.compile(r"\x1b\[[\d;]*m")
-
-
-@pytest.fixture
-def seen(start):
-    """Run a command on a terminal of 80 columns, and give its code and what is seen."""
-
-    async def run(*words, **environment):
-        ours, theirs = pty.openpty()
-        process = await start(*words, stdout=theirs, TERM="xterm-256color", **environment)
-        os.close(theirs)
-        text = b""
-        try:
-            while chunk := os.read(ours, 65536):
-                text += chunk
-        except OSError:
-            pass  # Linux says so when the other side is closed.
-        finally:
-            os.close(ours)
-        return await process.wait(), text.decode()
-
-    return run
 
 
 @pytest.mark.parametrize("words", [[], ["hold"], ["hubspot", "latch"], ["list"]], ids=" ".join)
@@ -76,14 +52,14 @@ async def test_a_guide_in_a_pipe_is_its_file(start):
         assert (ran.code, ran.out) == (0, (GUIDES / f"{name.replace('-', '_')}.md").read_text())
 
 
-async def test_a_guide_on_a_terminal_is_laid_out(seen):
-    code, text = await seen("guide", "errors")
-    assert code == 0
-    assert "\x1b[" in text
-    assert "```" not in text
-    assert max(map(len, COLOURS.sub("", text).splitlines())) <= 80
-    code, text = await seen("guide")
-    assert (code, "fusebill-async guide NAME" in text) == (0, True)
+async def test_a_guide_on_a_terminal_is_laid_out(start):
+    seen = await at_a_terminal(start, "guide", "errors")
+    assert seen.code == 0
+    assert "\x1b[" in seen.raw
+    assert "```" not in seen.text
+    assert max(map(len, seen.text.splitlines())) <= 80
+    seen = await at_a_terminal(start, "guide")
+    assert (seen.code, "fusebill-async guide NAME" in seen.text) == (0, True)
 
 
 @pytest.mark.parametrize("words", [["get", "1"], ["hold", "1", "--json"]], ids=" ".join)
