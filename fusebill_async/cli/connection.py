@@ -29,6 +29,7 @@ def open_client(common: Common) -> FusebillClient:
     # Hooks of our own would leave out those of OpenTelemetry, which a client without any uses by itself.
     client = FusebillClient.from_env(
         settling=SETTLING,
+        allow_http=common.allow_http,
         hooks=[Progress(), *automatic()],
         store=None if common.kept_in is None else SQLiteStore(common.kept_in),
         **given,

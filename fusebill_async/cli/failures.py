@@ -219,6 +219,8 @@ def _advice(error: FusebillError, operation: Operation | None) -> str:
     match error:
         case AuthenticationError():
             return "FUSEBILL_API_KEY must hold a key of the account that FUSEBILL_BASE_URL leads to."
+        case ConfigurationError() if "allow_http" in error.message:
+            return "--allow-http lets it through: the key then goes unencrypted."
         case PermissionDeniedError():
             return "The key is known, and not allowed to do this."
         case NotFoundError():

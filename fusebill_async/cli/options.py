@@ -124,6 +124,14 @@ class Common:
         ),
     ] = None  # fmt: skip
 
+    allow_http: Annotated[
+        bool,
+        Option(
+            negative="", show_default=False, group=_EVERYWHERE,
+            help="Let http through for any host, such as a simulator in another container: the key goes unencrypted.",
+        ),
+    ] = False  # fmt: skip
+
     @property
     def kept_in(self) -> Path | None:
         """The file that keeps what is not known of a write; None is this process alone."""
