@@ -239,6 +239,8 @@ class FusebillClient(Verbs):
     Args:
         key: the API key as the UI shows it; sent as `Authorization: Basic {key}`.
         base_url: ends in /v1; https, but for a loopback host.
+        allow_http: let http through for any host, such as a simulator in another container. The key then goes
+            unencrypted.
         account: a name for the account, 1 to 255 characters, under which a store keeps open writes, idempotency keys,
             locks and the quota. Give one wherever a store outlives the program: without it the account is known by a
             hash of `base_url` and `key`, which another API key changes.
@@ -262,6 +264,7 @@ class FusebillClient(Verbs):
         key: str,
         *,
         base_url: str = PRODUCTION,
+        allow_http: bool = False,
         account: str | None = None,
         timeouts: Timeouts | None = None,
         pool: PoolSettings | None = None,
@@ -277,7 +280,7 @@ class FusebillClient(Verbs):
     ) -> None:
         # From here on no frame of a traceback shows it.
         key = HiddenText.of(key)
-        self._base_url = base_url = check_base_url(base_url)
+        self._base_url = base_url = check_base_url(base_url, allow_http=_checked_flag(allow_http, "allow_http"))
         key = check_key(key)
         limits = _of(Timeouts, timeouts, "timeouts")
         pooling = _of(PoolSettings, pool, "pool")
@@ -405,6 +408,12 @@ def _of(kind: type[S], given: Any, name: str) -> S:
         return kind()
     if not isinstance(given, kind):
         raise ConfigurationError(f"{name}= must be {kind.__name__}(...), not {shown(given)}")
+    return given
+
+
+def _checked_flag(given: Any, name: str) -> bool:
+    if not isinstance(given, bool):
+        raise ConfigurationError(f"{name}= must be True or False, not {shown(given)}")
     return given
 
 

@@ -26,4 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"fusebill-async needs {error.name}, which is not installed: pip install 'fusebill-async[cli]'\n"
         )
         return 2
-    return run(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return run(sys.argv[1:] if arguments is None else arguments)
+    except KeyboardInterrupt:
+        # Before anything was begun, or after all was told.
+        return 130

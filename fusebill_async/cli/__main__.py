@@ -1,7 +1,8 @@
-"""`python -m fusebill_async.cli`."""
+"""`python -m fusebill_async.cli` is `fusebill-async`, too."""
 
 import sys
 
 from fusebill_async.cli import main
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

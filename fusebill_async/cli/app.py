@@ -8,29 +8,30 @@ import io
 import os
 import sys
 import warnings
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from inspect import BoundArguments
+from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Group
-from rich.text import Text
+from cyclopts import Parameter as Option
 
 from fusebill_async._version import __version__
 from fusebill_async.cli.demo import run_demo
 from fusebill_async.cli.doctor import doctor
 from fusebill_async.cli.exit_code import ExitCode
 from fusebill_async.cli.failures import report_lost_output
+from fusebill_async.cli.guide import guide
 from fusebill_async.cli.list_commands import find, list_customers
-from fusebill_async.cli.operation_command import Command, command_name, make_command
+from fusebill_async.cli.operation_command import Command, make_command
+from fusebill_async.cli.options import Verbose, command_name
 from fusebill_async.cli.request_commands import quota, request
 from fusebill_async.cli.simulate import simulate
-from fusebill_async.cli.terminal import messages, output, set_encoding, write_json
+from fusebill_async.cli.terminal import messages, output, set_encoding
 from fusebill_async.cli.unresolved_commands import list_unresolved, resolve
 from fusebill_async.cli.update_commands import create, replace, update
-from fusebill_async.cli.wire_text import printable
-from fusebill_async.converting import encode
+from fusebill_async.cli.usage import UsageError, refuse
 from fusebill_async.errors import UnresolvedWritesWarning
 from fusebill_async.operations import CREATE, HUBSPOT_UNLATCH, LIST, OPERATIONS, REPLACE, UPDATE, Operation
-from fusebill_async.outcome import Outcome
 
 _WITHOUT_AN_ACCOUNT = Group("Without an account", sort_key=1)
 _CUSTOMERS = Group("Customers", sort_key=2)
@@ -76,9 +77,26 @@ def make_app() -> App:
     app.command(request, name="request", group=_ACCOUNT, sort_key=1)
     app.command(quota, name="quota", group=_ACCOUNT, sort_key=2)
     app.command(doctor, name="doctor", group=_ACCOUNT, sort_key=3)
+    app.command(guide, name="guide", group=_WITHOUT_AN_ACCOUNT)
+    app.command(_help_command(app), name="help", group=_ABOUT)
     app.command(find, name="find", group=_CUSTOMERS, sort_key=OPERATIONS.index(LIST))
     app.command(make_command(HUBSPOT_UNLATCH), name="unlatch", group=_CUSTOMERS, sort_key=len(OPERATIONS))
     return app
+
+
+def _help_command(app: App) -> Callable[..., ExitCode]:
+    def show_help(
+        *words: Annotated[str, Option(show_default=False, help="A command, such as hold or hubspot latch.")],
+        verbose: Verbose = False,  # noqa: ARG001 (every command takes it, and there is nothing to log here)
+    ) -> ExitCode:
+        """Show what there is, or how one command is used."""
+        _, _, unknown = app.parse_commands(words)
+        if unknown:
+            raise UsageError(f"there is no command {' '.join(words)}")
+        app.help_print(words)
+        return ExitCode.DONE
+
+    return show_help
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -87,35 +105,28 @@ def run(arguments: Sequence[str]) -> int:
     app = make_app()
     try:
         command, bound, _ = app.parse_args(list(arguments), print_error=False)
-    except CycloptsError as error:
+        return _carry_out(command, bound)
+    except (CycloptsError, UsageError) as error:
         try:
-            return _refuse(str(error), json="--json" in arguments)
+            return refuse(error, app, arguments)
         except OSError:
             # Neither stdout nor stderr can be trusted: the exit code says what there is to say.
             return ExitCode.USAGE
+
+
+def _carry_out(command: Callable[..., Any], bound: BoundArguments) -> int:
     with warnings.catch_warnings():
         # The same is logged, and a log line says it shorter.
         warnings.simplefilter("ignore", UnresolvedWritesWarning)
         try:
             result: Any = command(*bound.args, **bound.kwargs)
             try:
-                return asyncio.run(result) if asyncio.iscoroutine(result) else ExitCode.DONE
+                return asyncio.run(result) if asyncio.iscoroutine(result) else result or ExitCode.DONE
             finally:
                 # Now, and not when the process ends: what cannot be written then would change the exit code.
                 sys.stdout.flush()
-        except KeyboardInterrupt:
-            return ExitCode.INTERRUPTED
         except OSError as error:
             return report_lost_output(error)
-
-
-def _refuse(text: str, *, json: bool) -> ExitCode:
-    if json:
-        write_json(encode({"outcome": Outcome.NOT_SENT, "error": "UsageError", "message": text}))
-    else:
-        messages().print(Text.assemble(("usage", "bold red"), f"  {printable(text)}"))
-        messages().print("fusebill-async --help, or COMMAND --help, shows what there is.", style="dim")
-    return ExitCode.USAGE
 
 
 class _Closed(io.TextIOBase):

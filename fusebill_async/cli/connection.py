@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
-from fusebill_async.cli.terminal import messages
+from fusebill_async.cli.options import Common
+from fusebill_async.cli.progress import Progress
 from fusebill_async.client import FusebillClient
-from fusebill_async.session.events import QuotaEvent, SettlingEvent
-from fusebill_async.session.hooks import Hooks
+from fusebill_async.observability import log_to_stderr
+from fusebill_async.observability.otel import automatic
 from fusebill_async.settings import SettlingPolicy
 from fusebill_async.stores.sqlite import SQLiteStore
 
@@ -15,31 +16,25 @@ from fusebill_async.stores.sqlite import SQLiteStore
 SETTLING = SettlingPolicy(wait=120.0)
 
 
-class Progress(Hooks):
-    """Says on stderr why a command takes its time."""
-
-    def settling_begun(self, settling: SettlingEvent) -> None:
-        """A write got no usable answer. The outcome is told by the command itself."""
-        about = f"{settling.operation} of customer {settling.customer_id}"
-        self._say(f"{about} got no usable answer: reading the customer to learn what happened")
-
-    def quota_threshold(self, quota: QuotaEvent) -> None:
-        """The quota is running out."""
-        self._say(f"{quota.used:.0%} of the quota of this {quota.window} is used")
-
-    def _say(self, text: str) -> None:
-        messages().print(text, style="dim", markup=False)
-
-
-def open_client(*, quiet: bool, store: Path | None = None) -> FusebillClient:
+def open_client(common: Common) -> FusebillClient:
     """A client from FUSEBILL_API_KEY and FUSEBILL_BASE_URL.
 
     Args:
-        quiet: whether nothing is said on stderr meanwhile.
-        store: the file that keeps what is not known yet; None is this process alone.
+        common: the options of the command.
 
     Raises:
         ConfigurationError: the environment does not hold what is needed.
     """
-    kept = None if store is None else SQLiteStore(store)
-    return FusebillClient.from_env(settling=SETTLING, hooks=[] if quiet else [Progress()], store=kept)
+    given: dict[str, Any] = {"account": common.account} if common.account else {}
+    # Hooks of our own would leave out those of OpenTelemetry, which a client without any uses by itself.
+    client = FusebillClient.from_env(
+        settling=SETTLING,
+        allow_http=common.allow_http,
+        hooks=[Progress(), *automatic()],
+        store=None if common.kept_in is None else SQLiteStore(common.kept_in),
+        **given,
+    )
+    if common.verbose:
+        # After the client, which may have set the level of FUSEBILL_LOG.
+        log_to_stderr()
+    return client

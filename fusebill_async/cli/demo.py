@@ -11,21 +11,24 @@ from rich.text import Text
 
 from fusebill_async.cli.demonstration import Demonstration, Step, demonstrate
 from fusebill_async.cli.exit_code import ExitCode
-from fusebill_async.cli.options import Json
+from fusebill_async.cli.options import Json, Verbose
 from fusebill_async.cli.showing import difference_objects, difference_table, invoice_table
 from fusebill_async.cli.terminal import ARROW, output, status_text, write_json
 from fusebill_async.converting import encode
+from fusebill_async.observability import log_to_stderr
 
 _WIDE = 96
 """Columns from which on the headings stand on one line."""
 
 
-async def run_demo(*, json: Json = False) -> ExitCode:
+async def run_demo(*, json: Json = False, verbose: Verbose = False) -> ExitCode:
     """Show the client at work: no account, no network.
 
     A simulated Fusebill runs inside this process. The client holds, updates, previews, activates and unlatches
     customers there, and one connection is cut right after the service has acted.
     """
+    if verbose:
+        log_to_stderr()
     shown = await demonstrate()
     if json:
         write_json(encode(_as_object(shown)))
@@ -37,7 +40,7 @@ async def run_demo(*, json: Json = False) -> ExitCode:
 def _print(shown: Demonstration, console: Console) -> None:
     console.print("[bold]fusebill-async[/] and a simulated Fusebill in this process: no account, no network.\n")
     console.print(f"The update of customer {shown.plan.customer_id}; all other fields go back as they came:")
-    console.print(Padding(difference_table(shown.plan), (0, 0, 1, 2), expand=False))
+    console.print(Padding(difference_table(shown.plan.changes), (0, 0, 1, 2), expand=False))
     console.print(f"What activating customer {_previewed(shown)} will invoice:")
     console.print(Padding(invoice_table(shown.invoice, "USD"), (0, 0, 1, 2), expand=False))
     console.print(_steps(shown, wide=console.width >= _WIDE))
@@ -108,7 +111,7 @@ def _as_object(shown: Demonstration) -> dict[str, Any]:
         "as_promised": shown.as_promised,
         "seconds": round(shown.seconds, 3),
         "steps": [_step_object(step) for step in shown.steps],
-        "update": difference_objects(shown.plan),
+        "update": difference_objects(shown.plan.changes),
         "invoice": {"subtotal": shown.invoice.subtotal, "tax": shown.invoice.total_taxes, "total": shown.invoice.total},
     }
 

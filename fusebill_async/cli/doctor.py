@@ -18,7 +18,7 @@ from rich.text import Text
 
 from fusebill_async._version import __version__
 from fusebill_async.cli.exit_code import ExitCode
-from fusebill_async.cli.options import Json, Store
+from fusebill_async.cli.options import KEPT, Kept
 from fusebill_async.cli.performing import perform
 from fusebill_async.cli.results import Result
 from fusebill_async.cli.wire_text import printable
@@ -63,10 +63,11 @@ class Findings(Result):
             console.print(Text.assemble(mark, f"  {check.name:<8}  ", printable(check.text)), soft_wrap=True)
 
 
-async def doctor(*, store: Store = None, json: Json = False) -> ExitCode:
+async def doctor(*, common: Kept = KEPT) -> ExitCode:
     """Show what is configured, and try it with one read. Never shows the key."""
 
     async def work(client: FusebillClient) -> Result:
+        store = common.kept_in
         address = os.environ.get("FUSEBILL_BASE_URL") or PRODUCTION
         told = await _read(client)
         checks = [
@@ -89,7 +90,7 @@ async def doctor(*, store: Store = None, json: Json = False) -> ExitCode:
             (*checks, Check("read", True, "a list of one customer"), Check("quota", None, left), _skew(told))
         )
 
-    return await perform(None, work, json=json, store=store)
+    return await perform(None, work, common)
 
 
 async def _read(client: FusebillClient) -> Response[object] | FusebillError:

@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.text import Text
 
 from fusebill_async.cli.exit_code import ExitCode
-from fusebill_async.cli.results import attempt_objects
-from fusebill_async.cli.terminal import messages, write_json
+from fusebill_async.cli.results import Result, attempt_objects
+from fusebill_async.cli.terminal import messages
 from fusebill_async.cli.wire_text import printable
 from fusebill_async.converting import encode
 from fusebill_async.errors import (
@@ -46,70 +46,131 @@ _FACTS = ("status", "error_id", "field", "quiet_period", "intent_id")
 """Attributes of some errors that go into the object as they are."""
 
 
-def report_failure(
-    error: FusebillError, operation: Operation | None, *, json: bool, store: Path | None = None
-) -> ExitCode:
-    """Tell of an error, on stderr for people or on stdout as JSON, and give the exit code."""
-    code = _exit_code(error, operation)
-    lost: OSError | None = None
-    if json:
-        try:
-            write_json(encode(failure_object(error, store)))
-        except OSError as unwritable:
-            lost = unwritable
-    if not json or lost is not None:
+@attrs.frozen
+class Failed(Result):
+    """An error that a call ended with.
+
+    Attributes:
+        error: what the client raised.
+        operation: what was asked for; None for what is in no table.
+        store: the file that keeps what stays unknown.
+    """
+
+    error: FusebillError
+    operation: Operation | None
+    store: Path | None
+
+    def concerns(self, kinds: tuple[type[FusebillError], ...]) -> bool:
+        """Whether it is an error of one of these kinds."""
+        return isinstance(self.error, kinds)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the outcome says. A read that fails is not unknown: it changed nothing."""
+        if isinstance(self.error, (ConfigurationError, IdempotencyError, ValidationError)):
+            return ExitCode.USAGE
+        if self.error.outcome is Outcome.UNKNOWN and (self.operation is None or self.operation.writes):
+            return ExitCode.UNKNOWN
+        return ExitCode.NOT_DONE
+
+    @property
+    def happened(self) -> str:
+        """All that is known: it is the only place where it is told."""
+        return ". ".join(filter(None, (f"{self._outcome}  {self._text}", self._next)))
+
+    def as_json(self) -> bytes:
+        """The error's class, its outcome, and its facts."""
+        return encode(failure_object(self.error, self.store))
+
+    def print_on(self, console: Console) -> None:  # noqa: ARG002 (stdout is for results)
+        """Two lines: the outcome with what went wrong, and what to do."""
         # Where even stderr cannot be written, the exit code is all that is left.
         with suppress(OSError):
-            print_failure(error, operation, messages(), store)
-    if lost is None:
-        return code
-    report_lost_output(lost, "what is told above")
-    return code if code is ExitCode.UNKNOWN else ExitCode.OUTPUT_LOST
+            style = _STYLES.get(self.error.outcome, "bold red")
+            messages().print(Text.assemble((self._outcome, style), "  ", self._text))
+            if self._next:
+                messages().print(Text(self._next, style="dim"))
+
+    @property
+    def _outcome(self) -> str:
+        return self.error.outcome.replace("_", " ")
+
+    @property
+    def _text(self) -> str:
+        error, operation = self.error, self.operation
+        text = printable(error.message)
+        if operation is None or error.customer_id is None:
+            return text
+        name = f"{operation.title} of customer {error.customer_id}"
+        return text if name in text else f"{name}: {text}"
+
+    @property
+    def _next(self) -> str:
+        going_on = resolving_command(self.error, self.store)
+        if going_on:
+            return f"It may have happened. Do not send it again, settle it: {going_on}"
+        return _advice(self.error, self.operation)
 
 
-def report_lost_output(error: OSError, happened: str = "") -> ExitCode:
+@attrs.frozen
+class NotDone(Result):
+    """What kept a command from its end, and is no error of a call.
+
+    Attributes:
+        outcome: what is known of the write.
+        name: in place of the class of an error.
+        text: why.
+        customer_id: whom it is about, if it is about one.
+        code: how the command ends.
+    """
+
+    outcome: Outcome
+    name: str
+    text: str
+    customer_id: int | None = None
+    code: ExitCode = ExitCode.NOT_DONE
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """As it was given."""
+        return self.code
+
+    @property
+    def happened(self) -> str:
+        """The outcome, and why."""
+        return f"{self.outcome.replace('_', ' ')}  {self.text}"
+
+    def as_json(self) -> bytes:
+        """As an error shows."""
+        shown = {"outcome": self.outcome, "error": self.name, "message": self.text, "customer_id": self.customer_id}
+        return encode(shown)
+
+    def print_on(self, console: Console) -> None:  # noqa: ARG002 (stdout is for results)
+        """A line."""
+        with suppress(OSError):
+            outcome = self.outcome.replace("_", " ")
+            told = f"interrupted, {outcome}" if self.name == "Interrupted" else outcome
+            messages().print(Text.assemble((told, "bold yellow"), f"  {self.text}"))
+
+
+def report_lost_output(error: OSError, happened: str = "", code: ExitCode = ExitCode.DONE) -> ExitCode:
     """Say on stderr that stdout could not be written, and what happened, and give the exit code.
 
-    Nothing is said where a reader of a pipe has seen enough, unless something happened that it has to know of.
+    Nothing is said where a reader of a pipe has seen enough, unless something happened that it has to know of. What is
+    unknown stays unknown: nothing that a script may do depends more on it.
     """
     _drop_output()
     if happened or not isinstance(error, BrokenPipeError):
         with suppress(OSError):
             text = Text.assemble(("output lost", "bold yellow"), f"  {error.strerror or error}")
             messages().print(Text.assemble(text, f". What happened: {happened}") if happened else text)
-    return ExitCode.OUTPUT_LOST
+    return code if code is ExitCode.UNKNOWN else ExitCode.OUTPUT_LOST
 
 
 def _drop_output() -> None:
     """Let nothing more be flushed into what cannot be written, at the end of the process either."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _exit_code(error: FusebillError, operation: Operation | None) -> ExitCode:
-    if isinstance(error, (ConfigurationError, IdempotencyError, ValidationError)):
-        return ExitCode.USAGE
-    if error.outcome is Outcome.UNKNOWN and (operation is None or operation.writes):
-        return ExitCode.UNKNOWN
-    return ExitCode.NOT_DONE
-
-
-def print_failure(
-    error: FusebillError, operation: Operation | None, console: Console, store: Path | None = None
-) -> None:
-    """Two lines: the outcome with what went wrong, and what to do."""
-    name = (
-        "" if operation is None or error.customer_id is None else f"{operation.title} of customer {error.customer_id}"
-    )
-    text = printable(error.message)
-    if name and name not in text:
-        text = f"{name}: {text}"
-    console.print(Text.assemble((error.outcome.replace("_", " "), _STYLES.get(error.outcome, "bold red")), "  ", text))
-    going_on = resolving_command(error, store)
-    advice = f"It may have happened. Do not send it again, settle it: {going_on}" if going_on else ""
-    advice = advice or _advice(error, operation)
-    if advice:
-        console.print(Text(advice, style="dim"))
 
 
 def resolving_command(error: FusebillError, store: Path | None) -> str:
@@ -158,6 +219,8 @@ def _advice(error: FusebillError, operation: Operation | None) -> str:
     match error:
         case AuthenticationError():
             return "FUSEBILL_API_KEY must hold a key of the account that FUSEBILL_BASE_URL leads to."
+        case ConfigurationError() if "allow_http" in error.message:
+            return "--allow-http lets it through: the key then goes unencrypted."
         case PermissionDeniedError():
             return "The key is known, and not allowed to do this."
         case NotFoundError():
@@ -196,20 +259,3 @@ def _states(operation: Operation | None, look: str) -> str:
 
 def _moment(opens_at: datetime | None) -> str:
     return "at an unknown time" if opens_at is None else f"at {opens_at:%Y-%m-%d %H:%M:%S} UTC"
-
-
-@attrs.frozen
-class Interrupted:
-    """What is known of a write when Ctrl-C was pressed."""
-
-    outcome: Outcome
-    text: str
-
-    def report(self, *, json: bool) -> None:
-        """Tell of it, like of an error."""
-        if json:
-            write_json(encode({"outcome": self.outcome, "error": "Interrupted", "message": self.text}))
-        else:
-            messages().print(
-                Text.assemble((f"interrupted, {self.outcome.replace('_', ' ')}", "bold yellow"), "  ", self.text)
-            )

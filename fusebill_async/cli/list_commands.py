@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fusebill_async.cli.exit_code import ExitCode
-from fusebill_async.cli.options import Json
+from fusebill_async.cli.options import COMMON, Common
 from fusebill_async.cli.performing import perform
 from fusebill_async.cli.results import Result
 from fusebill_async.cli.showing import print_customer
@@ -58,13 +58,13 @@ async def list_customers(
         str, Option(help="Fields for table and csv, such as id,status,customer_reference.reference1.")
     ] = ",".join(_COLUMNS),
     format: Annotated[Form, Option(name=("--format", "-o"), help="How they are printed.")] = "table",  # noqa: A002 (the option's name)
-    json: Annotated[bool, Option(negative="", show_default=False, help="The same as --format jsonl.")] = False,
+    common: Common = COMMON,
 ) -> ExitCode:
     """List customers."""
 
     async def work(client: FusebillClient) -> Result | None:
         names = _checked_columns(columns)
-        form: Form = "jsonl" if json else format
+        form: Form = "jsonl" if common.json else format
         most = _ROWS + 1 if limit is None and form == "table" else limit
         if query is not None and where:
             raise ValidationError("give --query or --where, not both", field="query")
@@ -80,7 +80,7 @@ async def list_customers(
                 await _print_table(each, names, cut=limit is None)
         return None
 
-    return await perform(LIST, work, json=json)
+    return await perform(LIST, work, common)
 
 
 def read_conditions(conditions: Iterable[str]) -> dict[str, Any]:
@@ -187,11 +187,11 @@ class Found(Result):
 
 
 async def find(
-    *, reference: Annotated[str, Option(help="Your own code; it need not be unique.")], json: Json = False
+    *, reference: Annotated[str, Option(help="Your own code; it need not be unique.")], common: Common = COMMON
 ) -> ExitCode:
     """Find the customers with a reference."""
 
     async def work(client: FusebillClient) -> Result:
         return Found(tuple(await client.customers.find(reference=reference)))
 
-    return await perform(LIST, work, json=json)
+    return await perform(LIST, work, common)

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias, cast
+from typing import Annotated, Any, Literal, TypeAlias, cast
 
+import attrs
+from cyclopts import Group, Token
 from cyclopts import Parameter as Option
-from cyclopts import Token
 
+from fusebill_async.cli.input import STDIN, read_input
 from fusebill_async.converting import UnreadableAnswer, decode_json, wire_fields
-from fusebill_async.operations import Parameter
+from fusebill_async.errors import ValidationError
+from fusebill_async.operations import Operation, Parameter
 from fusebill_async.wire.request import LARGEST_ID
 
 _SHORT_NAMES = {
+    "preview_activation": "preview",
     "activate_all_subscriptions": "all_subscriptions",
     "activate_all_draft_purchases": "all_draft_purchases",
     "temporarily_disable_auto_post": "disable_auto_post",
     "subscription_ids": "subscription_id",
     "purchase_ids": "purchase_id",
 }
-"""Options whose names are shorter than those of the parameters."""
+"""Commands and options whose names are shorter than those of the coroutines and the parameters."""
+
+
+def command_name(operation: Operation) -> str:
+    """The name of an operation's command, within the group of its resource."""
+    return _SHORT_NAMES.get(operation.name, operation.name).replace("_", "-")
 
 
 def whole_number(_kind: Any, tokens: Sequence[Token]) -> int:
@@ -31,20 +41,63 @@ def whole_number(_kind: Any, tokens: Sequence[Token]) -> int:
     return int(text)
 
 
-CustomerId: TypeAlias = Annotated[int, Option(converter=whole_number, help="The customer's id at Fusebill.")]
-Json: TypeAlias = Annotated[bool, Option(name="--json", negative="", show_default=False, help="Print JSON.")]
-Store: TypeAlias = Annotated[
-    Path | None,
+FROM_STDIN: tuple[int, ...] = ()
+"""In place of ids: they stand on standard input."""
+
+
+def _ids(kind: Any, tokens: Sequence[Token]) -> tuple[int, ...]:
+    """Ids, or "-" alone for those on standard input."""
+    texts = [token.value for token in tokens]
+    if texts == [STDIN]:
+        return FROM_STDIN
+    for text in texts:
+        if text == STDIN:
+            raise ValueError("- stands alone: the ids are on standard input")
+        if text.startswith("--"):
+            raise ValueError(f"there is no option {text}")
+    return tuple(whole_number(kind, [token]) for token in tokens)
+
+
+def read_ids(given: Sequence[int]) -> tuple[int, ...]:
+    """The ids that were given, or those on standard input, apart by white space.
+
+    Raises:
+        ValidationError: standard input holds something else, or an id is there twice.
+    """
+    ids = tuple(given) if given else tuple(map(_id_of, read_input(STDIN, "id").decode("utf-8-sig", "replace").split()))
+    if not ids:
+        raise ValidationError("standard input holds no id", field="id")
+    for customer_id, times in Counter(ids).items():
+        if times > 1:
+            raise ValidationError(f"{customer_id} is named twice", field="id")
+    return ids
+
+
+def _id_of(text: str) -> int:
+    try:
+        return whole_number(int, [Token(value=text)])
+    except ValueError as error:
+        raise ValidationError(f"standard input: {error}", field="id") from None
+
+
+CustomerIds: TypeAlias = Annotated[
+    tuple[int, ...],
     Option(
-        name="--store", env_var="FUSEBILL_STORE", show_default=False,
-        help="A SQLite file that keeps what is not known of a write, for unresolved and resolve.",
+        converter=_ids, allow_leading_hyphen=True,
+        help="The customer's id at Fusebill. Several are taken one after the other; - reads ids from stdin.",
     ),
 ]  # fmt: skip
-Key: TypeAlias = Annotated[
-    str | None,
+CustomerId: TypeAlias = Annotated[int, Option(converter=whole_number, help="The customer's id at Fusebill.")]
+_EVERYWHERE = Group("Common options", sort_key=9)
+
+Json: TypeAlias = Annotated[
+    bool, Option(name="--json", negative="", show_default=False, group=_EVERYWHERE, help="Print JSON.")
+]
+Verbose: TypeAlias = Annotated[
+    bool,
     Option(
-        name="--idempotency-key", show_default=False,
-        help="A name for this call. A second call with it, on the same --store, has no second effect.",
+        name=("--verbose", "-v"), negative="", show_default=False, group=_EVERYWHERE,
+        help="Show the log on stderr: every call and every request.",
     ),
 ]  # fmt: skip
 Resend: TypeAlias = Annotated[
@@ -54,6 +107,95 @@ Resend: TypeAlias = Annotated[
         help="Send it again if it got lost, after reads have shown that it did not happen.",
     ),
 ]  # fmt: skip
+
+
+@Option(name="*")
+@attrs.frozen(kw_only=True)
+class Common:
+    """The options of every command that asks the service."""
+
+    json: Json = False
+    verbose: Verbose = False
+    account: Annotated[
+        str | None,
+        Option(
+            env_var="FUSEBILL_ACCOUNT", show_default=False, group=_EVERYWHERE,
+            help="A name for the account, under which a store keeps things. Another API key then finds them.",
+        ),
+    ] = None  # fmt: skip
+
+    allow_http: Annotated[
+        bool,
+        Option(
+            negative="", show_default=False, group=_EVERYWHERE,
+            help="Let http through for any host, such as a simulator in another container: the key goes unencrypted.",
+        ),
+    ] = False  # fmt: skip
+
+    @property
+    def kept_in(self) -> Path | None:
+        """The file that keeps what is not known of a write; None is this process alone."""
+        return None
+
+
+@Option(name="*")
+@attrs.frozen(kw_only=True)
+class Kept(Common):
+    """The options of what uses a store, too."""
+
+    store: Annotated[
+        Path | None,
+        Option(
+            env_var="FUSEBILL_STORE", show_default=False, group=_EVERYWHERE,
+            help="A SQLite file that keeps what is not known of a write, for unresolved and resolve.",
+        ),
+    ] = None  # fmt: skip
+
+    @property
+    def kept_in(self) -> Path | None:
+        """The file, where one is named: an empty FUSEBILL_STORE names none."""
+        return None if self.store == Path() else self.store
+
+
+@Option(name="*")
+@attrs.frozen(kw_only=True)
+class Writing(Kept):
+    """The options of a write, too."""
+
+    idempotency_key: Annotated[
+        str | None,
+        Option(
+            show_default=False,
+            help="A name for this call. A second call with it, on the same --store, has no second effect.",
+        ),
+    ] = None  # fmt: skip
+    dry_run: Annotated[
+        bool,
+        Option(negative="", show_default=False, help="Show what would be sent and what it would do, and send nothing."),
+    ] = False
+
+
+@Option(name="*")
+@attrs.frozen(kw_only=True)
+class Money(Writing):
+    """The options of what may invoice, charge or credit, too."""
+
+    yes: Annotated[
+        bool,
+        Option(name=("--yes", "-y"), negative="", show_default=False, help="Do not ask, where a terminal would be."),
+    ] = False
+
+
+@Option(name="*")
+@attrs.frozen(kw_only=True)
+class Resending(Money):
+    """The options of what may be sent again if it got lost, too."""
+
+    resend: Resend = False
+
+
+COMMON, KEPT, WRITING, MONEY, RESENDING = Common(), Kept(), Writing(), Money(), Resending()
+"""None of them given."""
 
 
 def option_type(parameter: Parameter) -> Any:
@@ -83,10 +225,9 @@ def option_type(parameter: Parameter) -> Any:
             option = Option(name=name, help=f"{text} As JSON.", converter=json_object)
             return Annotated[dict[str, Any] | None, option]
         case _:
-            if parameter.choices:
-                text = f"{text or ''} One of {', '.join(parameter.choices)}.".lstrip()
+            kind = Literal[tuple(map(str, parameter.choices))] if parameter.choices else str
             option = Option(name=name, help=text, converter=_one_of(parameter.choices))
-            return Annotated[str if parameter.required else str | None, option]
+            return Annotated[kind if parameter.required else kind | None, option]
 
 
 def nulls_type(names: tuple[str, ...]) -> Any:

@@ -11,13 +11,15 @@ from cyclopts import Parameter as Option
 from rich.console import Console
 from rich.text import Text
 
+from fusebill_async.cli.acting import act
 from fusebill_async.cli.exit_code import ExitCode
-from fusebill_async.cli.options import Json, Key, Store
+from fusebill_async.cli.input import read_input
+from fusebill_async.cli.options import COMMON, WRITING, Common, Writing
 from fusebill_async.cli.performing import perform
 from fusebill_async.cli.results import Result
 from fusebill_async.cli.terminal import messages, write_json
 from fusebill_async.cli.wire_text import printable
-from fusebill_async.client import FusebillClient
+from fusebill_async.client import FusebillClient, Verbs
 from fusebill_async.converting import BYTE_ORDER_MARK, UnreadableAnswer, decode_json, encode
 from fusebill_async.errors import ValidationError
 from fusebill_async.operations import Operation, Safety
@@ -88,9 +90,7 @@ async def request(
     output: Annotated[
         Path | None, Option(show_default=False, help="A file for the answer, such as a PDF; it is written over.")
     ] = None,
-    idempotency_key: Key = None,
-    store: Store = None,
-    json: Json = False,
+    common: Writing = WRITING,
 ) -> ExitCode:
     """Send a request to any endpoint, under the same policy.
 
@@ -107,21 +107,25 @@ async def request(
         named = _read_query(query)
         if output is not None:
             _check_file(output)
-        response = await client.with_response.request(
-            method, path, query=named, body=sent, idempotency_key=idempotency_key
-        )
-        title = f"{verb} {path}"
-        return Answered(title, response.status or 0, response.value, operation.writes, output)
+        if common.dry_run and not operation.writes:
+            raise ValidationError(f"{verb} changes nothing: --dry-run is for what writes", field="dry_run")
 
-    return await perform(operation, work, json=json, store=store)
+        async def send(verbs: Verbs) -> Result:
+            response = await verbs.with_response.request(
+                method, path, query=named, body=sent, idempotency_key=common.idempotency_key
+            )
+            title = f"{verb} {path}"
+            return Answered(title, response.status or 0, response.value, operation.writes, output)
+
+        return await act(client, common, send)
+
+    return await perform(operation, work, common)
 
 
 def _read_body(file: str) -> Any:
+    text = read_input(file, "body")
     try:
-        text = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
         return decode_json(text.removeprefix(BYTE_ORDER_MARK))
-    except OSError as error:
-        raise ValidationError(f"{file} cannot be read: {error.strerror}", field="body") from None
     except UnreadableAnswer as error:
         raise ValidationError(f"{file} holds no JSON: {error.reason}", field="body") from None
 
@@ -171,14 +175,14 @@ class QuotaLeft(Result):
                 console.print(f"this {name}: {window.remaining} of {window.limit} calls left{ends}", soft_wrap=True)
 
 
-async def quota(*, json: Json = False) -> ExitCode:
+async def quota(*, common: Common = COMMON) -> ExitCode:
     """Show what is left of the account's calls. It costs one call."""
 
     async def work(client: FusebillClient) -> Result:
         await client.request("GET", "/customers", query={"pageSize": 1})
         return QuotaLeft(client.quota)
 
-    return await perform(None, work, json=json)
+    return await perform(None, work, common)
 
 
 def _window_object(window: Window | None) -> dict[str, Any] | None:

@@ -119,7 +119,7 @@ class Write(Result):
         if isinstance(value, Activation):
             shown["answer"] = None if value.wire is None else msgspec.Raw(value.wire)
         if self.plan is not None:
-            shown["changes"] = difference_objects(self.plan)
+            shown["changes"] = difference_objects(self.plan.changes)
         return encode(shown)
 
     def print_on(self, console: Console) -> None:
@@ -134,39 +134,10 @@ class Write(Result):
             )
         )
         console.print(Text(_rests_on(self.response), style="dim"))
-        if self.plan is not None:
-            print_plan(self.plan, console)
-
-
-@attrs.frozen
-class Planned(Result):
-    """What an update would change; nothing was sent."""
-
-    plan: UpdatePlan
-
-    def as_json(self) -> bytes:
-        """The changes."""
-        return encode(
-            {
-                "outcome": Outcome.NOT_SENT,
-                "dry_run": True,
-                "customer_id": self.plan.customer_id,
-                "changes": difference_objects(self.plan),
-            }
-        )
-
-    def print_on(self, console: Console) -> None:
-        """The changes, field by field."""
-        console.print(f"customer {self.plan.customer_id}: this would be changed. Nothing was sent.")
-        print_plan(self.plan, console)
-
-
-def print_plan(plan: UpdatePlan, console: Console) -> None:
-    """Show the changes of an update."""
-    if plan:
-        console.print(Padding(difference_table(plan), (0, 0, 0, 2), expand=False))
-    else:
-        console.print("  nothing to change: the customer is already so")
+        if self.plan:
+            console.print(Padding(difference_table(self.plan.changes), (0, 0, 0, 2), expand=False))
+        elif self.plan is not None:
+            console.print("  nothing to change: the customer is already so")
 
 
 def attempt_objects(attempts: Iterable[Attempt]) -> list[dict[str, Any]]:

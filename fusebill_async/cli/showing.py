@@ -15,7 +15,7 @@ from fusebill_async.cli.terminal import ARROW, status_text
 from fusebill_async.cli.wire_text import leaves, printable
 from fusebill_async.converting import encode
 from fusebill_async.models import InvoicePreview
-from fusebill_async.updating.merging import UpdatePlan
+from fusebill_async.updating.merging import Change
 from fusebill_async.updating.rules import python_name
 
 _SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -72,19 +72,19 @@ def _add(table: Table, heading: str, fields: dict[str, str]) -> None:
         heading = ""
 
 
-def difference_table(plan: UpdatePlan) -> Table:
+def difference_table(changes: Iterable[Change]) -> Table:
     """The fields that an update changes, with what they hold and what they will hold."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 0))
     for _ in range(4):
         table.add_column(overflow="fold")
-    for change in plan.changes:
+    for change in changes:
         table.add_row(Text(change.field), _value(change.before, "red"), ARROW, _value(change.after, "green"))
     return table
 
 
-def difference_objects(plan: UpdatePlan) -> list[dict[str, Any]]:
+def difference_objects(changes: Iterable[Change]) -> list[dict[str, Any]]:
     """The same as objects for JSON."""
-    return [{"field": change.field, "before": change.before, "after": change.after} for change in plan.changes]
+    return [{"field": change.field, "before": change.before, "after": change.after} for change in changes]
 
 
 def _value(value: Any, style: str) -> Text:

@@ -45,12 +45,22 @@ def set_encoding(stream: object, **options: str) -> None:
 
 def write_json(text: bytes) -> None:
     """Write JSON to stdout as the bytes that it is, with a line end."""
+    write_bytes(text + b"\n")
+
+
+def write_text(text: str) -> None:
+    """Write a text to stdout, in UTF-8 whatever the encoding of the terminal is."""
+    write_bytes(text.encode())
+
+
+def write_bytes(text: bytes) -> None:
+    """Write to stdout, past its encoding."""
     sys.stdout.flush()
     binary = getattr(sys.stdout, "buffer", None)
     if binary is None:
-        sys.stdout.write(text.decode() + "\n")
+        sys.stdout.write(text.decode())
     else:
-        binary.write(text + b"\n")
+        binary.write(text)
         binary.flush()
 
 

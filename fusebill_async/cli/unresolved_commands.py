@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fusebill_async.cli.exit_code import ExitCode
-from fusebill_async.cli.options import Json, Store
+from fusebill_async.cli.options import KEPT, Kept
 from fusebill_async.cli.performing import perform
 from fusebill_async.cli.results import Result
 from fusebill_async.cli.terminal import messages
@@ -102,14 +102,14 @@ class Resolved(Result):
             messages().print("Nothing is unresolved.", style="dim")
 
 
-async def list_unresolved(*, store: Store = None, json: Json = False) -> ExitCode:
+async def list_unresolved(*, common: Kept = KEPT) -> ExitCode:
     """List the writes whose outcome is not known yet. Sends nothing."""
 
     async def work(client: FusebillClient) -> Result:
-        _check_store(store)
+        _check_store(common.kept_in)
         return Unresolved(tuple(client.unresolved()))
 
-    return await perform(None, work, json=json, store=_existing(store))
+    return await perform(None, work, _looking(common))
 
 
 async def resolve(
@@ -119,23 +119,23 @@ async def resolve(
     every: Annotated[
         bool, Option(name="--all", negative="", show_default=False, help="Settle every one, one after the other.")
     ] = False,
-    store: Store = None,
-    json: Json = False,
+    common: Kept = KEPT,
 ) -> ExitCode:
     """Settle a write whose outcome is not known, by reading the customer. It is never sent again."""
 
     async def work(client: FusebillClient) -> Result:
-        _check_store(store)
+        _check_store(common.kept_in)
         if every == (id is not None):
             raise ValidationError("name one write, or give --all", field="id")
         return Resolved(tuple(await client.resolve_all()) if id is None else (await client.resolve(id),))
 
-    return await perform(None, work, json=json, store=_existing(store))
+    return await perform(None, work, _looking(common))
 
 
-def _existing(store: Path | None) -> Path | None:
+def _looking(common: Kept) -> Kept:
     """A file that is not there holds nothing, and is not to be made by a look."""
-    return store if store is not None and store.exists() else None
+    store = common.kept_in
+    return common if store is not None and store.exists() else attrs.evolve(common, store=None)
 
 
 def _check_store(store: Path | None) -> None:

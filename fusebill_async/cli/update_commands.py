@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter as Option
 
+from fusebill_async.cli.acting import act
 from fusebill_async.cli.exit_code import ExitCode
 from fusebill_async.cli.fields import read_fields
-from fusebill_async.cli.options import CustomerId, Json, Key, Resend, Store
+from fusebill_async.cli.input import read_input
+from fusebill_async.cli.options import WRITING, CustomerId, Resend, Writing
 from fusebill_async.cli.performing import perform
-from fusebill_async.cli.results import Planned, Result, Write
+from fusebill_async.cli.results import Result, Write
 from fusebill_async.cli.wire_text import wire_of
-from fusebill_async.client import FusebillClient
+from fusebill_async.client import FusebillClient, Verbs
 from fusebill_async.converting import BYTE_ORDER_MARK, UnreadableAnswer, decode_customer, read_object, wire_fields
 from fusebill_async.errors import ValidationError
 from fusebill_async.models import Customer, wire_keys
@@ -50,16 +50,11 @@ async def update(
     /,
     *fields: Field,
     null: Nulls = (),
-    dry_run: Annotated[
-        bool, Option(negative="", show_default=False, help="Show what would be changed, and send nothing.")
-    ] = False,
     allow_erase: AllowErase = (),
     allow_status_change: Annotated[
         bool, Option(negative="", show_default=False, help="Let status through, which has commands of its own.")
     ] = False,
-    idempotency_key: Key = None,
-    store: Store = None,
-    json: Json = False,
+    common: Writing = WRITING,
 ) -> ExitCode:
     """Change fields of a customer; everything else goes back as it came."""
 
@@ -68,21 +63,21 @@ async def update(
         if not changes:
             raise ValidationError("no field is named: update ID FIELD=VALUE ...", field="fields")
         options: dict[str, Any] = {"allow_erase": allow_erase, "allow_status_change": allow_status_change}
-        if dry_run:
-            return Planned(await client.customers.plan_update(id, **options, **changes))
-        # The update rests on this read, so the difference shown is the one that is sent.
-        before = await client.customers.get(id)
-        response = await client.with_response.customers.update(
-            before, idempotency_key=idempotency_key, **options, **changes
-        )
-        return Write(UPDATE, response, plan(id, read_object(wire_of(before)), frozen(wire_changes(changes))))
 
-    return await perform(UPDATE, work, json=json, store=store)
+        async def send(verbs: Verbs) -> Result:
+            # The update rests on this read, so the difference shown is the one that is sent.
+            before = await verbs.customers.get(id)
+            response = await verbs.with_response.customers.update(
+                before, idempotency_key=common.idempotency_key, **options, **changes
+            )
+            return Write(UPDATE, response, plan(id, read_object(wire_of(before)), frozen(wire_changes(changes))))
+
+        return await act(client, common, send)
+
+    return await perform(UPDATE, work, common)
 
 
-async def create(
-    *fields: Field, resend: Resend = False, idempotency_key: Key = None, store: Store = None, json: Json = False
-) -> ExitCode:
+async def create(*fields: Field, resend: Resend = False, common: Writing = WRITING) -> ExitCode:
     """Create a draft customer.
 
     Give it a reference of your own: if the answer is lost, the customer is searched by it.
@@ -92,10 +87,14 @@ async def create(
         given = read_fields(fields)
         if not given:
             raise ValidationError("no field is named: create FIELD=VALUE ...", field="fields")
-        verbs = client.with_response.customers
-        return Write(CREATE, await verbs.create(resend=resend, idempotency_key=idempotency_key, **given))
 
-    return await perform(CREATE, work, json=json, store=store)
+        async def send(verbs: Verbs) -> Result:
+            create, key = verbs.with_response.customers.create, common.idempotency_key
+            return Write(CREATE, await create(resend=resend, idempotency_key=key, **given))
+
+        return await act(client, common, send)
+
+    return await perform(CREATE, work, common)
 
 
 async def replace(
@@ -109,24 +108,26 @@ async def replace(
     /,
     *,
     allow_erase: AllowErase = (),
-    store: Store = None,
-    json: Json = False,
+    common: Writing = WRITING,
 ) -> ExitCode:
     """Send a whole customer, as the API has it: what the file leaves out would be erased."""
 
     async def work(client: FusebillClient) -> Result:
         customer = _by_hand(_read_customer(file))
-        return Write(REPLACE, await client.with_response.customers.replace(customer, allow_erase=allow_erase))
 
-    return await perform(REPLACE, work, json=json, store=store)
+        async def send(verbs: Verbs) -> Result:
+            replace, key = verbs.with_response.customers.replace, common.idempotency_key
+            return Write(REPLACE, await replace(customer, allow_erase=allow_erase, idempotency_key=key))
+
+        return await act(client, common, send)
+
+    return await perform(REPLACE, work, common)
 
 
 def _read_customer(file: str) -> Customer:
+    text = read_input(file, "file")
     try:
-        text = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
         return decode_customer(text.removeprefix(BYTE_ORDER_MARK))
-    except OSError as error:
-        raise ValidationError(f"{file} cannot be read: {error.strerror}", field="file") from None
     except UnreadableAnswer as error:
         raise ValidationError(f"{file} holds no customer: {error.reason}", field="file") from None
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import difflib
+import inspect
 import signal
 import sqlite3
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from fusebill_async.models.enums import Status
+from fusebill_async.testing.faults import Fault
 from fusebill_async.testing.quota import SimulatorQuota
 from fusebill_async.testing.simulator import FusebillSimulator
 
@@ -34,6 +38,37 @@ def parse_quota(text: str) -> SimulatorQuota:
     if not slash or not minute.isdigit() or not day.isdigit():
         raise ValueError(f"{text!r} is neither of {', '.join(_ACCOUNTS)} nor PER_MINUTE/PER_DAY")
     return SimulatorQuota(per_minute=int(minute), per_day=int(day))
+
+
+def parse_fault(text: str) -> Fault:
+    """The fault that a text names: KIND[=VALUE]:OPERATION[:SHARE], such as "reset_after_effect:activate:0.1".
+
+    VALUE is what the kind needs, as in "status=503:get" and "delay=2.5:hold:0.5". An OPERATION of "*" is any. SHARE, 0
+    to 1, is the part of the requests that it strikes, all by default. It strikes for ever.
+
+    Raises:
+        ValueError: it names none.
+    """
+    named, _, rest = text.partition(":")
+    operation, _, share = rest.partition(":")
+    kind, sign, value = named.partition("=")
+    kinds = [name for name, made in vars(Fault).items() if isinstance(made, classmethod)]
+    if kind not in kinds:
+        near = difflib.get_close_matches(kind, kinds, n=1) or kinds
+        raise ValueError(f"no fault is named {kind!r}; there is {', '.join(near)}")
+    first = next(iter(inspect.signature(getattr(Fault, kind)).parameters.values()))
+    if not sign and first.default is first.empty and first.kind is not first.VAR_KEYWORD:
+        raise ValueError(f"{kind} needs a number, as in {kind}=2:{operation or '*'}")
+    given: dict[str, Any] = {first.name: _number(value)} if sign else {}
+    fault: Fault = getattr(Fault, kind)(**given, operation=None if operation in {"", "*"} else operation, times=None)
+    probability = float(share or 1)
+    if not 0 < probability <= 1:
+        raise ValueError(f"a share is above 0 and at most 1, not {share}")
+    return fault.scoped(probability=probability)
+
+
+def _number(text: str) -> float:
+    return int(text) if text.isdigit() else float(text)
 
 
 def announce(base_url: str) -> None:

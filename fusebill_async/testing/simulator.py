@@ -103,6 +103,7 @@ class FusebillSimulator:
         state: a SQLite file in which the customers are kept, so that they survive a restart and a kill. One
             simulator at a time can have it open.
         record_requests: whether `requests` keeps the last 10,000 requests.
+        log: is told a line for each request: what was asked, and what was answered or struck.
         log_size: how many effects `effects_log` keeps; None is all.
         clock: the wall clock, in place of the computer's.
         clock_skew: how far the clocks of `Date`, database and limiter are apart; by default they agree.
@@ -126,6 +127,7 @@ class FusebillSimulator:
         enforce_states: bool = True,
         state: str | PathLike[str] | None = None,
         record_requests: bool = True,
+        log: Callable[[str], None] | None = None,
         log_size: int | None = None,
         clock: Callable[[], datetime] | None = None,
         clock_skew: ClockSkew | None = None,
@@ -137,6 +139,7 @@ class FusebillSimulator:
         self.quota = quota or SimulatorQuota(per_minute=_GENEROUS, per_day=1000 * _GENEROUS)
         self.requests: deque[Request] = deque(maxlen=_REQUESTS_KEPT)
         self._record_requests = record_requests
+        self._log = log
         self._host, self._wanted_port = host, port
         self._template = template or Template()
         self.clock_skew = clock_skew or ClockSkew()
@@ -437,6 +440,7 @@ class FusebillSimulator:
         fault = self._strike(request) if self._faults else None
         if fault is not None and fault.options[:1] == (("of", "request"),):
             # It was cut before its end, so it never reached the service.
+            self._tell(request, fault.kind)
             return SCRIPTS[fault.kind](fault, _Exchange(self, request))
         self._note(request)
         if self._gate is not None and self._gate in {"", request.operation}:
@@ -460,12 +464,20 @@ class FusebillSimulator:
             return self._rendered(request, refusal)
         if fault is not None:
             self.quota.take(self._limiter_time(), request.method, request.path)
+            self._tell(request, fault.kind)
             return SCRIPTS[fault.kind](fault, _Exchange(self, request))
         full = self.quota.take(self._limiter_time(), request.method, request.path)
         reply = self.service.answer(request) if full is None else api_error(429, (API_ERROR, _LIMITS[full]))
         return self._rendered(request, reply)
 
+    def _tell(self, request: Request, followed: object) -> None:
+        if self._log is not None:
+            what = request.operation or "no operation of the API's table"
+            whom = "" if request.customer_id is None else f" of customer {request.customer_id}"
+            self._log(f"{request.method} {request.target}  {what}{whom}  {followed}")
+
     def _rendered(self, request: Request, reply: Reply) -> bytes:
+        self._tell(request, reply.status)
         standing = self.standing()
         if "origin" in request.headers:
             standing += b"Access-Control-Allow-Origin: *\r\n"

@@ -79,8 +79,8 @@ def check_headers(headers: Any) -> dict[str, str]:
     return {plain_text(name): plain_text(text) for name, text in given.items()}
 
 
-def check_base_url(base_url: Any) -> str:
-    """A base URL that ends in `/v1`, with https unless the host is a loopback host. No slash at its end."""
+def check_base_url(base_url: Any, *, allow_http: bool = False) -> str:
+    """A base URL that ends in `/v1`, with https unless that is allowed or a loopback host. No slash at its end."""
     if not isinstance(base_url, str):
         raise ConfigurationError(f"base_url must be a str, not {type(base_url).__name__}")
     if "@" in base_url:
@@ -100,10 +100,10 @@ def check_base_url(base_url: Any) -> str:
         or port == 0
     ):
         raise ConfigurationError(f"base_url must be like https://secure.fusebill.com/v1, not {shown(base_url)}")
-    if parts.scheme == "http" and parts.hostname not in _LOOPBACK_HOSTS:
+    if parts.scheme == "http" and parts.hostname not in _LOOPBACK_HOSTS and not allow_http:
         raise ConfigurationError(
             f"base_url {shown(base_url)} would send the API key unencrypted: "
-            "use https (http is for a loopback host only)"
+            "use https (http is for a loopback host, or for a network of your own with allow_http=True)"
         )
     if parts.query or parts.fragment or not parts.path.endswith("/v1"):
         raise ConfigurationError(

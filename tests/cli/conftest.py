@@ -49,7 +49,12 @@ def start(fusebill):
     """Start a command as a process of its own, against the simulator of the test."""
 
     async def run(
-        *arguments: str, stdin: Any = None, stdout: Any = asyncio.subprocess.PIPE, **environment: str | None
+        *arguments: str,
+        stdin: Any = None,
+        stdout: Any = asyncio.subprocess.PIPE,
+        stderr: Any = asyncio.subprocess.PIPE,
+        preexec_fn: Any = None,
+        **environment: str | None,
     ) -> asyncio.subprocess.Process:
         given = {"FUSEBILL_API_KEY": KEY, "FUSEBILL_BASE_URL": fusebill.base_url, "COLUMNS": "80"} | environment
         variables = {**os.environ, **{name: value for name, value in given.items() if value is not None}}
@@ -57,8 +62,8 @@ def start(fusebill):
             if value is None:
                 variables.pop(name, None)
         return await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "fusebill_async.cli", *arguments,
-            env=variables, stdin=stdin, stdout=stdout, stderr=asyncio.subprocess.PIPE,
+            sys.executable, "-m", "fusebill_async", *arguments,
+            env=variables, stdin=stdin, stdout=stdout, stderr=stderr, preexec_fn=preexec_fn,
         )  # fmt: skip
 
     return run

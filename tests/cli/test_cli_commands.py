@@ -70,10 +70,14 @@ async def test_resend_sends_it_again(cli, fusebill):
 
 async def test_activate_needs_its_three_flags(cli, fusebill):
     fusebill.add_customer(id=1, status="Draft")
+    names = ["--[no-]all-subscriptions", "--[no-]all-draft-purchases", "--[no-]disable-auto-post"]
     for missing in range(3):
         ran = await cli("activate", "1", *FLAGS[:missing], *FLAGS[missing + 1 :])
         assert ran.code == 2
-        assert "required" in ran.err
+        assert f"activate needs {names[missing]}\n" in ran.err
+    ran = await cli("activate")
+    assert ran.code == 2
+    assert "activate needs ID, " + " and ".join([", ".join(names[:2]), names[2]]) in ran.err
     assert not fusebill.requests
 
 

@@ -79,7 +79,7 @@ async def test_a_closed_standard_output_hides_no_outcome(fusebill, start):
     fusebill.add_customer(id=1, status="Active")
     environment = os.environ | {"FUSEBILL_API_KEY": "key", "FUSEBILL_BASE_URL": fusebill.base_url}
     process = await asyncio.create_subprocess_exec(
-        "sh", "-c", 'exec "$0" -m fusebill_async.cli hold 1 >&-', sys.executable,
+        "sh", "-c", 'exec "$0" -m fusebill_async hold 1 >&-', sys.executable,
         env=environment, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     ran = await finish(process)

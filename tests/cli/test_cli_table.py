@@ -7,7 +7,7 @@ import inspect
 import pytest
 
 from fusebill_async.cli.app import make_app
-from fusebill_async.cli.operation_command import command_name
+from fusebill_async.cli.options import Money, Writing, command_name
 from fusebill_async.operations import OPERATIONS
 
 DRAFT, ACTIVE, HOLD, CANCELLED = 1, 2, 3, 4
@@ -98,9 +98,10 @@ def test_a_command_takes_the_parameters_of_its_row(operation):
         return
     options = inspect.signature(app.default_command).parameters
     wanted = {parameter.name for parameter in operation.parameters} - {"customer_id"}
-    assert set(options) - {"id", "json", "resend", "null", "store", "idempotency_key"} == wanted
-    assert ("store" in options) == ("idempotency_key" in options) == operation.writes
-    assert ("resend" in options) == operation.moves_money
+    assert set(options) - {"id", "common", "null", "every"} == wanted
+    common = options["common"].default
+    assert isinstance(common, Writing) == operation.writes
+    assert isinstance(common, Money) == operation.moves_money
     for parameter in operation.parameters:
         if parameter.name != "customer_id" and parameter.required:
             assert options[parameter.name].default is inspect.Parameter.empty
