@@ -37,6 +37,17 @@ class Row:
     known: bytes | None = None
 
 
+@attrs.frozen
+class BadRow:
+    """What stands in the input for a row that cannot be read.
+
+    Attributes:
+        reason: what is wrong with it, in words.
+    """
+
+    reason: str
+
+
 @attrs.frozen(kw_only=True)
 class Item:
     """One item of a job that is to be carried out.

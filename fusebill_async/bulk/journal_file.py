@@ -224,6 +224,7 @@ def open_to_read(path: Path) -> sqlite3.Connection:
     Raises:
         ConfigurationError: there is no such journal, or it cannot be read.
     """
+    path = path.absolute()
     if not path.is_file():
         raise ConfigurationError(f"there is no journal {path}")
     try:

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, cast
 
 import attrs
 
-from fusebill_async.bulk.items import Kind, Row
+from fusebill_async.bulk.items import BadRow, Kind, Row
 from fusebill_async.bulk.journal import JobFacts, Journal
 from fusebill_async.errors import ConfigurationError, ValidationError, shown
 from fusebill_async.models import Customer
@@ -70,6 +70,8 @@ class InputReader:
             )
 
     def _checked(self, given: Any) -> Row | str:
+        if isinstance(given, BadRow):
+            return given.reason
         try:
             return self._kind.read(self._core, given)
         except ValidationError as error:

@@ -16,6 +16,8 @@ class ExitCode(IntEnum):
     """A command, an argument, a key or a base URL that cannot work; nothing was sent."""
     UNKNOWN = 3
     """A write that may have happened: do not repeat it blindly."""
+    STOPPED = 75
+    """A job that has ended before all was done, and can be resumed."""
     OUTPUT_LOST = 74
     """The output could not be written. What happened is said on stderr."""
     INTERRUPTED = 130

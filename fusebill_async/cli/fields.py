@@ -9,6 +9,7 @@ from fusebill_async.converting import UnreadableAnswer, decode_json
 from fusebill_async.errors import ValidationError
 from fusebill_async.models import Customer, CustomerAcquisition, CustomerReference, wire_keys
 from fusebill_async.models.view import WireView
+from fusebill_async.operations import Parameter
 
 _NESTED: Mapping[str, type[WireView]] = {
     "customer_reference": CustomerReference,
@@ -34,6 +35,21 @@ def read_fields(assignments: Iterable[str], nulls: Iterable[str] = ()) -> dict[s
         _put(fields, name, text)
     for name in nulls:
         _put(fields, name, None)
+    return fields
+
+
+def fields_of(cells: Iterable[tuple[str, str | None]]) -> dict[str, Any]:
+    """Give the fields that a row of a file names, nested ones as dicts.
+
+    Args:
+        cells: names of fields, and their texts; None erases one.
+
+    Raises:
+        ValidationError: a field that is named twice, or a value that its field cannot hold.
+    """
+    fields: dict[str, Any] = {}
+    for name, text in cells:
+        _put(fields, name, text)
     return fields
 
 
@@ -69,8 +85,18 @@ def _python_name(model: type[Any], given: str) -> str:
     return next((name for name, key in keys.items() if spelt in {name, key}), spelt)
 
 
+_KINDS: dict[type[Any], dict[str, str]] = {}
+
+
+def _kind(model: type[Any], name: str) -> str:
+    """The type of a model's field, in words."""
+    if model not in _KINDS:
+        _KINDS[model] = {each: str(kind) for each, kind in get_type_hints(model).items()}
+    return _KINDS[model].get(name, "str")
+
+
 def _value(model: type[Any], name: str, path: str, text: str) -> Any:
-    kind = str(get_type_hints(model).get(name, str))
+    kind = _kind(model, name)
     if "tuple" in kind:
         return _parsed(text, path, list, 'a JSON list, such as [{"type": "...", "code": "..."}]')
     if "bool" in kind:
@@ -88,3 +114,22 @@ def _parsed(text: str, path: str, kind: type, wanted: str) -> Any:
     if type(value) is not kind:
         raise ValidationError(f"{path} must be {wanted}, not {text!r}", field=path)
     return value
+
+
+def option_value(parameter: Parameter, text: str) -> Any:
+    """The value of an operation's parameter that stands in a cell.
+
+    Raises:
+        ValidationError: the parameter cannot hold it.
+    """
+    match parameter.kind:
+        case "bool":
+            return _parsed(text.strip().lower(), parameter.name, bool, "true or false")
+        case "id":
+            return _parsed(text.strip(), parameter.name, int, "a whole number")
+        case "ids":
+            return _parsed(f"[{text.strip(' []')}]", parameter.name, list, "ids with commas between them")
+        case "object":
+            return _parsed(text, parameter.name, dict, "a JSON object")
+        case _:
+            return text

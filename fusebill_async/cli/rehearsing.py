@@ -54,7 +54,8 @@ async def rehearse(client: FusebillClient, act: Callable[[Verbs], Awaitable[obje
         FusebillError: the write would not be sent.
     """
     core = client._core  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] (only the client knows what it would send)
-    rehearsing = ConfiguredClient(attrs.evolve(core, writer=cast("Writer", _Rehearsal())))
+    writing = attrs.evolve(core.writing, writer=cast("Writer", _Rehearsal()))
+    rehearsing = ConfiguredClient(attrs.evolve(core, writing=writing))
     try:
         await act(rehearsing)
     except _ReachedError as reached:

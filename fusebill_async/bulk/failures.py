@@ -1,0 +1,54 @@
+"""The failures of a job, grouped by what the service said."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import attrs
+
+from fusebill_async.bulk.report import BulkItem
+from fusebill_async.bulk.tallies import Tally
+
+_NUMBER = re.compile(r"\d+")
+_IDS = 3
+"""Customers that a group names."""
+FAILED = (Tally.UNKNOWN, Tally.REJECTED, Tally.NOT_APPLIED, Tally.SKIPPED)
+"""In the order in which they want to be looked at."""
+
+
+@attrs.define
+class FailureGroup:
+    """Items that ended alike.
+
+    Attributes:
+        tally: where they are counted.
+        message: what was said, with N in place of each number.
+        count: how many they are.
+        customer_ids: the first three.
+        part: the longest part of the message without a number, which chooses them for `retry`.
+    """
+
+    tally: Tally
+    message: str
+    count: int = 0
+    customer_ids: list[int] = attrs.field(factory=list[int])
+
+    @property
+    def part(self) -> str:
+        """See above."""
+        return max(self.message.split("N"), key=len).strip()
+
+
+def grouped(items: Iterable[BulkItem]) -> list[FailureGroup]:
+    """Group the items that failed, the largest groups of each tally first."""
+    groups: dict[tuple[Tally, str], FailureGroup] = {}
+    for item in items:
+        if item.tally not in FAILED:
+            continue
+        message = _NUMBER.sub("N", item.message)
+        group = groups.setdefault((item.tally, message), FailureGroup(item.tally, message))
+        group.count += 1
+        if item.customer_id is not None and len(group.customer_ids) < _IDS:
+            group.customer_ids.append(item.customer_id)
+    return sorted(groups.values(), key=lambda group: (FAILED.index(group.tally), -group.count))
