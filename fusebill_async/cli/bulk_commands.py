@@ -125,11 +125,11 @@ def bulk_app(*, group: Group, sort_key: int) -> App:
         ("plan", "Read the input, and show what a job would do. It sends no write."),
         ("run", "Run a job, or go on with it. It asks first, unless --yes is given."),
     ):
-        group = App(name=verb, help=about)
+        commands = App(name=verb, help=about)
         for place, operation in enumerate(_operations()):
             make = _plan_command if verb == "plan" else _run_command
-            group.command(make(operation), name=_name(operation), sort_key=place)
-        app.command(group)
+            commands.command(make(operation), name=_name(operation), sort_key=place)
+        app.command(commands)
     for command, name in ((resume, "resume"), (status, "status"), (report, "report"), (wipe, "wipe")):
         app.command(command, name=name)
     return app
