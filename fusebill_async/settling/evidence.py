@@ -141,14 +141,29 @@ class SendTime:
     latest: float
 
 
+_AT_ONCE = 0.05
+"""Seconds: a write that waited longer may have waited for another one on the same customer."""
+
+
 def attribute(
     operation: Operation,
     named: Mapping[str, Any],
     before: Before | None,
     after: Reading,
     sent: SendTime | None,
+    *,
+    waited: float = 0.0,
 ) -> Attribution:
-    """Whether a write whose answer was lost caused the effect that a read shows."""
+    """Whether a write whose answer was lost caused the effect that a read shows.
+
+    Args:
+        operation: of the write.
+        named: the wire keys and values that were sent.
+        before: what was known of the customer before.
+        after: what was read.
+        sent: when it was sent.
+        waited: seconds that it waited, for a lock or the quota, after that was known.
+    """
     if before is not None and judge(operation.goal, before.fields, named) is Verdict.MET:
         # If it was modified since: undone and done again, or something else.
         return Attribution.ALREADY if unmodified(before, after, sent) else Attribution.UNPROVEN
@@ -157,9 +172,11 @@ def attribute(
         return Attribution.UNPROVEN
     if before is not None and before.modified is not None and before.modified == after.modified:
         # It is so now and was not, without a new timestamp: this operation does not move it, and times say nothing.
-        return Attribution.OURS
+        # Whoever held the lock meanwhile may have done the same.
+        return Attribution.OURS if waited < _AT_ONCE else Attribution.UNPROVEN
     modified = modified_at(after.customer)
-    since = sent is not None and (modified is None or modified >= sent.earliest)
+    # Whoever held the lock right before the send may have done the same: then the time has to be later for certain.
+    since = sent is not None and (modified is None or modified >= (sent.earliest if waited < _AT_ONCE else sent.latest))
     # Modified before the send: by somebody else, or the clocks disagree.
     return Attribution.OURS if since else Attribution.UNPROVEN
 

@@ -159,7 +159,7 @@ class SettlingReader:
         if reading.status is not None:
             verdict = judge(operation.goal, reading.fields, named, None if before is None else before.fields)
         if verdict is Verdict.MET:
-            attribution = attribute(operation, named, before, reading, sent)
+            attribution = attribute(operation, named, before, reading, sent, waited=write.call.time_queued)
             return Settled(
                 outcome=Outcome.APPLIED, reading=reading, reason=reason, answer=found.answer, attribution=attribution
             )

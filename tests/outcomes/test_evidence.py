@@ -7,6 +7,7 @@ By the clock of `Date`, `LONG_AGO` and `BEFORE` are before the send, `PERHAPS` m
 import json
 from datetime import UTC, datetime, timedelta
 
+import attrs
 import pytest
 
 from fusebill_async import Attribution
@@ -67,6 +68,15 @@ def seen(status, modified, **fields):
 )
 def test_whose_work_it_is(verb, before, after, sent, expected):
     assert attribute(BY_TITLE[f"customers.{verb}"], {}, before, after, sent) is expected
+
+
+def test_a_write_that_waited_for_another_one_is_not_taken_for_what_that_one_did():
+    known, stands = seen("Active", LONG_AGO), read("Hold", LONG_AGO)
+    assert attribute(BY_TITLE["customers.hold"], {}, known, stands, SENT) is OURS
+    assert attribute(BY_TITLE["customers.hold"], {}, known, stands, SENT, waited=0.5) is UNPROVEN
+    within = attrs.evolve(SENT, latest=SENT.latest + 10.0)
+    assert attribute(BY_TITLE["customers.hold"], {}, known, read("Hold", SINCE), within) is OURS
+    assert attribute(BY_TITLE["customers.hold"], {}, known, read("Hold", SINCE), within, waited=0.5) is UNPROVEN
 
 
 @pytest.mark.parametrize("modified", [AT[:-2] + "0Z", AT])
