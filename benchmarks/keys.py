@@ -78,7 +78,7 @@ async def size(folder: Path, kept: int) -> None:
             at=time.time(),
         )  # fmt: skip
         await ledger.open(intent)
-        await ledger.end(intent, ended)
+        ledger.close(intent, ended)
 
     for first in range(0, kept, 1000):
         await asyncio.gather(*map(end, range(first, first + 1000)))
