@@ -9,11 +9,12 @@ from fusebill_async.cli.progress import Progress
 from fusebill_async.client import FusebillClient
 from fusebill_async.observability import log_to_stderr
 from fusebill_async.observability.otel import automatic
-from fusebill_async.settings import SettlingPolicy
+from fusebill_async.settings import SettlingPolicy, Timeouts
 from fusebill_async.stores.sqlite import SQLiteStore
 
 # A program that ends cannot settle in the background: it waits for two reads a quiet period (60 s) apart.
 SETTLING = SettlingPolicy(wait=120.0)
+TIMEOUTS = Timeouts()
 
 
 def open_client(common: Common) -> FusebillClient:
@@ -29,6 +30,7 @@ def open_client(common: Common) -> FusebillClient:
     # Hooks of our own would leave out those of OpenTelemetry, which a client without any uses by itself.
     client = FusebillClient.from_env(
         settling=SETTLING,
+        timeouts=TIMEOUTS,
         allow_http=common.allow_http,
         hooks=[Progress(), *automatic()],
         store=None if common.kept_in is None else SQLiteStore(common.kept_in),

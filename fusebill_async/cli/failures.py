@@ -38,7 +38,7 @@ from fusebill_async.errors import (
     ValidationError,
     WouldEraseError,
 )
-from fusebill_async.operations import REPLACE, Operation
+from fusebill_async.operations import BY_TITLE, REPLACE, Operation
 from fusebill_async.outcome import Outcome
 
 _STYLES = {Outcome.APPLIED: "bold green", Outcome.UNKNOWN: "bold yellow"}
@@ -69,31 +69,33 @@ class Failed(Result):
         """What the outcome says. A read that fails is not unknown: it changed nothing."""
         if isinstance(self.error, (ConfigurationError, IdempotencyError, ValidationError)):
             return ExitCode.USAGE
-        if self.error.outcome is Outcome.UNKNOWN and (self.operation is None or self.operation.writes):
-            return ExitCode.UNKNOWN
-        return ExitCode.NOT_DONE
+        unknown = self._outcome is Outcome.UNKNOWN and (self.operation is None or self.operation.writes)
+        return ExitCode.UNKNOWN if unknown else ExitCode.NOT_DONE
+
+    @property
+    def _outcome(self) -> Outcome:
+        """Of what was asked for: where the read before a write fails, the write was not sent."""
+        failed = BY_TITLE.get(self.error.operation or "", self.operation)
+        of_a_read_before = failed is not None and not failed.writes and self.operation is not failed
+        return Outcome.NOT_SENT if of_a_read_before else self.error.outcome
 
     @property
     def happened(self) -> str:
         """All that is known: it is the only place where it is told."""
-        return ". ".join(filter(None, (f"{self._outcome}  {self._text}", self._next)))
+        return ". ".join(filter(None, (f"{_words(self._outcome)}  {self._text}", self._next)))
 
     def as_json(self) -> bytes:
         """The error's class, its outcome, and its facts."""
-        return encode(failure_object(self.error, self.store))
+        return encode(failure_object(self.error, self.store) | {"outcome": self._outcome})
 
     def print_on(self, console: Console) -> None:  # noqa: ARG002 (stdout is for results)
         """Two lines: the outcome with what went wrong, and what to do."""
         # Where even stderr cannot be written, the exit code is all that is left.
         with suppress(OSError):
-            style = _STYLES.get(self.error.outcome, "bold red")
-            messages().print(Text.assemble((self._outcome, style), "  ", self._text))
+            style = _STYLES.get(self._outcome, "bold red")
+            messages().print(Text.assemble((_words(self._outcome), style), "  ", self._text))
             if self._next:
                 messages().print(Text(self._next, style="dim"))
-
-    @property
-    def _outcome(self) -> str:
-        return self.error.outcome.replace("_", " ")
 
     @property
     def _text(self) -> str:
@@ -109,7 +111,7 @@ class Failed(Result):
         going_on = resolving_command(self.error, self.store)
         if going_on:
             return f"It may have happened. Do not send it again, settle it: {going_on}"
-        return _advice(self.error, self.operation)
+        return _advice(self.error, self.operation, self._outcome)
 
 
 @attrs.frozen
@@ -212,7 +214,11 @@ def failure_object(error: FusebillError, store: Path | None = None) -> dict[str,
     return shown
 
 
-def _advice(error: FusebillError, operation: Operation | None) -> str:
+def _words(outcome: Outcome) -> str:
+    return outcome.replace("_", " ")
+
+
+def _advice(error: FusebillError, operation: Operation | None, outcome: Outcome) -> str:
     customer = "ID" if error.customer_id is None else str(error.customer_id)
     look = f"fusebill-async get {customer}"
     look_first = f"See {look}"
@@ -244,7 +250,7 @@ def _advice(error: FusebillError, operation: Operation | None) -> str:
             return "Use hold, release-hold, activate or cancel. With update, --allow-status-change insists."
         case FieldsNotTakenError():
             return f"The update was made, but not all of it: {look}"
-        case _ if error.outcome is Outcome.UNKNOWN and operation is not None and operation.writes:
+        case _ if outcome is Outcome.UNKNOWN and operation is not None and operation.writes:
             return f"It may have happened. Look before you send it again: {look}"
         case _:
             return ""

@@ -88,6 +88,9 @@ CustomerIds: TypeAlias = Annotated[
     ),
 ]  # fmt: skip
 CustomerId: TypeAlias = Annotated[int, Option(converter=whole_number, help="The customer's id at Fusebill.")]
+Form: TypeAlias = Literal["table", "json", "jsonl", "csv"]
+
+_COLUMNS = "id,status,company_name,primary_email,reference"
 _EVERYWHERE = Group("Common options", sort_key=9)
 
 Json: TypeAlias = Annotated[
@@ -136,6 +139,35 @@ class Common:
     def kept_in(self) -> Path | None:
         """The file that keeps what is not known of a write; None is this process alone."""
         return None
+
+
+@Option(name="*")
+@attrs.frozen(kw_only=True)
+class Reading(Common):
+    """The options of what gives many customers."""
+
+    format: Annotated[
+        Form | None,
+        Option(
+            name=("--format", "-o"), show_default=False,
+            help="How they are printed: json is a list, jsonl a line each; a table in a pipe has tabs.",
+        ),
+    ] = None  # fmt: skip
+    columns: Annotated[str, Option(help="Fields for table and csv, such as id,customer_reference.reference1.")] = (
+        _COLUMNS
+    )
+    excel: Annotated[
+        bool,
+        Option(
+            negative="", show_default=False,
+            help="With csv: a spreadsheet sees UTF-8, and takes no cell for a formula (' stands before it).",
+        ),
+    ] = False  # fmt: skip
+
+    @property
+    def form(self) -> Form:
+        """What is asked for: --json is -o json."""
+        return self.format or ("json" if self.json else "table")
 
 
 @Option(name="*")
@@ -194,7 +226,8 @@ class Resending(Money):
     resend: Resend = False
 
 
-COMMON, KEPT, WRITING, MONEY, RESENDING = Common(), Kept(), Writing(), Money(), Resending()
+COMMON, READING, KEPT, WRITING = Common(), Reading(), Kept(), Writing()
+MONEY, RESENDING = Money(), Resending()
 """None of them given."""
 
 

@@ -25,18 +25,33 @@ from fusebill_async.operations import Operation
 from fusebill_async.outcome import Outcome
 
 
-async def perform(
-    operation: Operation | None, work: Callable[[FusebillClient], Awaitable[Result | None]], common: Common
-) -> ExitCode:
-    """Let a client do some work, and show its result or its error. Work without a result has shown it already."""
+def _untaken() -> bool:
+    return False
 
-    async def do(client: FusebillClient, session: _Session) -> Result | None:
+
+async def perform(
+    operation: Operation | None,
+    work: Callable[[FusebillClient], Awaitable[Result | ExitCode]],
+    common: Common,
+    *,
+    stdout_is_taken: Callable[[], bool] = _untaken,
+) -> ExitCode:
+    """Let a client do some work, and show its result or its error.
+
+    Args:
+        operation: what is done; None for what is in no table.
+        work: gives its result, or the exit code if it has shown it already.
+        common: the options of the command.
+        stdout_is_taken: whether stdout holds a document already, so that an error is told on stderr.
+    """
+
+    async def do(client: FusebillClient, session: _Session) -> Result | ExitCode:
         try:
             return await work(client)
         except asyncio.CancelledError:
             return await session.see_to_its_end(client)
 
-    return await _with_client(operation, do, common)
+    return await _with_client(operation, do, common, stdout_is_taken)
 
 
 async def perform_each(
@@ -60,13 +75,14 @@ async def perform_each(
         seen_to_its_end = partial(session.see_to_its_end, client)
         return await for_each(wanted, operation, partial(work, client), common, seen_to_its_end)
 
-    return await _with_client(operation, do, common)
+    return await _with_client(operation, do, common, _untaken)
 
 
 async def _with_client(
     operation: Operation | None,
-    do: Callable[[FusebillClient, _Session], Awaitable[Result | None]],
+    do: Callable[[FusebillClient, _Session], Awaitable[Result | ExitCode]],
     common: Common,
+    stdout_is_taken: Callable[[], bool],
 ) -> ExitCode:
     try:
         with _interruptible(quiet=common.json) as session:
@@ -77,7 +93,7 @@ async def _with_client(
         result = Failed(error, operation, common.kept_in)
     except InterruptedInput as interrupted:
         result = NotDone(Outcome.NOT_SENT, "Interrupted", "Nothing is under way.", code=interrupted.exit_code)
-    return ExitCode.DONE if result is None else show(result, json=common.json)
+    return result if isinstance(result, ExitCode) else show(result, json=common.json and not stdout_is_taken())
 
 
 def show(result: Result, *, json: bool) -> ExitCode:

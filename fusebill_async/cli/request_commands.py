@@ -22,7 +22,7 @@ from fusebill_async.cli.wire_text import printable
 from fusebill_async.client import FusebillClient, Verbs
 from fusebill_async.converting import BYTE_ORDER_MARK, UnreadableAnswer, decode_json, encode
 from fusebill_async.errors import ValidationError
-from fusebill_async.operations import Operation, Safety
+from fusebill_async.operations import LIST, Operation, Safety
 from fusebill_async.outcome import Window
 from fusebill_async.policy.quota import QuotaView
 
@@ -182,7 +182,7 @@ async def quota(*, common: Common = COMMON) -> ExitCode:
         await client.request("GET", "/customers", query={"pageSize": 1})
         return QuotaLeft(client.quota)
 
-    return await perform(None, work, common)
+    return await perform(LIST, work, common)
 
 
 def _window_object(window: Window | None) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ from cyclopts import Token, validators
 from rich.text import Text
 
 from fusebill_async.cli.exit_code import ExitCode
+from fusebill_async.cli.failures import report_lost_output
 from fusebill_async.cli.terminal import messages, output
 from fusebill_async.cli.wire_text import printable
 from fusebill_async.models.enums import Status
@@ -113,12 +114,21 @@ async def simulate(
     )
     simulator.inject(*fault)
 
+    lost: OSError | None = None
+
     def announce(base_url: str) -> None:
-        _announce(base_url, customers, f":{simulator.port}/", everywhere=host in _EVERYWHERE)
+        nonlocal lost
+        try:
+            _announce(base_url, customers, f":{simulator.port}/", everywhere=host in _EVERYWHERE)
+        except OSError as error:
+            lost = error
+            raise
 
     try:
         await serve(simulator, announce)
     except (OSError, sqlite3.Error, OverflowError) as error:
+        if lost is not None:
+            return report_lost_output(lost)
         reason = getattr(error, "strerror", None) or str(error)
         messages().print(Text.assemble(("not started", "bold red"), f"  {host}:{port}: {reason}"))
         messages().print("Choose another with --port, --host or --state.", style="dim")

@@ -48,19 +48,20 @@ def write_json(text: bytes) -> None:
     write_bytes(text + b"\n")
 
 
-def write_text(text: str) -> None:
+def write_text(text: str, *, flush: bool = True) -> None:
     """Write a text to stdout, in UTF-8 whatever the encoding of the terminal is."""
-    write_bytes(text.encode())
+    write_bytes(text.encode(), flush=flush)
 
 
-def write_bytes(text: bytes) -> None:
+def write_bytes(text: bytes, *, flush: bool = True) -> None:
     """Write to stdout, past its encoding."""
     sys.stdout.flush()
     binary = getattr(sys.stdout, "buffer", None)
     if binary is None:
         sys.stdout.write(text.decode())
-    else:
-        binary.write(text)
+        return
+    binary.write(text)
+    if flush:
         binary.flush()
 
 

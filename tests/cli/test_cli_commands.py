@@ -247,15 +247,19 @@ async def test_a_name_cannot_act_on_the_terminal(cli, fusebill):
     assert "[bold]b[/bold]" in (await cli("get", "1")).out
 
 
-async def test_list_has_three_forms(cli, fusebill):
+async def test_list_gives_everything_in_each_form(cli, fusebill):
     for number in range(1, 131):
         fusebill.add_customer(id=number, status="Hold" if number % 2 else "Draft", raw={"rate": b"1e2"})
     table = await cli("list")
-    assert table.code == 0
-    assert len(table.out.splitlines()) == 101
-    assert "--limit" in table.err
+    assert (table.code, table.err) == (0, "")
+    assert len(table.out.splitlines()) == 131
+    assert len((await cli("list", "--limit", "7")).out.splitlines()) == 8
 
-    lines = await cli("list", "--json", "--where", "status=Hold")
+    whole = await cli("list", "--json")
+    assert [customer["id"] for customer in whole.object] == [*range(1, 131)]
+    assert whole.out == (await cli("list", "-o", "json")).out
+
+    lines = await cli("list", "-o", "jsonl", "--where", "status=Hold")
     assert len(lines.out.splitlines()) == 65
     assert all(json.loads(line)["status"] == "Hold" for line in lines.out.splitlines())
     assert lines.out.count('"rate":1e2') == 65
@@ -271,14 +275,17 @@ async def test_list_has_three_forms(cli, fusebill):
     ]
 
 
-@pytest.mark.parametrize("form", ["table", "csv", "jsonl"])
+@pytest.mark.parametrize("form", ["table", "csv", "jsonl", "json"])
 async def test_a_list_that_lacks_customers_is_printed_and_fails(cli, fusebill, form):
     body = '[{"id":12000750,"status":"Active"}]'
     fusebill.inject(Fault.status(200, body=body, headers={"X-Count": "7"}, operation="customers.list", times=None))
     ran = await cli("list", "--format", form)
     assert ran.code == 1
     assert "12000750" in ran.out
-    assert "the service counts 6 more" in ran.err + ran.out
+    # What was printed is whole, and the error is no part of it.
+    assert "the service counts 6 more" in ran.err
+    if form == "json":
+        assert [customer["id"] for customer in ran.object] == [12000750]
 
 
 @pytest.mark.parametrize(
@@ -293,7 +300,7 @@ async def test_a_list_that_lacks_customers_is_printed_and_fails(cli, fusebill, f
     ],
 )
 async def test_a_condition_is_in_the_apis_own_form(cli, fusebill, condition, query):
-    assert (await cli("list", "--where", condition)).code == 0
+    assert (await cli("list", "--where", condition)).code == 1
     assert fusebill.requests[-1].query["query"] == query
 
 
@@ -320,9 +327,12 @@ async def test_list_refuses_what_it_cannot_send(cli, fusebill, options, told):
 async def test_find(cli, fusebill):
     fusebill.add_customer(id=1, reference="A-1")
     fusebill.add_customer(id=2, reference="A-1")
-    ran = await cli("find", "--reference", "A-1", "--json")
-    assert (ran.code, [customer["id"] for customer in ran.object]) == (0, [1, 2])
-    assert (await cli("find", "--reference", "A-2")).code == 1
+    for form in (["--json"], ["-o", "jsonl"], ["-o", "csv"], []):
+        found = await cli("find", "--reference", "A-1", *form)
+        assert (found.code, found.out) == (0, (await cli("list", "--where", "reference=A-1", *form)).out)
+        none = await cli("find", "--reference", "A-2", *form)
+        assert (none.code, none.out) == (1, (await cli("list", "--where", "reference=A-2", *form)).out)
+        assert none.err == "No customer matches.\n"
 
 
 async def test_no_connection_is_told_in_two_lines(cli, monkeypatch):

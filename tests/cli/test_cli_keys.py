@@ -64,3 +64,22 @@ async def test_a_key_of_another_call_is_a_usage_error(keyed, fusebill):
     refused = await keyed("hold", "2")
     assert refused.code == 2
     assert fusebill.effects("hold", 2) == 0
+
+
+async def test_what_never_settles_ends_with_its_id_and_the_command_that_goes_on(cli, fusebill, monkeypatch, tmp_path):
+    fusebill.add_customer(id=1, status="Active")
+    store = str(tmp_path / "store.sqlite")
+    command = ["hold", "1", "--idempotency-key", "order-1", "--store", store]
+    with monkeypatch.context() as patched:
+        short = SettlingPolicy(first_read=0.01, quiet_period=0.1, wait=0.3, close_wait=0.1)
+        patched.setattr(connection, "SETTLING", short)
+        fusebill.inject(Fault.reset_after_effect(operation="hold"), Fault.status(503, operation="get", times=None))
+        lost = await cli(*command)
+    (write,) = (await cli("unresolved", "--store", store, "--json")).object
+    assert (lost.code, lost.out) == (3, "")
+    assert lost.err.splitlines()[-1].endswith(f"settle it: fusebill-async resolve {write['id']} --store {store}")
+    fusebill.clear_faults()
+    settled = await cli(*command)
+    assert (settled.code, settled.out.startswith("applied  customers.hold of customer 1")) == (0, True)
+    assert (await cli("unresolved", "--store", store, "--json")).object == []
+    assert (fusebill.effects("hold", 1), fusebill.received("hold", 1)) == (1, 1)
