@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import logging
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -16,6 +18,8 @@ from fusebill_async.errors import ConfigurationError
 from fusebill_async.outcome import Outcome
 from fusebill_async.session.events import AttemptEvent, CallEvent, SettlingEvent, WaitEvent
 from fusebill_async.session.hooks import Hooks
+
+logger = logging.getLogger("fusebill_async")
 
 _NAME = "fusebill_async"
 _SCHEMA = "https://opentelemetry.io/schemas/1.27.0"
@@ -39,7 +43,7 @@ class OpenTelemetry(Hooks):
         customer_ids: put the customer's id on spans. It is never put on metrics.
 
     Raises:
-        ConfigurationError: the extra is not installed.
+        ConfigurationError: the extra is not installed, or OpenTelemetry's API is older than 1.30.
     """
 
     def __init__(self, tracer_provider: Any = None, meter_provider: Any = None, *, customer_ids: bool = False) -> None:
@@ -47,6 +51,7 @@ class OpenTelemetry(Hooks):
             from opentelemetry import context, metrics, trace  # noqa: PLC0415 (an extra)
         except ImportError:
             raise ConfigurationError("OpenTelemetry needs its API: pip install 'fusebill-async[otel]'") from None
+        _refuse_old(metrics)
         self._context: Any = context
         self._trace: Any = trace
         self._customer_ids = customer_ids
@@ -213,13 +218,46 @@ class _Current:
 
 
 def automatic() -> tuple[Hooks, ...]:
-    """What a client without `hooks=` uses: `OpenTelemetry`, if the program has set a global provider."""
-    trace: Any = sys.modules.get("opentelemetry.trace")
-    metrics: Any = sys.modules.get("opentelemetry.metrics")
-    if trace is None or metrics is None:
-        # Who has not imported it has set no provider.
+    """What a client without `hooks=` uses: `OpenTelemetry` over the global providers that the program has set."""
+    traced, measured = _sets_tracer_provider(), _sets_meter_provider()
+    if not (traced or measured):
         return ()
-    nobody = (trace.ProxyTracerProvider, trace.NoOpTracerProvider)
-    traced = not isinstance(trace.get_tracer_provider(), nobody)
-    measured = not type(metrics.get_meter_provider()).__name__.startswith(("_Proxy", "NoOp"))
-    return (OpenTelemetry(),) if traced or measured else ()
+    from opentelemetry import metrics, trace  # noqa: PLC0415 (an extra, and one of the two is there)
+
+    try:
+        return (
+            OpenTelemetry(
+                None if traced else trace.NoOpTracerProvider(),
+                None if measured else metrics.NoOpMeterProvider(),
+            ),
+        )
+    except ConfigurationError as error:
+        # Nobody asked for it here, so that it must not keep a client from being made.
+        logger.info("the program's OpenTelemetry is not used: %s", error)
+        return ()
+
+
+def _sets_tracer_provider() -> bool:
+    # Who has not imported the module has set no provider; looking must not import it.
+    trace: Any = sys.modules.get("opentelemetry.trace")
+    if trace is None:
+        return False
+    return not isinstance(trace.get_tracer_provider(), (trace.ProxyTracerProvider, trace.NoOpTracerProvider))
+
+
+def _sets_meter_provider() -> bool:
+    metrics: Any = sys.modules.get("opentelemetry.metrics")
+    if metrics is None:
+        return False
+    # The proxy has no public name.
+    return not type(metrics.get_meter_provider()).__name__.startswith(("_Proxy", "NoOp"))
+
+
+def _refuse_old(metrics: Any) -> None:
+    if "explicit_bucket_boundaries_advisory" in inspect.signature(metrics.Meter.create_histogram).parameters:
+        return
+    from opentelemetry.version import __version__ as found  # noqa: PLC0415 (an extra)
+
+    raise ConfigurationError(
+        f"OpenTelemetry needs opentelemetry-api 1.30 or later, not {found}: pip install 'fusebill-async[otel]'"
+    )

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from opentelemetry import trace
+from opentelemetry import metrics, trace
 from opentelemetry.instrumentation.aiohttp_client import AioHttpClientInstrumentor
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -14,8 +14,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from fusebill_async import ConflictError, NotFoundError
+from fusebill_async import ConfigurationError, ConflictError, FusebillClient, NotFoundError
 from fusebill_async.observability import OpenTelemetry
+from fusebill_async.observability.otel import automatic
 from fusebill_async.testing import Fault, FusebillSimulator, SimulatorQuota
 from tests.outcomes.outcome_cases import make_client
 
@@ -211,3 +212,74 @@ assert len(client._core.session.teller.listeners.users) == 0
 
 def test_it_is_used_by_itself_where_a_provider_is_set():
     subprocess.run([sys.executable, "-c", PROGRAM], check=True, timeout=60)
+
+
+def _providers(tracer, meter):
+    """A program that sets these, and imports no more of OpenTelemetry than it needs for that; then a call fails."""
+    return f"""
+import asyncio, sys
+from contextlib import suppress
+class Log(list):
+    def get_tracer(self, *_): return self
+    def get_meter(self, *_): return self
+    def start_span(self, name, *_, **__):
+        self.append(name)
+        return trace.NonRecordingSpan(trace.INVALID_SPAN_CONTEXT)
+    def create_histogram(self, name, *_, **__):
+        from opentelemetry.metrics import NoOpHistogram
+        self.append(name)
+        return NoOpHistogram(name)
+    create_gauge = create_observable_gauge = create_histogram
+spans, instruments = Log(), Log()
+if {tracer}:
+    from opentelemetry import trace
+    trace.set_tracer_provider(spans)
+    assert "opentelemetry.metrics" not in sys.modules
+if {meter}:
+    from opentelemetry import metrics
+    metrics.set_meter_provider(instruments)
+    assert {tracer} or "opentelemetry.trace" not in sys.modules
+from fusebill_async import FusebillClient, FusebillError
+async def main():
+    async with FusebillClient("key", base_url="http://127.0.0.1:1/v1") as client:
+        # What is set later was not set when the client was made.
+        from opentelemetry import metrics, trace
+        globals()["trace"] = trace
+        if not {tracer}: trace.set_tracer_provider(spans)
+        if not {meter}: metrics.set_meter_provider(instruments)
+        with suppress(FusebillError):
+            await client.customers.hold(1)
+asyncio.run(main())
+assert ("fusebill customers.hold" in spans) is {tracer}, spans
+assert ("fusebill.client.call.duration" in instruments) is {meter}, instruments
+"""
+
+
+@pytest.mark.parametrize(("tracer", "meter"), [(True, False), (False, True), (True, True)])
+def test_only_the_providers_that_are_set_are_used(tracer, meter):
+    subprocess.run([sys.executable, "-c", _providers(tracer, meter)], check=True, timeout=60)
+
+
+@pytest.fixture
+def old_api(monkeypatch):
+    """The API of OpenTelemetry 1.27 with a global provider: a histogram could not say which buckets it wants."""
+
+    def create_histogram(self, name, unit="", description=""):
+        raise AssertionError("nobody is to ask for it")
+
+    for meter in (metrics.Meter, metrics.NoOpMeter, type(metrics.get_meter("any"))):
+        monkeypatch.setattr(meter, "create_histogram", create_histogram)
+    monkeypatch.setattr("opentelemetry.version.__version__", "1.27.0")
+    monkeypatch.setattr(trace, "get_tracer_provider", TracerProvider)
+
+
+def test_an_old_api_is_refused_by_its_version(old_api):
+    with pytest.raises(ConfigurationError, match=r"needs opentelemetry-api 1\.30 or later, not 1\.27\.0"):
+        OpenTelemetry()
+
+
+def test_a_client_is_made_beside_an_old_api(old_api, caplog):
+    caplog.set_level("INFO", "fusebill_async")
+    assert automatic() == ()
+    FusebillClient("key", base_url="http://127.0.0.1:1/v1")
+    assert "1.30 or later" in caplog.text
