@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any
@@ -15,7 +15,7 @@ import attrs
 
 from fusebill_async._version import __version__
 from fusebill_async.errors import ConfigurationError
-from fusebill_async.outcome import Outcome
+from fusebill_async.outcome import Outcome, QuotaReading
 from fusebill_async.session.events import AttemptEvent, CallEvent, SettlingEvent, WaitEvent
 from fusebill_async.session.hooks import Hooks
 
@@ -28,6 +28,8 @@ _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.
 
 _REQUESTS_KEPT = 1000
 """Kinds of request whose attributes are kept: `client.request` may have any path."""
+
+_MINUTE, _DAY = {"fusebill.window": "minute"}, {"fusebill.window": "day"}
 
 
 class OpenTelemetry(Hooks):
@@ -69,18 +71,12 @@ class OpenTelemetry(Hooks):
         self._attempts = seconds("http.client.request.duration", "Requests to the service.")
         self._waits = seconds("fusebill.client.wait.duration", "Waits of calls, by what was waited for.")
         self._settlings = seconds("fusebill.client.settling.duration", "Writes settled by reading, by outcome.")
-        meter.create_observable_gauge(
-            "fusebill.client.quota.remaining", [self._quota_left], description="Requests left in the window."
+        # Not an observable one: of those with one name a meter asks only the first, which is another client's.
+        self._left = meter.create_gauge(
+            "fusebill.client.quota.remaining", description="Requests left in the window, as the last answer told."
         )
-        self._observation: Any = metrics.Observation
-        self._left: dict[str, int] = {}
         self._spans: dict[tuple[str, str], Any] = {}
         self._requests: dict[tuple[str, str], dict[str, Any]] = {}
-
-    def _quota_left(self, _: object) -> Iterator[Any]:
-        """What the last answer told, for whoever collects."""
-        for window, left in self._left.items():
-            yield self._observation(left, {"fusebill.window": window})
 
     # --- calls
 
@@ -138,11 +134,14 @@ class OpenTelemetry(Hooks):
         if attempt.followed:
             told["fusebill.followed"] = attempt.followed
         if attempt.quota is not None:
-            if attempt.quota.minute_limit:
-                self._left["minute"] = attempt.quota.minute_remaining
-            if attempt.quota.day_limit:
-                self._left["day"] = attempt.quota.day_remaining
+            self._tell_quota(attempt.quota)
         self._end("attempt", attempt, told, failed=failed, reason=attempt.reason)
+
+    def _tell_quota(self, quota: QuotaReading) -> None:
+        if quota.minute_limit:
+            self._left.set(quota.minute_remaining, _MINUTE)
+        if quota.day_limit:
+            self._left.set(quota.day_remaining, _DAY)
 
     # --- spans
 

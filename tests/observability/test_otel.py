@@ -229,7 +229,7 @@ class Log(list):
         from opentelemetry.metrics import NoOpHistogram
         self.append(name)
         return NoOpHistogram(name)
-    create_gauge = create_observable_gauge = create_histogram
+    create_gauge = create_histogram
 spans, instruments = Log(), Log()
 if {tracer}:
     from opentelemetry import trace
@@ -283,3 +283,19 @@ def test_a_client_is_made_beside_an_old_api(old_api, caplog):
     assert automatic() == ()
     FusebillClient("key", base_url="http://127.0.0.1:1/v1")
     assert "1.30 or later" in caplog.text
+
+
+async def test_the_quota_left_is_what_the_last_client_was_told(recorded):
+    async with FusebillSimulator(quota=SimulatorQuota(per_minute=1000, per_day=10_000)) as fusebill:
+        fusebill.add_customer(id=1, status="Active")
+        async with (
+            make_client(fusebill, hooks=[recorded.hook()]) as first,
+            make_client(fusebill, hooks=[recorded.hook()]) as second,
+        ):
+            for client in (first, second, first, second):
+                told = (await client.with_response.customers.get(1)).quota
+                left = {
+                    point.attributes["fusebill.window"]: point.value
+                    for point in recorded.metrics()["fusebill.client.quota.remaining"]
+                }
+                assert left == {"minute": told.minute.remaining, "day": told.day.remaining}
