@@ -90,7 +90,9 @@ class OpenTelemetry(Hooks):
         told: dict[str, Any] = {"fusebill.outcome": outcome}
         if call.error:
             told["error.type"] = call.error
-        self._calls.record(call.seconds, {"fusebill.operation": call.operation, **told})
+        self._calls.record(
+            call.seconds, {"fusebill.operation": call.operation, "fusebill.write": call.writes, **told}
+        )
         told["fusebill.attempts"] = call.attempts
         if call.confirmed_by is not None:
             told["fusebill.confirmed_by"], told["fusebill.attribution"] = str(call.confirmed_by), str(call.attribution)

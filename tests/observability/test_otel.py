@@ -1,8 +1,10 @@
 """Spans and metrics by OpenTelemetry: what a call did, as a tree, and nothing twice."""
 
 import asyncio
+import re
 import subprocess
 import sys
+from importlib import resources
 
 import pytest
 from opentelemetry import metrics, trace
@@ -181,10 +183,10 @@ async def test_what_is_measured(recorded):
             await client.customers.activate(1, True, True, False)
     found = recorded.metrics()
     calls = {
-        (point.attributes["fusebill.operation"], point.attributes["fusebill.outcome"]): point.count
+        tuple(point.attributes[f"fusebill.{name}"] for name in ("operation", "write", "outcome")): point.count
         for point in found["fusebill.client.call.duration"]
     }
-    assert calls == {("customers.activate", "applied"): 1, ("customers.get", "applied"): 1}
+    assert calls == {("customers.activate", True, "applied"): 1, ("customers.get", False, "applied"): 1}
     assert sum(point.count for point in found["http.client.request.duration"]) == 2
     assert [point.count for point in found["fusebill.client.settling.duration"]] == [1]
     left = {point.attributes["fusebill.window"]: point.value for point in found["fusebill.client.quota.remaining"]}
@@ -299,3 +301,23 @@ async def test_the_quota_left_is_what_the_last_client_was_told(recorded):
                     for point in recorded.metrics()["fusebill.client.quota.remaining"]
                 }
                 assert left == {"minute": told.minute.remaining, "day": told.day.remaining}
+
+
+async def test_the_guide_names_what_is_measured(fusebill, recorded):
+    fusebill.add_customer(id=1, status="Draft")
+    fusebill.inject(Fault.reset_after_effect(operation="activate"))
+    fusebill.inject(Fault.reset_before_effect(operation="get", times=1))
+    async with make_client(fusebill, hooks=[recorded.hook()]) as client:
+        await client.customers.activate(1, True, True, False)
+        with pytest.raises(NotFoundError):
+            await client.customers.get(2)
+    guide = (resources.files("fusebill_async") / "guides" / "seeing.md").read_text(encoding="utf-8")
+    named = {row[0]: set(row[1:]) for row in (re.findall(r"`([a-z._]+)`", line) for line in guide.splitlines()) if row}
+    for metric, points in recorded.metrics().items():
+        for point in points:
+            assert set(point.attributes) <= named[metric], metric
+    # The alert asks for labels: the exporter's names of attributes.
+    asked = set(re.findall(r'(fusebill_\w+)="', guide))
+    known = {name.replace(".", "_") for names in named.values() for name in names}
+    assert asked == {"fusebill_write", "fusebill_outcome", "fusebill_window"}
+    assert asked <= known
