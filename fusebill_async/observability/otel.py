@@ -90,19 +90,20 @@ class OpenTelemetry(Hooks):
         told: dict[str, Any] = {"fusebill.outcome": outcome}
         if call.error:
             told["error.type"] = call.error
-        self._calls.record(
-            call.seconds, {"fusebill.operation": call.operation, "fusebill.write": call.writes, **told}
-        )
+        self._calls.record(call.seconds, {"fusebill.operation": call.operation, "fusebill.write": call.writes, **told})
         told["fusebill.attempts"] = call.attempts
         if call.confirmed_by is not None:
             told["fusebill.confirmed_by"], told["fusebill.attribution"] = str(call.confirmed_by), str(call.attribution)
         self._end("call", call, told, failed=bool(call.error) or call.outcome is Outcome.UNKNOWN)
 
     def wait_ended(self, wait: WaitEvent) -> None:
-        """The call's span gets an event."""
+        """The call's span gets an event, whichever span is the current one."""
         told = {"fusebill.waited_for": wait.waited_for}
         self._waits.record(wait.seconds, told)
-        self._trace.get_current_span().add_event("wait", {**told, "fusebill.seconds": wait.seconds})
+        # What another process left open is settled without a call.
+        span = self._spans.get(("call", wait.call_id)) or self._spans.get(("settling", wait.call_id))
+        if span is not None:
+            span.add_event("wait", {**told, "fusebill.seconds": wait.seconds})
 
     def settling_begun(self, settling: SettlingEvent) -> AbstractContextManager[object]:
         """A span begins, around the reads."""

@@ -16,7 +16,16 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from fusebill_async import ConfigurationError, ConflictError, FusebillClient, NotFoundError
+from fusebill_async import (
+    ConfigurationError,
+    ConflictError,
+    FusebillClient,
+    Hooks,
+    NotFoundError,
+    Outcome,
+    SettlingEvent,
+    WaitEvent,
+)
 from fusebill_async.observability import OpenTelemetry
 from fusebill_async.observability.otel import automatic
 from fusebill_async.testing import Fault, FusebillSimulator, SimulatorQuota
@@ -321,3 +330,37 @@ async def test_the_guide_names_what_is_measured(fusebill, recorded):
     known = {name.replace(".", "_") for names in named.values() for name in names}
     assert asked == {"fusebill_write", "fusebill_outcome", "fusebill_window"}
     assert asked <= known
+
+
+class Spanning(Hooks):
+    """A hook of the program's with a span of its own around each wait."""
+
+    def __init__(self, tracing):
+        self._tracer = trace.get_tracer("program", tracer_provider=tracing)
+
+    def wait_begun(self, wait):
+        return self._tracer.start_as_current_span(f"my wait for the {wait.waited_for}")
+
+
+async def test_a_wait_is_told_to_its_call_whichever_span_is_the_current_one(fusebill, recorded):
+    fusebill.add_customer(id=1, status="Active")
+    fusebill.inject(Fault.reset_before_effect(operation="get", times=1))
+    async with make_client(fusebill, hooks=[recorded.hook(), Spanning(recorded.tracing)]) as client:
+        await client.customers.get(1)
+    told = {span.name: [event.attributes["fusebill.waited_for"] for event in span.events] for span in recorded.spans}
+    assert told.pop("fusebill customers.get") == ["backoff"]
+    assert "my wait for the backoff" in told
+    assert not any(told.values())
+
+
+def test_a_wait_of_what_is_settled_for_another_process_is_told_to_the_settling(recorded):
+    # Such a write has no call here, only its settling.
+    whose = {"call_id": "ab-1", "parent_id": None, "operation": "customers.hold", "customer_id": 1}
+    hook = recorded.hook()
+    hook.settling_begun(SettlingEvent(**whose))
+    hook.wait_ended(WaitEvent(**whose, waited_for="backoff", seconds=1.5))
+    hook.settling_ended(SettlingEvent(**whose, seconds=2.0, outcome=Outcome.APPLIED))
+    hook.wait_ended(WaitEvent(**whose, waited_for="lock", seconds=1.5))
+    [settling] = recorded.spans
+    assert [event.attributes["fusebill.waited_for"] for event in settling.events] == ["backoff"]
+    assert sum(point.count for point in recorded.metrics()["fusebill.client.wait.duration"]) == 2
