@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+import logging
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any
@@ -13,9 +15,11 @@ import attrs
 
 from fusebill_async._version import __version__
 from fusebill_async.errors import ConfigurationError
-from fusebill_async.outcome import Outcome
+from fusebill_async.outcome import Outcome, QuotaReading
 from fusebill_async.session.events import AttemptEvent, CallEvent, SettlingEvent, WaitEvent
 from fusebill_async.session.hooks import Hooks
+
+logger = logging.getLogger("fusebill_async")
 
 _NAME = "fusebill_async"
 _SCHEMA = "https://opentelemetry.io/schemas/1.27.0"
@@ -24,6 +28,8 @@ _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.
 
 _REQUESTS_KEPT = 1000
 """Kinds of request whose attributes are kept: `client.request` may have any path."""
+
+_MINUTE, _DAY = {"fusebill.window": "minute"}, {"fusebill.window": "day"}
 
 
 class OpenTelemetry(Hooks):
@@ -39,7 +45,7 @@ class OpenTelemetry(Hooks):
         customer_ids: put the customer's id on spans. It is never put on metrics.
 
     Raises:
-        ConfigurationError: the extra is not installed.
+        ConfigurationError: the extra is not installed, or OpenTelemetry's API is older than 1.30.
     """
 
     def __init__(self, tracer_provider: Any = None, meter_provider: Any = None, *, customer_ids: bool = False) -> None:
@@ -47,6 +53,7 @@ class OpenTelemetry(Hooks):
             from opentelemetry import context, metrics, trace  # noqa: PLC0415 (an extra)
         except ImportError:
             raise ConfigurationError("OpenTelemetry needs its API: pip install 'fusebill-async[otel]'") from None
+        _refuse_old(metrics)
         self._context: Any = context
         self._trace: Any = trace
         self._customer_ids = customer_ids
@@ -64,18 +71,12 @@ class OpenTelemetry(Hooks):
         self._attempts = seconds("http.client.request.duration", "Requests to the service.")
         self._waits = seconds("fusebill.client.wait.duration", "Waits of calls, by what was waited for.")
         self._settlings = seconds("fusebill.client.settling.duration", "Writes settled by reading, by outcome.")
-        meter.create_observable_gauge(
-            "fusebill.client.quota.remaining", [self._quota_left], description="Requests left in the window."
+        # Not an observable one: of those with one name a meter asks only the first, which is another client's.
+        self._left = meter.create_gauge(
+            "fusebill.client.quota.remaining", description="Requests left in the window, as the last answer told."
         )
-        self._observation: Any = metrics.Observation
-        self._left: dict[str, int] = {}
         self._spans: dict[tuple[str, str], Any] = {}
         self._requests: dict[tuple[str, str], dict[str, Any]] = {}
-
-    def _quota_left(self, _: object) -> Iterator[Any]:
-        """What the last answer told, for whoever collects."""
-        for window, left in self._left.items():
-            yield self._observation(left, {"fusebill.window": window})
 
     # --- calls
 
@@ -89,17 +90,20 @@ class OpenTelemetry(Hooks):
         told: dict[str, Any] = {"fusebill.outcome": outcome}
         if call.error:
             told["error.type"] = call.error
-        self._calls.record(call.seconds, {"fusebill.operation": call.operation, **told})
+        self._calls.record(call.seconds, {"fusebill.operation": call.operation, "fusebill.write": call.writes, **told})
         told["fusebill.attempts"] = call.attempts
         if call.confirmed_by is not None:
             told["fusebill.confirmed_by"], told["fusebill.attribution"] = str(call.confirmed_by), str(call.attribution)
         self._end("call", call, told, failed=bool(call.error) or call.outcome is Outcome.UNKNOWN)
 
     def wait_ended(self, wait: WaitEvent) -> None:
-        """The call's span gets an event."""
+        """The call's span gets an event, whichever span is the current one."""
         told = {"fusebill.waited_for": wait.waited_for}
         self._waits.record(wait.seconds, told)
-        self._trace.get_current_span().add_event("wait", {**told, "fusebill.seconds": wait.seconds})
+        # What another process left open is settled without a call.
+        span = self._spans.get(("call", wait.call_id)) or self._spans.get(("settling", wait.call_id))
+        if span is not None:
+            span.add_event("wait", {**told, "fusebill.seconds": wait.seconds})
 
     def settling_begun(self, settling: SettlingEvent) -> AbstractContextManager[object]:
         """A span begins, around the reads."""
@@ -133,11 +137,14 @@ class OpenTelemetry(Hooks):
         if attempt.followed:
             told["fusebill.followed"] = attempt.followed
         if attempt.quota is not None:
-            if attempt.quota.minute_limit:
-                self._left["minute"] = attempt.quota.minute_remaining
-            if attempt.quota.day_limit:
-                self._left["day"] = attempt.quota.day_remaining
+            self._tell_quota(attempt.quota)
         self._end("attempt", attempt, told, failed=failed, reason=attempt.reason)
+
+    def _tell_quota(self, quota: QuotaReading) -> None:
+        if quota.minute_limit:
+            self._left.set(quota.minute_remaining, _MINUTE)
+        if quota.day_limit:
+            self._left.set(quota.day_remaining, _DAY)
 
     # --- spans
 
@@ -213,13 +220,46 @@ class _Current:
 
 
 def automatic() -> tuple[Hooks, ...]:
-    """What a client without `hooks=` uses: `OpenTelemetry`, if the program has set a global provider."""
-    trace: Any = sys.modules.get("opentelemetry.trace")
-    metrics: Any = sys.modules.get("opentelemetry.metrics")
-    if trace is None or metrics is None:
-        # Who has not imported it has set no provider.
+    """What a client without `hooks=` uses: `OpenTelemetry` over the global providers that the program has set."""
+    traced, measured = _sets_tracer_provider(), _sets_meter_provider()
+    if not (traced or measured):
         return ()
-    nobody = (trace.ProxyTracerProvider, trace.NoOpTracerProvider)
-    traced = not isinstance(trace.get_tracer_provider(), nobody)
-    measured = not type(metrics.get_meter_provider()).__name__.startswith(("_Proxy", "NoOp"))
-    return (OpenTelemetry(),) if traced or measured else ()
+    from opentelemetry import metrics, trace  # noqa: PLC0415 (an extra, and one of the two is there)
+
+    try:
+        return (
+            OpenTelemetry(
+                None if traced else trace.NoOpTracerProvider(),
+                None if measured else metrics.NoOpMeterProvider(),
+            ),
+        )
+    except ConfigurationError as error:
+        # Nobody asked for it here, so that it must not keep a client from being made.
+        logger.info("the program's OpenTelemetry is not used: %s", error)
+        return ()
+
+
+def _sets_tracer_provider() -> bool:
+    # Who has not imported the module has set no provider; looking must not import it.
+    trace: Any = sys.modules.get("opentelemetry.trace")
+    if trace is None:
+        return False
+    return not isinstance(trace.get_tracer_provider(), (trace.ProxyTracerProvider, trace.NoOpTracerProvider))
+
+
+def _sets_meter_provider() -> bool:
+    metrics: Any = sys.modules.get("opentelemetry.metrics")
+    if metrics is None:
+        return False
+    # The proxy has no public name.
+    return not type(metrics.get_meter_provider()).__name__.startswith(("_Proxy", "NoOp"))
+
+
+def _refuse_old(metrics: Any) -> None:
+    if "explicit_bucket_boundaries_advisory" in inspect.signature(metrics.Meter.create_histogram).parameters:
+        return
+    from opentelemetry.version import __version__ as found  # noqa: PLC0415 (an extra)
+
+    raise ConfigurationError(
+        f"OpenTelemetry needs opentelemetry-api 1.30 or later, not {found}: pip install 'fusebill-async[otel]'"
+    )

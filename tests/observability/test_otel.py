@@ -1,11 +1,13 @@
 """Spans and metrics by OpenTelemetry: what a call did, as a tree, and nothing twice."""
 
 import asyncio
+import re
 import subprocess
 import sys
+from importlib import resources
 
 import pytest
-from opentelemetry import trace
+from opentelemetry import metrics, trace
 from opentelemetry.instrumentation.aiohttp_client import AioHttpClientInstrumentor
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -14,8 +16,18 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from fusebill_async import ConflictError, NotFoundError
+from fusebill_async import (
+    ConfigurationError,
+    ConflictError,
+    FusebillClient,
+    Hooks,
+    NotFoundError,
+    Outcome,
+    SettlingEvent,
+    WaitEvent,
+)
 from fusebill_async.observability import OpenTelemetry
+from fusebill_async.observability.otel import automatic
 from fusebill_async.testing import Fault, FusebillSimulator, SimulatorQuota
 from tests.outcomes.outcome_cases import make_client
 
@@ -180,10 +192,10 @@ async def test_what_is_measured(recorded):
             await client.customers.activate(1, True, True, False)
     found = recorded.metrics()
     calls = {
-        (point.attributes["fusebill.operation"], point.attributes["fusebill.outcome"]): point.count
+        tuple(point.attributes[f"fusebill.{name}"] for name in ("operation", "write", "outcome")): point.count
         for point in found["fusebill.client.call.duration"]
     }
-    assert calls == {("customers.activate", "applied"): 1, ("customers.get", "applied"): 1}
+    assert calls == {("customers.activate", True, "applied"): 1, ("customers.get", False, "applied"): 1}
     assert sum(point.count for point in found["http.client.request.duration"]) == 2
     assert [point.count for point in found["fusebill.client.settling.duration"]] == [1]
     left = {point.attributes["fusebill.window"]: point.value for point in found["fusebill.client.quota.remaining"]}
@@ -211,3 +223,144 @@ assert len(client._core.session.teller.listeners.users) == 0
 
 def test_it_is_used_by_itself_where_a_provider_is_set():
     subprocess.run([sys.executable, "-c", PROGRAM], check=True, timeout=60)
+
+
+def _providers(tracer, meter):
+    """A program that sets these, and imports no more of OpenTelemetry than it needs for that; then a call fails."""
+    return f"""
+import asyncio, sys
+from contextlib import suppress
+class Log(list):
+    def get_tracer(self, *_): return self
+    def get_meter(self, *_): return self
+    def start_span(self, name, *_, **__):
+        self.append(name)
+        return trace.NonRecordingSpan(trace.INVALID_SPAN_CONTEXT)
+    def create_histogram(self, name, *_, **__):
+        from opentelemetry.metrics import NoOpHistogram
+        self.append(name)
+        return NoOpHistogram(name)
+    create_gauge = create_histogram
+spans, instruments = Log(), Log()
+if {tracer}:
+    from opentelemetry import trace
+    trace.set_tracer_provider(spans)
+    assert "opentelemetry.metrics" not in sys.modules
+if {meter}:
+    from opentelemetry import metrics
+    metrics.set_meter_provider(instruments)
+    assert {tracer} or "opentelemetry.trace" not in sys.modules
+from fusebill_async import FusebillClient, FusebillError
+async def main():
+    async with FusebillClient("key", base_url="http://127.0.0.1:1/v1") as client:
+        # What is set later was not set when the client was made.
+        from opentelemetry import metrics, trace
+        globals()["trace"] = trace
+        if not {tracer}: trace.set_tracer_provider(spans)
+        if not {meter}: metrics.set_meter_provider(instruments)
+        with suppress(FusebillError):
+            await client.customers.hold(1)
+asyncio.run(main())
+assert ("fusebill customers.hold" in spans) is {tracer}, spans
+assert ("fusebill.client.call.duration" in instruments) is {meter}, instruments
+"""
+
+
+@pytest.mark.parametrize(("tracer", "meter"), [(True, False), (False, True), (True, True)])
+def test_only_the_providers_that_are_set_are_used(tracer, meter):
+    subprocess.run([sys.executable, "-c", _providers(tracer, meter)], check=True, timeout=60)
+
+
+@pytest.fixture
+def old_api(monkeypatch):
+    """The API of OpenTelemetry 1.27 with a global provider: a histogram could not say which buckets it wants."""
+
+    def create_histogram(self, name, unit="", description=""):
+        raise AssertionError("nobody is to ask for it")
+
+    for meter in (metrics.Meter, metrics.NoOpMeter, type(metrics.get_meter("any"))):
+        monkeypatch.setattr(meter, "create_histogram", create_histogram)
+    monkeypatch.setattr("opentelemetry.version.__version__", "1.27.0")
+    monkeypatch.setattr(trace, "get_tracer_provider", TracerProvider)
+
+
+def test_an_old_api_is_refused_by_its_version(old_api):
+    with pytest.raises(ConfigurationError, match=r"needs opentelemetry-api 1\.30 or later, not 1\.27\.0"):
+        OpenTelemetry()
+
+
+def test_a_client_is_made_beside_an_old_api(old_api, caplog):
+    caplog.set_level("INFO", "fusebill_async")
+    assert automatic() == ()
+    FusebillClient("key", base_url="http://127.0.0.1:1/v1")
+    assert "1.30 or later" in caplog.text
+
+
+async def test_the_quota_left_is_what_the_last_client_was_told(recorded):
+    async with FusebillSimulator(quota=SimulatorQuota(per_minute=1000, per_day=10_000)) as fusebill:
+        fusebill.add_customer(id=1, status="Active")
+        async with (
+            make_client(fusebill, hooks=[recorded.hook()]) as first,
+            make_client(fusebill, hooks=[recorded.hook()]) as second,
+        ):
+            for client in (first, second, first, second):
+                told = (await client.with_response.customers.get(1)).quota
+                left = {
+                    point.attributes["fusebill.window"]: point.value
+                    for point in recorded.metrics()["fusebill.client.quota.remaining"]
+                }
+                assert left == {"minute": told.minute.remaining, "day": told.day.remaining}
+
+
+async def test_the_guide_names_what_is_measured(fusebill, recorded):
+    fusebill.add_customer(id=1, status="Draft")
+    fusebill.inject(Fault.reset_after_effect(operation="activate"))
+    fusebill.inject(Fault.reset_before_effect(operation="get", times=1))
+    async with make_client(fusebill, hooks=[recorded.hook()]) as client:
+        await client.customers.activate(1, True, True, False)
+        with pytest.raises(NotFoundError):
+            await client.customers.get(2)
+    guide = (resources.files("fusebill_async") / "guides" / "seeing.md").read_text(encoding="utf-8")
+    named = {row[0]: set(row[1:]) for row in (re.findall(r"`([a-z._]+)`", line) for line in guide.splitlines()) if row}
+    for metric, points in recorded.metrics().items():
+        for point in points:
+            assert set(point.attributes) <= named[metric], metric
+    # The alert asks for labels: the exporter's names of attributes.
+    asked = set(re.findall(r'(fusebill_\w+)="', guide))
+    known = {name.replace(".", "_") for names in named.values() for name in names}
+    assert asked == {"fusebill_write", "fusebill_outcome", "fusebill_window"}
+    assert asked <= known
+
+
+class Spanning(Hooks):
+    """A hook of the program's with a span of its own around each wait."""
+
+    def __init__(self, tracing):
+        self._tracer = trace.get_tracer("program", tracer_provider=tracing)
+
+    def wait_begun(self, wait):
+        return self._tracer.start_as_current_span(f"my wait for the {wait.waited_for}")
+
+
+async def test_a_wait_is_told_to_its_call_whichever_span_is_the_current_one(fusebill, recorded):
+    fusebill.add_customer(id=1, status="Active")
+    fusebill.inject(Fault.reset_before_effect(operation="get", times=1))
+    async with make_client(fusebill, hooks=[recorded.hook(), Spanning(recorded.tracing)]) as client:
+        await client.customers.get(1)
+    told = {span.name: [event.attributes["fusebill.waited_for"] for event in span.events] for span in recorded.spans}
+    assert told.pop("fusebill customers.get") == ["backoff"]
+    assert "my wait for the backoff" in told
+    assert not any(told.values())
+
+
+def test_a_wait_of_what_is_settled_for_another_process_is_told_to_the_settling(recorded):
+    # Such a write has no call here, only its settling.
+    whose = {"call_id": "ab-1", "parent_id": None, "operation": "customers.hold", "customer_id": 1}
+    hook = recorded.hook()
+    hook.settling_begun(SettlingEvent(**whose))
+    hook.wait_ended(WaitEvent(**whose, waited_for="backoff", seconds=1.5))
+    hook.settling_ended(SettlingEvent(**whose, seconds=2.0, outcome=Outcome.APPLIED))
+    hook.wait_ended(WaitEvent(**whose, waited_for="lock", seconds=1.5))
+    [settling] = recorded.spans
+    assert [event.attributes["fusebill.waited_for"] for event in settling.events] == ["backoff"]
+    assert sum(point.count for point in recorded.metrics()["fusebill.client.wait.duration"]) == 2
