@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, Self, TypedDict, TypeVar, Unpack
 
 import attrs
 
@@ -231,6 +231,25 @@ class ConfiguredClient(Verbs):
         return f"ConfiguredClient({self._core.session!r})"
 
 
+class ClientOptions(TypedDict, total=False):
+    """The arguments of `FusebillClient` but for the key, for type checkers."""
+
+    base_url: str
+    allow_http: bool
+    account: str | None
+    timeouts: Timeouts | None
+    pool: PoolSettings | None
+    retry: RetryPolicy | None
+    quota: QuotaPolicy | None
+    settling: SettlingPolicy | None
+    updates: UpdatePolicy | None
+    store: Store | None
+    hooks: Iterable[Hooks] | None
+    session: ClientSession | None
+    on_cancel: OnCancel
+    effects: Effects | None
+
+
 class FusebillClient(Verbs):
     """The asyncio client for Fusebill (Stax Bill).
 
@@ -341,7 +360,7 @@ class FusebillClient(Verbs):
         )
 
     @classmethod
-    def from_env(cls, **options: Any) -> Self:
+    def from_env(cls, **options: Unpack[ClientOptions]) -> Self:
         """A client from the environment: FUSEBILL_API_KEY, and FUSEBILL_BASE_URL and FUSEBILL_ACCOUNT if they are set.
 
         FUSEBILL_LOG=debug (or info, warning) shows the log on standard error.
@@ -359,9 +378,10 @@ class FusebillClient(Verbs):
             )
         if level := os.environ.get("FUSEBILL_LOG"):
             _show_log(level)
-        for name, variable in {"base_url": "FUSEBILL_BASE_URL", "account": "FUSEBILL_ACCOUNT"}.items():
-            if given := os.environ.get(variable):
-                options.setdefault(name, given)
+        if base_url := os.environ.get("FUSEBILL_BASE_URL"):
+            options.setdefault("base_url", base_url)
+        if account := os.environ.get("FUSEBILL_ACCOUNT"):
+            options.setdefault("account", account)
         return cls(key, **options)
 
     def __repr__(self) -> str:

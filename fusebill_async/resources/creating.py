@@ -19,7 +19,7 @@ from fusebill_async.wire.checks import is_array, is_object
 from fusebill_async.wire.comparing import same_value
 from fusebill_async.wire.request import Request
 
-_BESIDES: Mapping[str, str] = {"billing_setting": "billingSetting", "tracked_item_display": "trackedItemDisplay"}
+BESIDES: Mapping[str, str] = {"billing_setting": "billingSetting", "tracked_item_display": "trackedItemDisplay"}
 """What is set up with a new customer and is no field of it: no later read shows it."""
 
 
@@ -27,8 +27,8 @@ async def create_customer(
     core: ClientCore, fields: Mapping[str, Any], *, validate: bool, resend: bool, idempotency_key: str | None
 ) -> Response[Customer]:
     """Create a customer; see `CustomersWithResponse.create`."""
-    wired = wire_changes({name: value for name, value in fields.items() if name not in _BESIDES})
-    besides = {key: _objects(name, fields[name]) for name, key in _BESIDES.items() if fields.get(name) is not None}
+    wired = wire_changes({name: value for name, value in fields.items() if name not in BESIDES})
+    besides = {key: _objects(name, fields[name]) for name, key in BESIDES.items() if fields.get(name) is not None}
     if "status" in wired:
         raise ValidationError("a new customer is a Draft, and its verbs change that: leave status out", field="status")
     if validate:

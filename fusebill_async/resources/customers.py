@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from typing import Any, Unpack
 
-from fusebill_async.models import Activation, CancellationOption, Customer, Overview, ServiceStartOption
+from fusebill_async.models import (
+    Activation,
+    CancellationOption,
+    Customer,
+    NewCustomerFields,
+    Overview,
+    ServiceStartOption,
+    UpdateFields,
+)
 from fusebill_async.operations import (
     ACTIVATE,
     ACTIVATE_ITEMS,
@@ -120,7 +128,13 @@ class CustomersWithResponse:
         return await find_customers(self._core, reference)
 
     async def create(
-        self, /, *, resend: bool = False, validate: bool = True, idempotency_key: str | None = None, **fields: Any
+        self,
+        /,
+        *,
+        resend: bool = False,
+        validate: bool = True,
+        idempotency_key: str | None = None,
+        **fields: Unpack[NewCustomerFields],
     ) -> Response[Customer]:
         """Create a draft customer. It is never created twice.
 
@@ -425,7 +439,7 @@ class CustomersWithResponse:
         allow_erase: Collection[str] = (),
         check: Check = "fresh",
         idempotency_key: str | None = None,
-        **changes: Any,
+        **changes: Unpack[UpdateFields],
     ) -> Response[Customer]:
         """Change fields of a customer; everything else goes back as it came.
 
@@ -472,7 +486,7 @@ class CustomersWithResponse:
         validate: bool = True,
         allow_status_change: bool = False,
         allow_erase: Collection[str] = (),
-        **changes: Any,
+        **changes: Unpack[UpdateFields],
     ) -> Response[UpdatePlan]:
         """Show what `update` would change. Sends no PUT.
 

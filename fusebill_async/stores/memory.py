@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from fusebill_async.errors import ConfigurationError
 from fusebill_async.outcome import Outcome
 from fusebill_async.policy.shared import SharedQuota
 from fusebill_async.settings import QuotaPolicy
@@ -221,6 +222,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self._ledger = MemoryLedger()
         self._locks = MemoryLocks()
+        self._account = ""
         self._clients = 0
 
     @property
@@ -234,8 +236,14 @@ class MemoryStore:
         return self._locks
 
     def open(self, account: str) -> None:
-        """Nothing to open; a second client makes the locks shared ones."""
-        del account
+        """Begin to serve an account; a second client makes the locks shared ones.
+
+        Raises:
+            ConfigurationError: the store serves another account already.
+        """
+        if self._account not in {"", account}:
+            raise ConfigurationError("a store object serves one account: make another MemoryStore")
+        self._account = account
         self._clients += 1
         self._locks.shared = self._clients > 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from fusebill_async.operations import BY_TITLE, HUBSPOT_LATCH, HUBSPOT_UNLATCH, OPERATIONS, REPLACE, UPDATE
@@ -75,6 +76,10 @@ class EffectLog:
     def effects(self, operation: str, customer_id: int | None = None) -> int:
         """Return how often the effect of an operation happened, for one customer or for all."""
         return self._effects[title_of(operation), customer_id]
+
+    def counted(self) -> Mapping[tuple[str, int | None], int]:
+        """How often each effect happened, by the title of its operation and the customer (None: all together)."""
+        return self._effects
 
     def received(self, operation: str, customer_id: int | None = None) -> int:
         """Return how many requests of an operation were read to their end, for one customer or for all."""

@@ -386,6 +386,7 @@ class _Pending:
     fault: Fault
     left: int | None
     skip: int
+    struck: bool = False
 
 
 class FaultScript:
@@ -409,6 +410,11 @@ class FaultScript:
         """The faults that still wait."""
         return [pending.fault for pending in self._pending]
 
+    @property
+    def never_struck(self) -> list[Fault]:
+        """The faults that still wait for their first victim."""
+        return [pending.fault for pending in self._pending if not pending.struck]
+
     def __bool__(self) -> bool:
         return bool(self._pending)
 
@@ -431,6 +437,7 @@ class FaultScript:
         return None
 
     def _spend(self, pending: _Pending) -> None:
+        pending.struck = True
         if pending.left is not None:
             pending.left -= 1
             if pending.left <= 0:

@@ -89,6 +89,9 @@ class Request:
         connection: the number of the connection, counted from 1.
         operation: the title of the operation, such as "customers.hold"; "" for an unknown route.
         customer_id: the customer that it is about, if it names one.
+        at: seconds since 1970 by the service's clock.
+        fate: what became of it, such as "answered 200", or the fault that struck; "" as long as that is open.
+        had_effect: whether its effect has happened.
     """
 
     method: str
@@ -99,6 +102,9 @@ class Request:
     connection: int
     operation: str = ""
     customer_id: int | None = None
+    at: float = 0.0
+    fate: str = ""
+    had_effect: bool = False
 
     @cached_property
     def query(self) -> dict[str, str]:

@@ -12,6 +12,13 @@ asyncio; the mark needs pytest-asyncio:
             await fusebill_client.customers.activate(1, True, True, False)
         assert fusebill_simulator.effects("activate", 1) == 0
 
+The test fails at its end if a fault that it injected never struck, if the client leaves a write unresolved, or if a
+write happened that no `assert_effects` names in a test which names some. `@pytest.mark.fusebill_strict(False)` leaves
+that out, `fusebill_strict(faults=False)`, `(unresolved=False)` or `(writes=False)` one part of it, and the setting
+`fusebill_strict = false` all of it for every test.
+
+`fusebill_server` is a simulator for the whole run in a thread of its own, for tests that are not asynchronous.
+
 `seed`, `start` and `limit` are those of `run_simulated`; every other argument is one of `SimulatedNetwork`, as in
 `fusebill_simulated(seed=7, split=0.5, reset=0.1)`. Fixtures of function scope live in the same virtual time. The loop
 shows the network and the clocks: `asyncio.get_running_loop().network` and `.clock`.
@@ -21,6 +28,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import warnings
 from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import contextmanager
 from types import FunctionType
@@ -31,10 +39,15 @@ import pytest
 if TYPE_CHECKING:
     from fusebill_async.client import FusebillClient
     from fusebill_async.testing.simulator import FusebillSimulator
+    from fusebill_async.testing.threaded import FusebillServer
 
 _MARK = "fusebill_simulated"
 _LOOP: pytest.StashKey[asyncio.AbstractEventLoop] = pytest.StashKey()
 
+_STRICT = "fusebill_strict"
+_PASSED: pytest.StashKey[bool] = pytest.StashKey()
+_LEFT_OPEN: pytest.StashKey[list[str]] = pytest.StashKey()
+_SERVER: pytest.StashKey[FusebillServer] = pytest.StashKey()
 
 _SCOPES = ("function", "class", "module", "package", "session")
 """Of event loops. A fixture has one for good, and a test names its own: so there is one of each for each of them."""
@@ -67,9 +80,25 @@ def _fixture_scope(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def fusebill_simulator(request: pytest.FixtureRequest) -> FusebillSimulator:
+def fusebill_simulator(request: pytest.FixtureRequest) -> Generator[FusebillSimulator]:
     """A running simulator without customers, in the event loop of the test."""
-    return cast("FusebillSimulator", request.getfixturevalue(f"_started_simulator_{_fixture_scope(request)}"))
+    simulator: FusebillSimulator = request.getfixturevalue(f"_started_simulator_{_fixture_scope(request)}")
+    yield simulator
+    # The client was closed before this.
+    _check(request.node, simulator)
+
+
+@pytest.fixture(scope="session")
+def fusebill_server(request: pytest.FixtureRequest) -> Generator[FusebillServer]:
+    """A simulator in a thread of its own, for every test of the run that is not asynchronous.
+
+    After each test that uses it its requests, effects and faults are forgotten. Its customers stay.
+    """
+    from fusebill_async.testing.threaded import FusebillServer  # noqa: PLC0415  # only when it is used
+
+    with FusebillServer() as server:
+        request.config.stash[_SERVER] = server
+        yield server
 
 
 @pytest.fixture
@@ -93,13 +122,21 @@ async def _opened_client(
     fusebill_simulator: FusebillSimulator, request: pytest.FixtureRequest
 ) -> AsyncIterator[FusebillClient]:
     from fusebill_async.client import FusebillClient  # noqa: PLC0415  # only when it is used
+    from fusebill_async.errors import UnresolvedWritesWarning  # noqa: PLC0415
     from fusebill_async.settings import SettlingPolicy  # noqa: PLC0415
 
     settling = SettlingPolicy(first_read=0.01, quiet_period=0.1, retry_delay=0.02)
     if _mark_of(request.node) is not None:
         settling = SettlingPolicy(wait=3600.0)
-    async with FusebillClient("key", base_url=fusebill_simulator.base_url, settling=settling) as client:
+    client = FusebillClient("key", base_url=fusebill_simulator.base_url, settling=settling)
+    async with client:
         yield client
+        with warnings.catch_warnings():
+            if _strictness(request.node)["unresolved"]:
+                # What is left open fails the test, which says more.
+                warnings.simplefilter("ignore", UnresolvedWritesWarning)
+            await client.aclose()
+    request.node.stash[_LEFT_OPEN] = [str(write) for write in client.unresolved()]
 
 
 @pytest.fixture
@@ -138,6 +175,59 @@ for _scope in _SCOPES:
         globals()[f"{_made.__name__}_{_scope}"] = _async_fixture(_made, _scope)
 
 
+# -- what is left at the end of a test ---------------------------------------------------------------------
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Tell pytest of the setting."""
+    parser.addini(
+        _STRICT, "fail a test that leaves a fault, an open write or an unexpected write", "bool", default=True
+    )
+
+
+def _strictness(node: Any) -> dict[str, bool]:
+    """What is looked at when a test ends."""
+    mark: pytest.Mark | None = node.get_closest_marker(_STRICT)
+    everything = mark.args[0] if mark is not None and mark.args else node.config.getini(_STRICT)
+    parts: dict[str, bool] = {name: bool(everything) for name in ("faults", "unresolved", "writes")}
+    return parts if mark is None else {**parts, **mark.kwargs}
+
+
+def _check(node: Any, simulator: FusebillSimulator) -> None:
+    """Fail a test that passed, but left something that it did not mean."""
+    from fusebill_async.testing.explaining import arrived  # noqa: PLC0415  # only when it is used
+
+    if not node.stash.get(_PASSED, False):
+        return
+    strict = _strictness(node)
+    told = simulator.unexpected(faults=strict["faults"], writes=strict["writes"])
+    if strict["unresolved"]:
+        told += [f"{write} was left unresolved." for write in node.stash.get(_LEFT_OPEN, [])]
+    if told:
+        pytest.fail("\n".join([*told, arrived(simulator.requests), f"(see the mark {_STRICT})"]), pytrace=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, object, object]:
+    """Note whether a test passed: what another one leaves tells nothing."""
+    if call.when == "call":
+        item.stash[_PASSED] = call.excinfo is None
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    """Look at what a test has left at `fusebill_server`, and let the next one begin anew."""
+    result = yield
+    server = item.config.stash.get(_SERVER, None)
+    if server is not None and "fusebill_server" in getattr(item, "fixturenames", ()):
+        try:
+            server.call(lambda simulator: _check(item, simulator))
+        finally:
+            server.clear()
+    return result
+
+
 # -- the mark for virtual time -----------------------------------------------------------------------------
 
 
@@ -146,6 +236,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
         f"{_MARK}(seed=0, start=, limit=, **network): run this async test in virtual time over an in-memory network",
+    )
+    config.addinivalue_line(
+        "markers",
+        f"{_STRICT}(everything, faults=, unresolved=, writes=): what fails this test when it is left at its end",
     )
 
 

@@ -12,6 +12,7 @@ from fusebill_async.testing.serving import serve
 from fusebill_async.testing.simulated_network import SimulatedNetwork
 from fusebill_async.testing.simulation import run_simulated
 from fusebill_async.testing.simulator import FusebillSimulator
+from fusebill_async.testing.threaded import FusebillServer
 from fusebill_async.testing.trace import Trace, TraceEvent
 from fusebill_async.testing.virtual_computer import NotSimulatedError
 from fusebill_async.testing.virtual_time import (
@@ -22,7 +23,8 @@ from fusebill_async.testing.virtual_time import (
 )
 
 __all__ = [
-    "ClockSkew", "Effect", "Fault", "Fired", "FusebillSimulator", "Headers", "NetworkFault", "NotSimulatedError",
-    "Paging", "Request", "SimulatedNetwork", "SimulationDeadlockError", "SimulationError", "SimulationTooLongError",
-    "SimulatorQuota", "Template", "Trace", "TraceEvent", "VirtualTimeLoop", "run_simulated", "serve",
+    "ClockSkew", "Effect", "Fault", "Fired", "FusebillServer", "FusebillSimulator", "Headers", "NetworkFault",
+    "NotSimulatedError", "Paging", "Request", "SimulatedNetwork", "SimulationDeadlockError", "SimulationError",
+    "SimulationTooLongError", "SimulatorQuota", "Template", "Trace", "TraceEvent", "VirtualTimeLoop", "run_simulated",
+    "serve",
 ]  # fmt: skip

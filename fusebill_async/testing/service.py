@@ -352,6 +352,7 @@ class Service:
         return Reply(200, customer.body)
 
     def _record(self, operation: Operation, customer: StoredCustomer, request: Request) -> None:
+        request.had_effect = True
         self.effect_log.record(Effect(operation.title, customer.id, self.clock.seconds(), request.connection))
 
 

@@ -22,6 +22,7 @@ from fusebill_async.operations import BY_TITLE
 from fusebill_async.testing.clock import Clock, ClockSkew
 from fusebill_async.testing.customers import StoredCustomer, Template, check_names, literal, wire_key
 from fusebill_async.testing.effect_log import Effect, EffectLog, title_of
+from fusebill_async.testing.explaining import arrived, never_struck, unexpected_writes, wrong_count
 from fusebill_async.testing.faults import Fault, FaultScript, Fired
 from fusebill_async.testing.listing import Paging
 from fusebill_async.testing.messages import JSON, Reply, Request, render
@@ -145,6 +146,7 @@ class FusebillSimulator:
         self.clock_skew = clock_skew or ClockSkew()
         self._clock = Clock(clock, self.clock_skew.database)
         self._effect_log = EffectLog(log_size)
+        self._asserted: dict[tuple[str, int | None], int] = {}
         self._faults = FaultScript(seed)
         self._store = CustomerStore(self._template, customers, customers_status, Path(state) if state else None)
         behaviour = Behaviour(
@@ -300,6 +302,43 @@ class FusebillSimulator:
 
     writes = received
 
+    def assert_effects(self, operation: str, id: int | None = None, times: int = 1) -> None:  # noqa: A002
+        """Fail unless the effect of an operation has happened so often, and show what arrived.
+
+        Args:
+            operation: as for `effects`.
+            id: the customer; None is all of them.
+            times: how often; 0 is never.
+
+        Raises:
+            AssertionError: it has happened more or less often.
+        """
+        title = title_of(operation)
+        found = self._effect_log.effects(title, id)
+        if found != times:
+            raise AssertionError(f"{wrong_count(title, id, found, times)}\n{arrived(self.requests)}")
+        self._asserted[title, id] = times
+
+    def assert_nothing_unexpected(self, *, faults: bool = True, writes: bool = True) -> None:
+        """Fail, and show what arrived, if something is left that a test did not mean. The pytest fixtures call it.
+
+        Args:
+            faults: whether each fault that was injected must have struck. `clear_faults` takes back those that wait.
+            writes: whether each write must have been named, in a test that calls `assert_effects` at all; and none of
+                those may have happened again since.
+
+        Raises:
+            AssertionError: it names all of that.
+        """
+        told = self.unexpected(faults=faults, writes=writes)
+        if told:
+            raise AssertionError("\n".join([*told, arrived(self.requests)]))
+
+    def unexpected(self, *, faults: bool = True, writes: bool = True) -> list[str]:
+        """Return what `assert_nothing_unexpected` would complain about, a sentence each."""
+        told = never_struck(self._faults.never_struck) if faults else []
+        return told + (unexpected_writes(self._effect_log, self._asserted) if writes and self._asserted else [])
+
     @property
     def effects_log(self) -> list[Effect]:
         """The effects in their order."""
@@ -330,6 +369,7 @@ class FusebillSimulator:
         self.requests.clear()
         self._effect_log.clear()
         self._faults.fired.clear()
+        self._asserted.clear()
 
     # -- faults --------------------------------------------------------------------------------------------
 
@@ -442,6 +482,7 @@ class FusebillSimulator:
             # It was cut before its end, so it never reached the service.
             self._tell(request, fault.kind)
             return SCRIPTS[fault.kind](fault, _Exchange(self, request))
+        request.fate = "" if fault is None else repr(fault)
         self._note(request)
         if self._gate is not None and self._gate in {"", request.operation}:
             self._gated.append(lambda: connection.resume(self._answer(request, fault)))
@@ -481,6 +522,7 @@ class FusebillSimulator:
         standing = self.standing()
         if "origin" in request.headers:
             standing += b"Access-Control-Allow-Origin: *\r\n"
+        request.fate = f"answered {reply.status}"
         answer = render(reply, standing)
         # The head of an answer tells how long its body would be.
         return answer[: len(answer) - len(reply.body)] if request.method == "HEAD" else answer
@@ -493,6 +535,7 @@ class FusebillSimulator:
         return self._faults.strike("request", at, request.connection, request.operation, request.customer_id)
 
     def _note(self, request: Request) -> None:
+        request.at = self._clock.seconds()
         if request.operation:
             self._effect_log.receive(request.operation, request.customer_id)
         if self._record_requests:

@@ -10,14 +10,19 @@ from fusebill_async import (
     Activation,
     Attribution,
     Customer,
+    CustomerAcquisition,
+    CustomerReference,
     FusebillClient,
     FusebillError,
     NotAppliedError,
     Response,
+    SalesTrackingCode,
     SettlingPolicy,
     Status,
     Timeouts,
+    Title,
     UnresolvedWrite,
+    UpdateFields,
     UpdatePlan,
 )
 from fusebill_async.stores import RedisStore, SQLiteStore
@@ -45,8 +50,19 @@ async def read_and_write(client: FusebillClient) -> None:
     assert_type(await client.customers.plan_update(12000750, company_name=None), UpdatePlan)
     assert_type(await client.customers.replace(customer), Customer)
     assert_type(await client.hubspot.unlatch(12000750), Customer)
-    async with client.customers.edit(12000750) as draft:
+    codes = [SalesTrackingCode(type="Sales Tracking Code 1", code="Web")]
+    await client.customers.update(customer, customer_reference={"sales_tracking_codes": codes, "reference1": None})
+    await client.customers.update(customer, customer_reference={"sales_tracking_codes": [{"code": "Web"}]})
+    await client.customers.update(1, customer_acquisition=CustomerAcquisition(campaign="spring"), title=Title.DR)
+    await client.customers.update(1, status="Cancelled", allow_status_change=True, idempotency_key="order-1")
+    assert_type(await client.customers.create(reference="A-1", billing_setting={"autoPostEnabled": False}), Customer)
+    changes: dict[str, Any] = {"company_name": "Grok Ltd"}
+    assert_type(await client.customers.update(12000750, **changes), Customer)
+    named: UpdateFields = {"company_name": "Grok Ltd", "parent_id": 7}
+    assert_type(await client.with_response.customers.update(12000750, **named), Response[Customer])
+    async with client.customers.edit(12000750, check="strict") as draft:
         draft.company_name = "Grok Ltd"
+        assert_type(draft.customer_reference, CustomerReference | None)
     assert_type(draft.result, Customer)
     async for listed in client.customers.list(query={"status": "Active"}):
         assert_type(listed, Customer)
@@ -76,4 +92,5 @@ async def settings_and_testing() -> None:
             assert_type(client, FusebillClient)
         FusebillClient("key", store=SQLiteStore("fusebill.sqlite"))
         FusebillClient("key", store=RedisStore("redis://127.0.0.1:6379/0"))
-        FusebillClient.from_env()
+        assert_type(FusebillClient.from_env(), FusebillClient)
+    FusebillClient.from_env(account="grok", timeouts=Timeouts(read=60), store=SQLiteStore("fusebill.sqlite"))
