@@ -10,6 +10,7 @@ from pathlib import Path
 from fusebill_async.bulk.items import Item, Kind, kind_of
 from fusebill_async.bulk.journal import JobFacts, Journal
 from fusebill_async.bulk.options import JobOptions
+from fusebill_async.bulk.progress import ProgressLines
 from fusebill_async.bulk.reading import InputReader, Items
 from fusebill_async.bulk.report import BulkItem, BulkPlan, BulkReport, read_report
 from fusebill_async.bulk.running import JobRun
@@ -82,7 +83,7 @@ class BulkJob:
         leaves what is under way as unknown. Either way it can be resumed.
 
         Args:
-            progress: show it on standard error.
+            progress: print a line on standard error every 10 seconds.
 
         Returns:
             How the job stands, over all its runs.
@@ -91,12 +92,14 @@ class BulkJob:
             ValidationError: the input has bad rows, and `skip_bad_rows` is not set. Nothing was sent.
             ConfigurationError: the journal cannot be used, or is that of another job.
         """
-        del progress
         journal = await self._open()
+        now = self._core.session.effects.now
         try:
             async with await self._begin(journal) as run:
-                while await run.next() is not None:
-                    pass
+                lines = ProgressLines(run.operation, await journal.count_to_do(), now()) if progress else None
+                while (item := await run.next()) is not None:
+                    if lines is not None:
+                        lines.note(item, now())
         finally:
             await self._close(journal)
         return await self.report()

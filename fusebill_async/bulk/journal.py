@@ -226,6 +226,12 @@ class Journal:
         rows = await self._do(lambda connection: connection.execute(_TO_DO, (after, limit)).fetchall())
         return [_item(row) for row in rows]
 
+    async def count_to_do(self) -> int:
+        """How many items have no outcome that is known."""
+        ended = "SELECT count(*) FROM outcomes WHERE tally <> 'unprocessed'"
+        asked = f"SELECT (SELECT count(*) FROM items) - ({ended})"  # noqa: S608 (no value of anybody)
+        return await self._do(lambda connection: int(connection.execute(asked).fetchone()[0]))
+
     def note_unknown(self, item: Item, reason: str) -> None:
         """Keep why an item could not be settled, for the report."""
         self._commits.post(

@@ -77,6 +77,11 @@ class JobRun:
             # Nothing is under way now, but for what was dropped.
             await self._core.writing.writer.end(0.0)
 
+    @property
+    def operation(self) -> str:
+        """What the job does, such as "customers.hold"."""
+        return self._kind.operation.title
+
     def stop(self, reason: str) -> None:
         """Begin no more items."""
         if self._pool is not None:

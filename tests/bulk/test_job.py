@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 
 import pytest
@@ -32,6 +33,15 @@ async def test_a_report_whose_tallies_are_the_input(fusebill, client, journal, c
     assert (report.items, report.duplicates, report.runs, report.stopped) == (11, 1, 1, "")
     assert report == read_report(journal)
     assert fusebill.effects("hold") == 9
+
+
+async def test_progress_is_told_in_lines(client, journal, customers, capsys):
+    await client.bulk.hold([*customers, 404], journal=journal).run(progress=True)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(
+        r"customers\.hold: 11 of 11; [\d.]+ a second, 0:00:00 left; (applied 10, rejected 1|rejected 1, applied 10)",
+        line,
+    )
 
 
 async def test_items_as_they_end(client, journal, customers):
