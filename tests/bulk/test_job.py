@@ -22,6 +22,7 @@ from fusebill_async import (
 from fusebill_async.bulk import Tally, read_items, read_report
 from fusebill_async.operations import OPERATIONS, Safety
 from fusebill_async.testing import Fault
+from tests.bulk.conftest import held
 
 
 async def test_a_report_whose_tallies_are_the_input(fusebill, client, journal, customers):
@@ -237,7 +238,8 @@ async def test_one_unknown_item_holds_up_nobody(fusebill, journal, customers):
 async def test_not_more_than_so_many_calls_at_once(fusebill, client, journal, customers):
     with fusebill.hold_open("hold"):
         task = asyncio.create_task(client.bulk.hold(customers, journal=journal, concurrency=3).run())
-        await asyncio.sleep(0.3)
+        await held(fusebill, 3)
+        await asyncio.sleep(0.1)
         assert fusebill.held_open == 3
     assert (await task).applied == 10
 
