@@ -35,7 +35,8 @@ def guide(
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(guides)}"
         raise UsageError(f"there is no guide {name}: {hint}")
     if console.is_terminal:
-        console.print(Markdown(text))
+        # A link leads to a file beside this one, which no terminal can open.
+        console.print(Markdown(text, hyperlinks=False))
     else:
         write_text(text)
     return ExitCode.DONE

@@ -42,10 +42,14 @@ def read_input(file: str, field: str) -> bytes:
 
 def ask(question: str, terminal: TextIO) -> str:
     """What a person answers, in lower case; "" for nothing."""
-    with interruptible_input():
-        # Whoever sees the question can interrupt it.
-        messages().print(question, end="", markup=False)
-        return terminal.readline().strip().lower()
+    try:
+        with interruptible_input():
+            # Whoever sees the question can interrupt it.
+            messages().print(question, end="", markup=False)
+            return terminal.readline().strip().lower()
+    finally:
+        if terminal is not sys.stdin:
+            terminal.close()
 
 
 @contextmanager

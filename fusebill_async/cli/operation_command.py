@@ -10,14 +10,13 @@ from cyclopts import Parameter as Option
 
 from fusebill_async.cli.acting import act
 from fusebill_async.cli.exit_code import ExitCode
+from fusebill_async.cli.ids import CustomerId, CustomerIds
 from fusebill_async.cli.options import (
     COMMON,
     MONEY,
     RESENDING,
     WRITING,
     Common,
-    CustomerId,
-    CustomerIds,
     Resending,
     Writing,
     command_name,

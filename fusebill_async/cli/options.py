@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, cast
@@ -11,11 +10,9 @@ import attrs
 from cyclopts import Group, Token
 from cyclopts import Parameter as Option
 
-from fusebill_async.cli.input import STDIN, read_input
+from fusebill_async.cli.ids import whole_number, whole_numbers
 from fusebill_async.converting import UnreadableAnswer, decode_json, wire_fields
-from fusebill_async.errors import ValidationError
 from fusebill_async.operations import Operation, Parameter
-from fusebill_async.wire.request import LARGEST_ID
 
 _SHORT_NAMES = {
     "preview_activation": "preview",
@@ -33,61 +30,6 @@ def command_name(operation: Operation) -> str:
     return _SHORT_NAMES.get(operation.name, operation.name).replace("_", "-")
 
 
-def whole_number(_kind: Any, tokens: Sequence[Token]) -> int:
-    """An id, and nothing that would have to be rounded to become one."""
-    text = tokens[0].value
-    if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= LARGEST_ID:
-        raise ValueError(f"{text!r} is no id: an id is a whole number from 1 to 2**63 - 1")
-    return int(text)
-
-
-FROM_STDIN: tuple[int, ...] = ()
-"""In place of ids: they stand on standard input."""
-
-
-def _ids(kind: Any, tokens: Sequence[Token]) -> tuple[int, ...]:
-    """Ids, or "-" alone for those on standard input."""
-    texts = [token.value for token in tokens]
-    if texts == [STDIN]:
-        return FROM_STDIN
-    for text in texts:
-        if text == STDIN:
-            raise ValueError("- stands alone: the ids are on standard input")
-        if text.startswith("--"):
-            raise ValueError(f"there is no option {text}")
-    return tuple(whole_number(kind, [token]) for token in tokens)
-
-
-def read_ids(given: Sequence[int]) -> tuple[int, ...]:
-    """The ids that were given, or those on standard input, apart by white space.
-
-    Raises:
-        ValidationError: standard input holds something else, or an id is there twice.
-    """
-    ids = tuple(given) if given else tuple(map(_id_of, read_input(STDIN, "id").decode("utf-8-sig", "replace").split()))
-    if not ids:
-        raise ValidationError("standard input holds no id", field="id")
-    for customer_id, times in Counter(ids).items():
-        if times > 1:
-            raise ValidationError(f"{customer_id} is named twice", field="id")
-    return ids
-
-
-def _id_of(text: str) -> int:
-    try:
-        return whole_number(int, [Token(value=text)])
-    except ValueError as error:
-        raise ValidationError(f"standard input: {error}", field="id") from None
-
-
-CustomerIds: TypeAlias = Annotated[
-    tuple[int, ...],
-    Option(
-        converter=_ids, allow_leading_hyphen=True,
-        help="The customer's id at Fusebill. Several are taken one after the other; - reads ids from stdin.",
-    ),
-]  # fmt: skip
-CustomerId: TypeAlias = Annotated[int, Option(converter=whole_number, help="The customer's id at Fusebill.")]
 Form: TypeAlias = Literal["table", "json", "jsonl", "csv"]
 
 _COLUMNS = "id,status,company_name,primary_email,reference"
@@ -281,11 +223,6 @@ def nulls_type(names: tuple[str, ...]) -> Any:
             help=f"Clear this mapping: {shown}. Repeat it for more.",
         ),
     ]  # fmt: skip
-
-
-def whole_numbers(kind: Any, tokens: Sequence[Token]) -> tuple[int, ...]:
-    """Several ids."""
-    return tuple(whole_number(kind, [token]) for token in tokens)
 
 
 def json_object(_kind: Any, tokens: Sequence[Token]) -> dict[str, Any]:

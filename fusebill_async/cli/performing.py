@@ -14,8 +14,9 @@ from fusebill_async.cli.acting import declined
 from fusebill_async.cli.connection import open_client
 from fusebill_async.cli.exit_code import ExitCode
 from fusebill_async.cli.failures import Failed, NotDone, report_lost_output
+from fusebill_async.cli.ids import FROM_STDIN, read_ids
 from fusebill_async.cli.input import SIGNALS, InterruptedInput
-from fusebill_async.cli.options import FROM_STDIN, Common, read_ids
+from fusebill_async.cli.options import Common
 from fusebill_async.cli.results import Result
 from fusebill_async.cli.several import for_each
 from fusebill_async.cli.terminal import messages, output, write_json

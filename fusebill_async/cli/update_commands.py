@@ -9,8 +9,9 @@ from cyclopts import Parameter as Option
 from fusebill_async.cli.acting import act
 from fusebill_async.cli.exit_code import ExitCode
 from fusebill_async.cli.fields import read_fields
+from fusebill_async.cli.ids import CustomerId
 from fusebill_async.cli.input import read_input
-from fusebill_async.cli.options import WRITING, CustomerId, Resend, Writing
+from fusebill_async.cli.options import WRITING, Resend, Writing
 from fusebill_async.cli.performing import perform
 from fusebill_async.cli.results import Result, Write
 from fusebill_async.cli.wire_text import wire_of

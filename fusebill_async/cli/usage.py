@@ -26,7 +26,9 @@ def refuse(error: CycloptsError | UsageError, app: App, arguments: Sequence[str]
         write_json(encode({"outcome": Outcome.NOT_SENT, "error": "UsageError", "message": text}))
     else:
         messages().print(Text.assemble(("usage", "bold red"), f"  {printable(text)}"))
-        messages().print("fusebill-async --help, or COMMAND --help, shows what there is.", style="dim")
+        chain = error.command_chain if isinstance(error, CycloptsError) else None
+        words = " ".join(("help", *(chain or ())))
+        messages().print(f"fusebill-async {words} shows {'how it is used' if chain else 'what there is'}.", style="dim")
     return ExitCode.USAGE
 
 
