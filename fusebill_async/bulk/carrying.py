@@ -76,12 +76,15 @@ class LocalCarrier:
             StoreUnavailableError: the journal cannot be written to. Nothing was sent for the item.
         """
         self._ledger.begin(item)
+        carried = None
         if item.intent_id is not None:
             on_settling()
-            settled = await self._settle(item, item.intent_id)
-            if settled is not None:
-                return settled
-        return await self._send(item, on_settling)
+            carried = await self._settle(item, item.intent_id)
+        if carried is None:
+            carried = await self._send(item, on_settling)
+        # What was dropped instead may be closed yet.
+        self._ledger.done(item)
+        return carried
 
     async def _settle(self, item: Item, intent_id: str) -> Carried | None:
         """Settle an open write; None if it had no effect and is to be sent anew."""

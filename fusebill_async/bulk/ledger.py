@@ -57,6 +57,10 @@ class JournalLedger:
         """An item is carried out from now on."""
         self._items[item.customer_id] = item, self._monotonic()
 
+    def done(self, item: Item) -> None:
+        """An item has ended."""
+        self._items.pop(item.customer_id, None)
+
     def keep(self, item: Item, ended: Ended, tally: Tally) -> None:
         """Keep how an item ended that needed no intent, since no write was sent."""
         self._write(self._kept(item, ended, tally), delete=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import re
 import sqlite3
 
@@ -20,6 +21,7 @@ from fusebill_async import (
     ValidationError,
 )
 from fusebill_async.bulk import Tally, read_items, read_report
+from fusebill_async.bulk.items import Item
 from fusebill_async.operations import OPERATIONS, Safety
 from fusebill_async.testing import Fault
 from tests.bulk.conftest import held
@@ -224,6 +226,17 @@ async def test_what_an_update_was_based_on_is_kept(fusebill, client, journal, cu
     await client.bulk.update([(1, {"company_name": "After"})], journal=journal).run()
     with sqlite3.connect(journal) as connection:
         assert '"Before"' in connection.execute("SELECT before FROM outcomes").fetchone()[0]
+
+
+async def test_no_item_is_kept_after_its_end(fusebill, client, journal):
+    alive, done = [], 0
+    async for _ in client.bulk.hold(range(1, 2001), journal=journal):
+        done += 1
+        if done in {500, 1900}:
+            gc.collect()
+            alive.append(sum(isinstance(each, Item) for each in gc.get_objects()))
+    # Those that were read ahead, and those that are under way.
+    assert max(alive) <= 600
 
 
 async def test_one_unknown_item_holds_up_nobody(fusebill, journal, customers):
