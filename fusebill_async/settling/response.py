@@ -16,9 +16,10 @@ from fusebill_async.wire.quota_headers import read_quota
 T = TypeVar("T")
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     # What `request` gives is the answer itself, with all that it says of a person. Models show no person.
-    return f"<{type(value).__name__}>" if isinstance(value, (dict, list, str, bytes)) else repr(value)
+    kind = type(value)
+    return f"<{kind.__name__}>" if kind in {dict, list, str, bytes} else repr(value)
 
 
 @attrs.define(kw_only=True)
