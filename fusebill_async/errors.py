@@ -79,6 +79,11 @@ class FusebillError(Exception):
         return _rebuild, (type(self), self.args, self.__dict__.copy())
 
 
+def _of_fields(error: FusebillError, fields: Iterable[str]) -> str:
+    # The message shows what stood in the fields, which may be about a person; a repr ends up in logs.
+    return f"{type(error).__name__}(fields={list(fields)})"
+
+
 def _rebuild(kind: type[FusebillError], args: tuple[Any, ...], state: dict[str, Any]) -> FusebillError:
     error = kind.__new__(kind, *args)
     error.args = args
@@ -288,6 +293,9 @@ class ConcurrentModificationError(FusebillError):
         super().__init__(message, **facts)
         self.conflicts = dict(conflicts or {})
 
+    def __repr__(self) -> str:
+        return _of_fields(self, self.conflicts)
+
 
 class FieldsNotTakenError(FusebillError):
     """A PUT was applied, but in a named field the service's answer does not show the value that was sent.
@@ -307,6 +315,9 @@ class FieldsNotTakenError(FusebillError):
         super().__init__(message, **facts)
         self.fields = dict(fields or {})
         self.customer = customer
+
+    def __repr__(self) -> str:
+        return _of_fields(self, self.fields)
 
 
 class QuotaExhaustedError(FusebillError):

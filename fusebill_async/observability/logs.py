@@ -90,6 +90,8 @@ class LogHooks(Hooks):
 def log_to_stderr(level: str = "DEBUG") -> None:
     """Show the log on standard error, as FUSEBILL_LOG=debug and `fusebill-async -v` do.
 
+    Called again, it shows nothing twice, and the last level holds.
+
     Args:
         level: the lowest level that is shown: "DEBUG", "INFO", "WARNING" or "ERROR", in any case.
 
@@ -107,6 +109,11 @@ class _Shown(logging.StreamHandler[TextIO]):
     def __init__(self) -> None:
         super().__init__(sys.stderr)
         self.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write to what standard error is now: a program, or a test, may have put another in its place."""
+        self.stream = sys.stderr
+        super().emit(record)
 
 
 def _log(level: int, text: str, event: attrs.AttrsInstance) -> None:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import attrs
@@ -30,6 +30,9 @@ _REQUESTS_KEPT = 1000
 """Kinds of request whose attributes are kept: `client.request` may have any path."""
 
 _MINUTE, _DAY = {"fusebill.window": "minute"}, {"fusebill.window": "day"}
+
+_Kind: TypeAlias = Literal["call", "attempt", "settling"]
+"""What has a span."""
 
 
 class OpenTelemetry(Hooks):
@@ -75,148 +78,166 @@ class OpenTelemetry(Hooks):
         self._left = meter.create_gauge(
             "fusebill.client.quota.remaining", description="Requests left in the window, as the last answer told."
         )
-        self._spans: dict[tuple[str, str], Any] = {}
-        self._requests: dict[tuple[str, str], dict[str, Any]] = {}
+        self._open: dict[tuple[_Kind, str], _Open] = {}
+        self._requests: dict[tuple[str, str, str], _Request] = {}
 
     # --- calls
 
     def call_begun(self, call: CallEvent) -> AbstractContextManager[object]:
         """A span begins."""
-        return self._span("call", call, f"fusebill {call.operation}", self._trace.SpanKind.INTERNAL, {})
+        told = {"fusebill.operation": call.operation}
+        return self._begin("call", call, f"fusebill {call.operation}", self._trace.SpanKind.INTERNAL, told)
 
     def call_ended(self, call: CallEvent) -> None:
         """The span gets the outcome."""
-        outcome = str(call.outcome) if call.outcome is not None else "cut short"
-        told: dict[str, Any] = {"fusebill.outcome": outcome}
+        opened = self._open.pop(("call", call.call_id), None)
+        outcome = _words(call.outcome)
+        measured: dict[str, Any] = {
+            "fusebill.operation": call.operation,
+            "fusebill.write": call.writes,
+            "fusebill.outcome": outcome,
+        }
+        told: dict[str, Any] = {"fusebill.outcome": outcome, "fusebill.attempts": call.attempts}
         if call.error:
-            told["error.type"] = call.error
-        self._calls.record(call.seconds, {"fusebill.operation": call.operation, "fusebill.write": call.writes, **told})
-        told["fusebill.attempts"] = call.attempts
+            measured["error.type"] = told["error.type"] = call.error
         if call.confirmed_by is not None:
             told["fusebill.confirmed_by"], told["fusebill.attribution"] = str(call.confirmed_by), str(call.attribution)
-        self._end("call", call, told, failed=bool(call.error) or call.outcome is Outcome.UNKNOWN)
+        self._calls.record(call.seconds, measured, _context_of(opened))
+        self._end(opened, told, failed=bool(call.error) or call.outcome is Outcome.UNKNOWN)
 
     def wait_ended(self, wait: WaitEvent) -> None:
         """The call's span gets an event, whichever span is the current one."""
-        told = {"fusebill.waited_for": wait.waited_for}
-        self._waits.record(wait.seconds, told)
+        told: dict[str, Any] = {"fusebill.waited_for": wait.waited_for}
         # What another process left open is settled without a call.
-        span = self._spans.get(("call", wait.call_id)) or self._spans.get(("settling", wait.call_id))
-        if span is not None:
-            span.add_event("wait", {**told, "fusebill.seconds": wait.seconds})
+        opened = self._open.get(("call", wait.call_id)) or self._open.get(("settling", wait.call_id))
+        self._waits.record(wait.seconds, told, _context_of(opened))
+        if opened is not None:
+            opened.span.add_event("wait", {**told, "fusebill.seconds": wait.seconds})
 
     def settling_begun(self, settling: SettlingEvent) -> AbstractContextManager[object]:
         """A span begins, around the reads."""
-        return self._span("settling", settling, f"settle {settling.operation}", self._trace.SpanKind.INTERNAL, {})
+        told = {"fusebill.operation": settling.operation}
+        return self._begin("settling", settling, f"settle {settling.operation}", self._trace.SpanKind.INTERNAL, told)
 
     def settling_ended(self, settling: SettlingEvent) -> None:
         """The span gets the outcome."""
-        told = {"fusebill.outcome": "cut short" if settling.outcome is None else str(settling.outcome)}
-        self._settlings.record(settling.seconds, {"fusebill.operation": settling.operation, **told})
-        self._end("settling", settling, told, failed=settling.outcome is Outcome.UNKNOWN)
+        opened = self._open.pop(("settling", settling.call_id), None)
+        told = {"fusebill.outcome": _words(settling.outcome)}
+        measured = {"fusebill.operation": settling.operation, **told}
+        self._settlings.record(settling.seconds, measured, _context_of(opened))
+        self._end(opened, told, failed=settling.outcome is Outcome.UNKNOWN)
 
     # --- requests
 
     def attempt_begun(self, attempt: AttemptEvent) -> AbstractContextManager[object]:
         """A span of the request begins."""
-        told = {**self._request(attempt), "url.full": attempt.url}
+        request = self._request(attempt)
+        told = request.on_span
         if attempt.number > 1:
-            told["http.request.resend_count"] = attempt.number - 1
-        name = f"{attempt.method} {told['url.template']}"
-        return self._span("attempt", attempt, name, self._trace.SpanKind.CLIENT, told, suppress=True)
+            told = {**told, "http.request.resend_count": attempt.number - 1}
+        return self._begin("attempt", attempt, request.name, self._trace.SpanKind.CLIENT, told)
 
     def attempt_ended(self, attempt: AttemptEvent) -> None:
         """The span gets the status, or why there was none."""
+        opened = self._open.pop(("attempt", attempt.call_id), None)
         told: dict[str, Any] = {}
         if attempt.status is not None:
             told["http.response.status_code"] = attempt.status
         failed = attempt.status is None or attempt.status >= 400
         if failed:
             told["error.type"] = str(attempt.status or attempt.phase or "cut short")
-        self._attempts.record(attempt.seconds, {**self._request(attempt), **told})
+        context = _context_of(opened)
+        self._attempts.record(attempt.seconds, {**self._request(attempt).on_metrics, **told}, context)
+        if attempt.quota is not None:
+            self._tell_quota(attempt.quota, context)
         if attempt.followed:
             told["fusebill.followed"] = attempt.followed
-        if attempt.quota is not None:
-            self._tell_quota(attempt.quota)
-        self._end("attempt", attempt, told, failed=failed, reason=attempt.reason)
+        self._end(opened, told, failed=failed, reason=attempt.reason)
 
-    def _tell_quota(self, quota: QuotaReading) -> None:
+    def _tell_quota(self, quota: QuotaReading, context: Any) -> None:
         if quota.minute_limit:
-            self._left.set(quota.minute_remaining, _MINUTE)
+            self._left.set(quota.minute_remaining, _MINUTE, context)
         if quota.day_limit:
-            self._left.set(quota.day_remaining, _DAY)
+            self._left.set(quota.day_remaining, _DAY, context)
+
+    def _request(self, attempt: AttemptEvent) -> _Request:
+        """What is told of a request. It is made once: there are few kinds of request, and many of each."""
+        named = (attempt.operation, attempt.method, attempt.url)
+        known = self._requests.get(named)
+        if known is None:
+            known = _Request.of(attempt)
+            if len(self._requests) < _REQUESTS_KEPT:
+                self._requests[named] = known
+        return known
 
     # --- spans
 
-    def _span(
+    def _begin(
         self,
-        what: str,
+        what: _Kind,
         event: CallEvent | AttemptEvent | SettlingEvent,
         name: str,
         kind: Any,
         told: Mapping[str, Any],
-        *,
-        suppress: bool = False,
-    ) -> AbstractContextManager[object]:
-        attributes: dict[str, Any] = {"fusebill.operation": event.operation, **told}
+    ) -> _Open:
         if self._customer_ids and event.customer_id is not None:
-            attributes["fusebill.customer_id"] = event.customer_id
-        span = self._tracer.start_span(name, kind=kind, attributes=attributes)
-        self._spans[what, event.call_id] = span
-        current = self._trace.set_span_in_context(span)
-        if suppress and self._suppress is not None:
-            current = self._context.set_value(self._suppress, True, current)
-        return _Current(self._context, current)
+            told = {**told, "fusebill.customer_id": event.customer_id}
+        # The SDK looks up the current context four times if it is not handed in.
+        around = self._context.get_current()
+        span = self._tracer.start_span(name, around, kind, told)
+        inside = self._trace.set_span_in_context(span, around)
+        if what == "attempt" and self._suppress is not None:
+            inside = self._context.set_value(self._suppress, True, inside)
+        opened = self._open[what, event.call_id] = _Open(self._context, span, inside)
+        return opened
 
-    def _request(self, attempt: AttemptEvent) -> dict[str, Any]:
-        """What names a request on a span and in the metrics: few values, and nothing of a person."""
-        known = self._requests.get((attempt.method, attempt.url))
-        if known is not None:
-            return known
-        parts = urlsplit(attempt.url)
-        made: dict[str, Any] = {
-            "http.request.method": attempt.method,
-            "server.address": parts.hostname or "",
-            "server.port": parts.port or (443 if parts.scheme == "https" else 80),
-            "url.template": parts.path,
-        }
-        if len(self._requests) < _REQUESTS_KEPT:
-            self._requests[attempt.method, attempt.url] = made
-        return made
-
-    def _end(
-        self,
-        what: str,
-        event: CallEvent | AttemptEvent | SettlingEvent,
-        told: Mapping[str, Any],
-        *,
-        failed: bool,
-        reason: str = "",
-    ) -> None:
-        span = self._spans.pop((what, event.call_id), None)
-        if span is None:
+    def _end(self, opened: _Open | None, told: Mapping[str, Any], *, failed: bool, reason: str = "") -> None:
+        # A write that nobody listened to is told of at its end alone, if it is unknown.
+        if opened is None:
             return
-        span.set_attributes(told)
+        opened.span.set_attributes(told)
         if failed:
-            span.set_status(self._trace.StatusCode.ERROR, reason or None)
-        span.end()
+            opened.span.set_status(self._trace.StatusCode.ERROR, reason or None)
+        opened.span.end()
 
 
 @attrs.define(eq=False)
-class _Current:
-    """Makes a context the current one while the `with` statement lasts."""
+class _Open:
+    """A span that has begun. Its context is the current one while the `with` statement lasts."""
 
     _api: Any
-    _made: Any
+    span: Any
+    context: Any
     _token: Any = None
 
     def __enter__(self) -> None:
-        self._token = self._api.attach(self._made)
+        self._token = self._api.attach(self.context)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._api.detach(self._token)
+
+
+@attrs.frozen(eq=False)
+class _Request:
+    """What is told of a kind of request: few values, and nothing of a person."""
+
+    name: str
+    on_span: dict[str, Any]
+    on_metrics: dict[str, Any]
+
+    @classmethod
+    def of(cls, attempt: AttemptEvent) -> _Request:
+        parts = urlsplit(attempt.url)
+        shared = {
+            "http.request.method": attempt.method,
+            "server.address": parts.hostname or "",
+            "server.port": parts.port or (443 if parts.scheme == "https" else 80),
+            "url.template": parts.path,
+        }
+        on_span = {"fusebill.operation": attempt.operation, **shared, "url.full": attempt.url}
+        return cls(f"{attempt.method} {parts.path}", on_span, shared)
 
 
 def automatic() -> tuple[Hooks, ...]:
@@ -263,3 +284,12 @@ def _refuse_old(metrics: Any) -> None:
     raise ConfigurationError(
         f"OpenTelemetry needs opentelemetry-api 1.30 or later, not {found}: pip install 'fusebill-async[otel]'"
     )
+
+
+def _context_of(opened: _Open | None) -> Any:
+    """The context that a measurement belongs to, so that its exemplar leads to the span."""
+    return None if opened is None else opened.context
+
+
+def _words(outcome: Outcome | None) -> str:
+    return "cut short" if outcome is None else str(outcome)

@@ -73,7 +73,9 @@ class CustomerList:
         self._prefetch = prefetch
 
     def __repr__(self) -> str:
-        return f"CustomerList(query={self._query!r}, page_size={self._page_size}, sort={self._sort!r})"
+        # A query may name a person, or an address.
+        query = None if self._query is None else "..."
+        return f"CustomerList(query={query}, page_size={self._page_size}, sort={self._sort!r})"
 
     async def __aiter__(self) -> AsyncGenerator[Customer, None]:
         """Give the customers one by one."""

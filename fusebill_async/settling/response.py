@@ -16,6 +16,12 @@ from fusebill_async.wire.quota_headers import read_quota
 T = TypeVar("T")
 
 
+def _shown(value: object) -> str:
+    # What `request` gives is the answer itself, with all that it says of a person. Models show no person.
+    kind = type(value)
+    return f"<{kind.__name__}>" if kind in {dict, list, str, bytes} else repr(value)
+
+
 @attrs.define(kw_only=True)
 class Response(Generic[T]):
     """The outcome of a call that was applied. It can be pickled, if its value can be.
@@ -32,7 +38,7 @@ class Response(Generic[T]):
             customer as it is now.
     """
 
-    value: T
+    value: T = attrs.field(repr=_shown)
     status: int
     headers: Mapping[str, str] = attrs.field(repr=False)
     attempts: tuple[Attempt, ...]

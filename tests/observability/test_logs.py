@@ -1,7 +1,11 @@
 """The log tells what happened, in order, and nothing about a person."""
 
 import logging
+import re
+import sys
 from contextlib import suppress
+from importlib import resources
+from io import StringIO
 
 import pytest
 
@@ -48,6 +52,21 @@ async def test_a_lost_activation_is_told_in_order(fusebill, caplog):
     ]
     places = [next(place for place, line in enumerate(story) if line.startswith(beginning)) for beginning in wanted]
     assert places == sorted(places)
+
+
+async def test_the_guide_shows_the_log_as_it_is(fusebill, caplog):
+    caplog.set_level(logging.DEBUG, "fusebill_async")
+    fusebill.add_customer(id=7, status="Draft")
+    fusebill.inject(Fault.close_after_effect(operation="activate"))
+    async with FusebillClient(KEY, base_url=fusebill.base_url) as client:
+        await client.customers.activate(7, True, True, False)
+    guide = (resources.files("fusebill_async") / "guides" / "seeing.md").read_text(encoding="utf-8")
+    [shown] = re.findall(r"```text\n(customers\.activate.*?)\n```", guide, re.DOTALL)
+    assert without_times(told(caplog)) == without_times(shown.splitlines())
+
+
+def without_times(lines):
+    return [re.sub(r"\d+ ms", "- ms", line) for line in lines]
 
 
 async def test_as_it_comes_only_what_is_unknown_is_told(fusebill, caplog):
@@ -114,14 +133,35 @@ def test_a_level_that_there_is_not(monkeypatch):
         FusebillClient.from_env()
 
 
-def test_the_log_is_shown_on_standard_error(capsys):
+@pytest.fixture
+def own_logger():
+    """The package's logger, left as it was."""
     logger = logging.getLogger("fusebill_async")
     handlers, level = list(logger.handlers), logger.level
-    try:
-        log_to_stderr("info")
-        log_to_stderr("info")
-        logger.info("told once")
-        assert capsys.readouterr().err.count("told once") == 1
-    finally:
-        logger.handlers[:] = handlers
-        logger.setLevel(level)
+    yield logger
+    logger.handlers[:] = handlers
+    logger.setLevel(level)
+
+
+def test_the_log_is_shown_on_standard_error(own_logger, capsys):
+    log_to_stderr("info")
+    log_to_stderr("info")
+    own_logger.info("told once")
+    assert capsys.readouterr().err.count("told once") == 1
+
+
+def test_the_last_level_holds_on_the_standard_error_of_the_moment(own_logger, monkeypatch):
+    # As with FUSEBILL_LOG and `-v` at once, in a program that redirects standard error later on.
+    for level, wanted in (("debug", True), ("WARNING", False), ("Info", True)):
+        log_to_stderr(level)
+        stderr = StringIO()
+        monkeypatch.setattr(sys, "stderr", stderr)
+        own_logger.info("a line")
+        assert ("a line" in stderr.getvalue()) is wanted
+
+
+def test_a_wrong_level_leaves_the_log_as_it_was(own_logger):
+    before = list(own_logger.handlers), own_logger.level
+    with pytest.raises(ValueError, match="LOUD"):
+        log_to_stderr("loud")
+    assert (own_logger.handlers, own_logger.level) == before
