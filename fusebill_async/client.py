@@ -31,7 +31,7 @@ from fusebill_async.resources.integrations import (
     Salesforce,
     SalesforceWithResponse,
 )
-from fusebill_async.resources.requests import send_request
+from fusebill_async.resources.requests import download, send_request
 from fusebill_async.session.admission import Admission
 from fusebill_async.session.aiohttp_transport import AiohttpTransport, ClientSession, check_session
 from fusebill_async.session.call import CallOptions, OnCancel
@@ -89,6 +89,10 @@ class WithResponse:
         """Send a request to any endpoint; see `FusebillClient.request`."""
         return await send_request(self._core, method, path, query=query, body=body, idempotency_key=idempotency_key)
 
+    async def download(self, path: str, *, query: Mapping[str, Any] | None = None) -> Response[bytes]:
+        """Give the body of a GET as it came; see `FusebillClient.download`."""
+        return await download(self._core, path, query=query)
+
 
 class Verbs:
     """The calls that a client offers, and that a client from `with_options` offers too."""
@@ -135,6 +139,22 @@ class Verbs:
             method, path, query=query, body=body, idempotency_key=idempotency_key
         )
         return response.value
+
+    async def download(self, path: str, *, query: Mapping[str, Any] | None = None) -> bytes:
+        """Give the body of a GET as it came, such as the PDF of an invoice. It is sent again like any read.
+
+        Args:
+            path: under the base URL.
+            query: as in `request`.
+
+        Returns:
+            The bytes, at most 8 MiB, decompressed.
+
+        Raises:
+            ValidationError: a path or value that cannot be sent; nothing was sent.
+            InvalidResponseError: the body is larger, or says that it is an error.
+        """
+        return (await self.with_response.download(path, query=query)).value
 
     def with_options(
         self,

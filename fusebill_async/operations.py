@@ -127,7 +127,7 @@ class Operation:
     allowed_from: frozenset[Status] | None = None
     leads_to: Status | None = None
     goal: Goal | None = None
-    answer: Literal["customer", "activation", "overview", "customers", "any"] = "customer"
+    answer: Literal["customer", "activation", "overview", "customers", "any", "bytes"] = "customer"
     page: str = ""
     summary: str = ""
 

@@ -7,7 +7,7 @@ PUT that gives them back.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, TypeAlias, TypeGuard, TypeVar, cast
@@ -135,6 +135,18 @@ class WireView:  # noqa: PLW1641 (its fields can be assigned, so it has no hash)
                 object.__delattr__(self, name)
             self._named.discard(name)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Give every field by its Python name, with dicts for the objects in it; unknown keys are under `extra`.
+
+        Values are those of the fields: money is `Decimal`, a time a `datetime`. For JSON:
+        `json.dumps(customer.to_dict(), default=str)`.
+
+        Raises:
+            InvalidResponseError: the service sent something that cannot be one of the fields.
+        """
+        fields = {name: _plain(getattr(self, name)) for name in wire_keys(type(self))}
+        return {**fields, "extra": dict(self.extra)}
+
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
@@ -203,6 +215,14 @@ class Extra(Mapping[str, Any]):
     def origin(self) -> Origin:
         """Give what the object came from."""
         return self._wire, self._reader, self._named
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, WireView):
+        return value.to_dict()
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in cast("Sequence[Any]", value)]
+    return value
 
 
 def filled(view: WireView, name: str) -> Any:

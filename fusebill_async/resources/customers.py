@@ -6,6 +6,7 @@ import builtins
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Unpack
 
+from fusebill_async.errors import ValidationError
 from fusebill_async.models import (
     Activation,
     CancellationOption,
@@ -32,7 +33,15 @@ from fusebill_async.operations import (
 from fusebill_async.resources.core import ClientCore, value_of
 from fusebill_async.resources.creating import create_customer
 from fusebill_async.resources.listing import CustomerList, Query, find_customers
-from fusebill_async.resources.updates import Check, Edit, carry_out, make_replacement, make_update, plan_update
+from fusebill_async.resources.updates import (
+    Check,
+    Edit,
+    carry_out,
+    make_planned,
+    make_replacement,
+    make_update,
+    plan_update,
+)
 from fusebill_async.settling.response import Response
 from fusebill_async.updating.merging import UpdatePlan
 
@@ -431,7 +440,7 @@ class CustomersWithResponse:
 
     async def update(
         self,
-        customer_id: int | Customer,
+        customer_id: int | Customer | UpdatePlan,
         /,
         *,
         validate: bool = True,
@@ -448,7 +457,8 @@ class CustomersWithResponse:
 
         Args:
             customer_id: an id, or a customer read before; what was set on it counts as changes too, and if it is the
-                last that came and not older than `UpdatePolicy(max_read_age=)` it is not read again.
+                last that came and not older than `UpdatePolicy(max_read_age=)` it is not read again. Or a plan from
+                `plan_update`, which is carried out with its own changes and options.
             validate: check lengths, choices and forms before sending; False leaves it to the service.
             allow_status_change: let `status` through, which has verbs of its own.
             allow_erase: names of fields, such as "customer_reference.reference2", that may be erased.
@@ -461,11 +471,16 @@ class CustomersWithResponse:
         Raises:
             ValidationError: a field that cannot be sent, with its limit.
             WouldEraseError: the PUT would erase a field that was not named.
-            ConcurrentModificationError: somebody else changed a field that is named.
+            ConcurrentModificationError: somebody else changed a field that is named, since a plan was made, say.
             FieldsNotTakenError: the PUT was applied, and the answer shows another value than was sent.
 
         API page: https://developer.staxbill.com/reference/customers-2
         """
+        if isinstance(customer_id, UpdatePlan):
+            if changes or allow_status_change or allow_erase:
+                raise ValidationError("a plan has its changes and options: plan anew to have others", field="changes")
+            planned = make_planned(self._core, customer_id, check=check)
+            return await carry_out(self._core, planned, idempotency_key=idempotency_key)
         update = make_update(
             self._core,
             UPDATE,
@@ -490,7 +505,8 @@ class CustomersWithResponse:
     ) -> Response[UpdatePlan]:
         """Show what `update` would change. Sends no PUT.
 
-        `print(plan)` shows the difference as text; `plan.changes` has it as data. The options are those of `update`,
+        `print(plan)` shows the difference as text; `plan.changes` has it as data; `update(plan)` carries it out, if it
+        still holds. The options are those of `update`,
         and it raises what `update` would raise.
         """
         return await plan_update(

@@ -1,4 +1,4 @@
-"""`client.request`: any endpoint, under the same policy."""
+"""`client.request` and `client.download`: any endpoint, under the same policy."""
 
 from __future__ import annotations
 
@@ -37,14 +37,9 @@ async def send_request(
 ) -> Response[Any]:
     """Send a request to any endpoint; see `FusebillClient.request`."""
     given_method: Any = method
-    given_path: Any = path
     if not isinstance(given_method, str) or not _METHOD.fullmatch(method) or method.upper() in _NEVER_SENT:
         raise ValidationError(f"method must be like GET, POST or PATCH, not {shown(method)}", field="method")
-    verb = method.upper()
-    if not isinstance(given_path, str) or not _PATH.fullmatch(path) or "/../" in f"{path}/":
-        raise ValidationError(f"path must be like /customers/42/subscriptions, not {shown(path)}", field="path")
-    text = encode_query(query)
-    target = f"{path}?{text}" if text else path
+    verb, target = method.upper(), _target(path, query)
     operation = attrs.evolve(REQUEST, method=verb, path=path, safety=Safety.READ if verb in _READS else Safety.MONEY)
     request = Request(verb, target, None if body is None else encode(body))
     call = Call(operation, None, request, core.options)
@@ -54,3 +49,18 @@ async def send_request(
     if idempotency_key is not None:
         raise ValidationError(f"{verb} changes nothing, so it takes no idempotency_key", field="idempotency_key")
     return response_of(await core.session.read(call))
+
+
+async def download(core: ClientCore, path: str, *, query: Mapping[str, Any] | None = None) -> Response[bytes]:
+    """Give the body of a GET as it came; see `FusebillClient.download`."""
+    target = _target(path, query)
+    operation = attrs.evolve(REQUEST, name="download", method="GET", path=path, safety=Safety.READ, answer="bytes")
+    request = Request("GET", target, headers={"Accept": "*/*"})
+    return response_of(await core.session.read(Call(operation, None, request, core.options)))
+
+
+def _target(path: Any, query: Mapping[str, Any] | None) -> str:
+    if not isinstance(path, str) or not _PATH.fullmatch(path) or "/../" in f"{path}/":
+        raise ValidationError(f"path must be like /customers/42/subscriptions, not {shown(path)}", field="path")
+    text = encode_query(query)
+    return f"{path}?{text}" if text else path

@@ -7,6 +7,8 @@ from collections.abc import Collection, Mapping
 from types import TracebackType
 from typing import Any, Literal, TypeAlias
 
+import attrs
+
 from fusebill_async.converting import decode_customer, read_object
 from fusebill_async.errors import FieldsNotTakenError, ValidationError, shown
 from fusebill_async.models import Customer
@@ -85,9 +87,7 @@ def make_update(
 
     A value that the customer handed in has already is not checked: it may be older than the rules.
     """
-    # No set: what was given may have no hash.
-    if check not in ("fresh", "strict"):
-        raise ValidationError(f'check must be "fresh" or "strict", not {shown(check)}', field="check")
+    strict = _is_strict(check)
     customer_id, base = identify(customer)
     wired = wire_changes(changes)
     if isinstance(customer, Customer):
@@ -103,11 +103,32 @@ def make_update(
         customer_id=customer_id,
         changes=named,
         base=base,
-        strict=check == "strict",
+        strict=strict,
         allow_status_change=allow_status_change,
         allow_erase=_names(allow_erase),
         rounds=core.setup.updates.rounds,
     )
+
+
+def make_planned(core: ClientCore, planned: UpdatePlan, *, check: Check) -> PendingUpdate:
+    """The update that a plan has shown. It rests on the customer that was planned for, so a conflict is seen."""
+    return PendingUpdate(
+        operation=UPDATE,
+        customer_id=planned.customer_id,
+        changes=planned.named,
+        base=planned.base,
+        strict=_is_strict(check),
+        allow_status_change=planned.allow_status_change,
+        allow_erase=planned.allow_erase,
+        rounds=core.updates.rounds,
+    )
+
+
+def _is_strict(check: Any) -> bool:
+    # No set: what was given may have no hash.
+    if check not in ("fresh", "strict"):
+        raise ValidationError(f'check must be "fresh" or "strict", not {shown(check)}', field="check")
+    return bool(check == "strict")
 
 
 def make_replacement(
@@ -168,7 +189,9 @@ async def plan_update(
     planned = plan(update.customer_id, present, update.changes)
     guard(planned.changes, update.named, update.allow_erase, **facts)
     response: Response[Any] = read
-    response.value = planned
+    response.value = attrs.evolve(
+        planned, base=read.value.wire, allow_status_change=allow_status_change, allow_erase=update.allow_erase
+    )
     return response
 
 

@@ -160,7 +160,7 @@ class _WatchedConnector(aiohttp.TCPConnector):
     ) -> Connection:
         exchange = _under_way.get()
         if exchange.sent_at is not None:
-            raise _LostError(Cause("the connection was lost before an answer came"))
+            raise _LostError(Cause(f"the connection was lost before an answer came. {_IF_OFTEN}"))
         exchange.watched = True
         connection = await super().connect(req, traces, timeout)
         while not self._is_new(connection) and _speaks_unasked(connection):
@@ -476,6 +476,17 @@ def forget_frames(error: BaseException) -> None:
 # made of what the system and the TLS library say, and never of an error's `repr` or of bytes that came.
 
 
+_BETWEEN = "Check base_url, and what stands between you and the service: a proxy, a gateway, a firewall"
+_IF_OFTEN = (
+    "If that happens often, something between you and the service ends idle connections: a PoolSettings(keepalive=) "
+    "below its idle time helps"
+)
+_CUT = f"the connection ended within the answer. {_IF_OFTEN}"
+_TLS = "Check that the port of base_url speaks TLS, and that nothing in between takes it apart"
+_WHAT_A_PROXY_WANTS = "Check its user and password, and that it lets base_url through"
+_FILES = "Raise its limit (ulimit -n), or lower PoolSettings(connections=)"
+
+
 def cause_of(error: BaseException, limits: Limits) -> Cause:
     """What an error of aiohttp, or of the system under it, means.
 
@@ -487,9 +498,9 @@ def cause_of(error: BaseException, limits: Limits) -> Cause:
         case aiohttp.ConnectionTimeoutError():
             return Cause(f"none was made within {limits.connect:g} s, see Timeouts(connect=)", timed_out=True)
         case aiohttp.SocketTimeoutError():
-            return Cause(f"the service was silent for {limits.read:g} s", timed_out=True)
+            return Cause(f"the service was silent for {limits.read:g} s, see Timeouts(read=)", timed_out=True)
         case TimeoutError():
-            return Cause("the deadline of the call was reached", timed_out=True)
+            return Cause("the deadline of the call was reached, see Timeouts(total=)", timed_out=True)
         case aiohttp.ClientConnectorCertificateError():
             told = getattr(error.certificate_error, "verify_message", "") or _said(error.certificate_error)
             return Cause(
@@ -502,24 +513,25 @@ def cause_of(error: BaseException, limits: Limits) -> Cause:
                 f"the certificate of {error.host} is not the one that the session's connector wants", lasting=True
             )
         case aiohttp.ClientProxyConnectionError():
-            return Cause(f"the proxy was not reached: {_said(error.os_error)}")
+            return Cause(f"the proxy was not reached: {_said(error.os_error)}. Check its address and the network")
         case aiohttp.ClientHttpProxyError():
-            return Cause(f"the proxy makes no connection: it answered {error.status}")
+            return Cause(f"the proxy makes no connection: it answered {error.status}. {_WHAT_A_PROXY_WANTS}")
         case aiohttp.ClientConnectorError():
             return _not_connected(error)
         case aiohttp.ServerDisconnectedError():
-            return Cause("the service closed the connection without an answer")
+            return Cause(f"the service closed the connection without an answer. {_IF_OFTEN}")
         case aiohttp.ClientPayloadError():
             broken = isinstance(error.__cause__, ContentEncodingError)
-            return Cause("the answer could not be decompressed" if broken else "the connection ended within the answer")
+            return Cause(f"the answer could not be decompressed. {_BETWEEN}" if broken else _CUT)
         case aiohttp.ClientResponseError():
             return Cause(_not_http(error.message))
         case aiohttp.ClientConnectionError() if type(error) is aiohttp.ClientConnectionError:
             # The words are aiohttp's own, such as "Connector is closed."
             return Cause(f"the connection failed: {error}")
         case OSError():
-            lost = "the connection was lost" if isinstance(error, aiohttp.ClientOSError) else "the system refused"
-            return Cause(f"{lost}: {_said(error)}")
+            if isinstance(error, aiohttp.ClientOSError):
+                return Cause(f"the connection was lost: {_said(error)}. {_IF_OFTEN}")
+            return Cause(f"the system refused: {_said(error)}")
         case _:
             return Cause(type(error).__name__)
 
@@ -529,15 +541,15 @@ def _not_connected(error: aiohttp.ClientConnectorError) -> Cause:
     if isinstance(error, ClientConnectorDNSError):
         return Cause(f"the name {error.host} was not found: {_said(system)}. Check base_url and the network")
     if isinstance(system, ssl.SSLError):
-        return Cause(f"{error.host} and this machine agree on no TLS connection: {_said(system)}")
+        return Cause(f"{error.host} and this machine agree on no TLS connection: {_said(system)}. {_TLS}")
     if isinstance(system, ConnectionRefusedError):
         return Cause(f"nobody takes connections at {error.host}, port {error.port}. Check base_url")
     if isinstance(system, ConnectionError):
         told = f": {system.strerror}" if system.strerror else ""
-        return Cause(f"{error.host} ended the connection while it was made{told}")
+        return Cause(f"{error.host} ended the connection while it was made{told}. {_BETWEEN}")
     if system.errno in {errno.EMFILE, errno.ENFILE}:
-        return Cause(f"this process has no file left for a connection: {_said(system)}")
-    return Cause(f"no connection to {error.host}: {_said(system)}")
+        return Cause(f"this process has no file left for a connection: {_said(system)}. {_FILES}")
+    return Cause(f"no connection to {error.host}: {_said(system)}. Check base_url and the network")
 
 
 def _not_http(message: str) -> str:
@@ -547,7 +559,7 @@ def _not_http(message: str) -> str:
         return f"a line of the answer's head is longer than {found[1]} bytes: {hint}"
     if "Too many headers" in message:
         return f"the answer has too many headers: {hint}"
-    return "what came is no HTTP answer"
+    return f"what came is no HTTP answer. {_BETWEEN}"
 
 
 def _said(error: BaseException) -> str:

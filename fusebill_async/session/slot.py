@@ -96,7 +96,7 @@ class Slot:
         left = max(_SHORTEST, timeouts.total - call.time_used)
         limits = Limits(connect=min(timeouts.connect, left), read=timeouts.read, total=left, fresh=fresh)
         if call.options.headers:
-            request = attrs.evolve(request, headers=call.options.headers)
+            request = attrs.evolve(request, headers={**request.headers, **call.options.headers})
         if call.told is not None:
             call.told.attempt_begun(operation)
         started = self._effects.now()

@@ -50,11 +50,18 @@ class UpdatePlan:
         customer_id: the customer.
         changes: what is different, in the order of the wire.
         body: the bytes of the PUT; everything that is not in `changes` is the text that came.
+        base: the customer that this was planned for, as it came.
+        named: what the caller named, by keys of the wire.
+        allow_status_change, allow_erase: what the guards let pass.
     """
 
     customer_id: int
     changes: tuple[Change, ...]
     body: bytes = attrs.field(repr=False)
+    base: bytes | None = attrs.field(default=None, repr=False, eq=False)
+    named: WireObject = attrs.field(default=NO_OBJECT, repr=False, eq=False)
+    allow_status_change: bool = attrs.field(default=False, repr=False, eq=False)
+    allow_erase: frozenset[str] = attrs.field(default=frozenset(), repr=False, eq=False)
 
     def __bool__(self) -> bool:
         """Whether there is anything to send."""
@@ -202,7 +209,8 @@ def _differences(
 def plan(customer_id: int, present: WireObject, changes: WireObject) -> UpdatePlan:
     """What an update with these changes would send, over the customer as it came."""
     body = merge(present, changes)
-    return UpdatePlan(customer_id=customer_id, changes=differences(present, read_object(body)), body=body)
+    different = differences(present, read_object(body))
+    return UpdatePlan(customer_id=customer_id, changes=different, body=body, named=changes)
 
 
 def unechoed(present: WireObject, changes: WireObject) -> dict[str, Any]:

@@ -25,7 +25,7 @@ class Request:
         method: of HTTP.
         target: the encoded path and query under the base URL.
         body: None for none.
-        headers: what the user adds to the client's own. They may hold a secret.
+        headers: beside the client's own; those that the user adds may hold a secret.
     """
 
     method: str

@@ -26,6 +26,7 @@ async def service():
     async with FusebillSimulator() as fusebill:
         fusebill.add_customer(id=12000750, status="Active", companyName="Grok", customerReference={"reference2": "x"})
         fusebill.add_customer(id=8708457, status="Draft")
+        fusebill.add_route("GET", "/invoices/5/pdf", b"%PDF-1.7", content_type="application/pdf")
         yield fusebill
 
 
@@ -88,7 +89,7 @@ async def test_the_first_program_holds_and_updates_the_customer(service: Fusebil
 
 
 async def test_a_plan_is_shown_as_the_guide_shows_it(service: FusebillSimulator, capsys):
-    (planned,) = [block for block in blocks() if block.document == "updating" and "plan_update" in block.code]
+    (planned,) = [block for block in blocks() if block.document == "updating" and "print(plan)" in block.code]
     await run_in_a_coroutine(planned.code, service)
     shown = re.search(r"```text\n(customer.*?)```", (GUIDES / "updating.md").read_text(), re.DOTALL)
     assert shown is not None

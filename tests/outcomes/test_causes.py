@@ -1,6 +1,7 @@
 """An error says in words why there is no answer and what to do about it, and what cannot mend is not tried again."""
 
 import asyncio
+import re
 import socket
 import ssl
 import struct
@@ -19,6 +20,7 @@ from fusebill_async import (
     FusebillError,
     Outcome,
     OutcomeUnknownError,
+    PoolSettings,
     RequestTimeoutError,
     RetryPolicy,
     SettlingPolicy,
@@ -178,9 +180,12 @@ async def test_neither_is_one_that_is_not_the_pinned_one(authority):
 @pytest.mark.parametrize(
     ("do", "words"),
     [
-        (after_the_hello(HEAD + b"\r\n"), "agree on no TLS connection: wrong version number"),
+        (
+            after_the_hello(HEAD + b"\r\n"),
+            r"no TLS connection: wrong version number. Check that the port of base_url speaks",
+        ),
         (after_the_hello(b"\x15\x03\x01\x00\x02\x02\x28"), "agree on no TLS connection: .*handshake failure"),
-        (after_the_hello(b""), "ended the connection while it was made"),
+        (after_the_hello(b""), r"ended the connection while it was made\. Check base_url, and what stands between"),
         (reset, "ended the connection while it was made: Connection reset by peer"),
     ],
     ids=["speaks HTTP", "an alert", "closed", "reset"],
@@ -234,14 +239,20 @@ async def test_a_name_that_is_not_found():
 @pytest.mark.parametrize(
     ("do", "words"),
     [
-        (reset, "the connection was lost: Connection reset by peer"),
-        (after_the_request(b""), "the service closed the connection without an answer"),
-        (after_the_request(HEAD + b"Content-Length: 9\r\n\r\n{}"), "the connection ended within the answer"),
+        (reset, r"the connection was lost: Connection reset by peer\. If that happens often, .*keepalive"),
+        (after_the_request(b""), r"closed the connection without an answer\. If that happens often, .*keepalive"),
+        (
+            after_the_request(HEAD + b"Content-Length: 9\r\n\r\n{}"),
+            r"the connection ended within the answer\. If that happens often, ",
+        ),
         (
             after_the_request(HEAD + b"Content-Encoding: gzip\r\nContent-Length: 20\r\n\r\n" + 20 * b"a"),
-            "the answer could not be decompressed",
+            r"the answer could not be decompressed\. Check base_url, and what stands between",
         ),
-        (after_the_request(b"SSH-2.0-x " + KEY.encode() + b"\r\n\r\n"), "what came is no HTTP answer"),
+        (
+            after_the_request(b"SSH-2.0-x " + KEY.encode() + b"\r\n\r\n"),
+            r"what came is no HTTP answer\. Check base_url, and what stands between",
+        ),
         (
             after_the_request(HEAD + b"X-Long: " + KEY.encode() + 9000 * b"a" + b"\r\n\r\n"),
             "head is longer than 8190 bytes: a session= whose .*max_field_size.* takes it",
@@ -266,4 +277,30 @@ async def test_a_proxy_that_makes_no_connection(authority):
         async with FusebillClient(KEY, session=session, **options) as client:
             errors = await told_of_a_read_and_a_hold(client)
     assert [(type(error), error.outcome) for error in errors] == [(ConnectError, Outcome.NOT_SENT)] * 2
-    assert "the proxy makes no connection: it answered 407" in str(errors[0])
+    assert "the proxy makes no connection: it answered 407. Check its user and password" in str(errors[0])
+
+
+async def test_a_silent_service_and_a_deadline_name_their_settings():
+    async def says_nothing(reader, writer):
+        await reader.read()
+
+    async with Server(says_nothing) as server:
+        options = {"base_url": f"http://127.0.0.1:{server.port}/v1", "settling": HASTY}
+        for timeouts, words in (
+            (Timeouts(read=0.1), "the service was silent for 0.1 s, see Timeouts(read=)"),
+            (Timeouts(total=0.1), "the deadline of the call was reached, see Timeouts(total=)"),
+        ):
+            async with FusebillClient(KEY, timeouts=timeouts, retry=RetryPolicy(max_attempts=1), **options) as client:
+                errors = await told_of_a_read_and_a_hold(client)
+            assert all(words in str(error) for error in errors), errors
+
+
+async def test_a_proxy_that_is_not_there():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        proxy = f"http://127.0.0.1:{free.getsockname()[1]}"
+    options = {"base_url": "https://localhost:9/v1", "retry": RetryPolicy(backoff=0.001), "settling": HASTY}
+    async with FusebillClient(KEY, pool=PoolSettings(proxy=proxy), **options) as client:
+        errors = await told_of_a_read_and_a_hold(client)
+    assert [type(error) for error in errors] == [ConnectError] * 2
+    assert re.search(r"the proxy was not reached: .*\. Check its address and the network", str(errors[0]))

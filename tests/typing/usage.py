@@ -48,6 +48,11 @@ async def read_and_write(client: FusebillClient) -> None:
     assert_type(activated, Activation)
     assert_type(await client.customers.update(12000750, company_name="Grok Ltd"), Customer)
     assert_type(await client.customers.plan_update(12000750, company_name=None), UpdatePlan)
+    planned = await client.customers.plan_update(12000750, company_name=None)
+    assert_type(await client.customers.update(planned, check="strict", idempotency_key="order-1"), Customer)
+    assert_type(await client.download("/invoices/5/pdf"), bytes)
+    assert_type(await client.with_response.download("/invoices/5/pdf"), Response[bytes])
+    assert_type(customer.to_dict(), dict[str, Any])
     assert_type(await client.customers.replace(customer), Customer)
     assert_type(await client.hubspot.unlatch(12000750), Customer)
     codes = [SalesTrackingCode(type="Sales Tracking Code 1", code="Web")]
