@@ -120,7 +120,7 @@ def make_planned(core: ClientCore, planned: UpdatePlan, *, check: Check) -> Pend
         strict=_is_strict(check),
         allow_status_change=planned.allow_status_change,
         allow_erase=planned.allow_erase,
-        rounds=core.updates.rounds,
+        rounds=core.setup.updates.rounds,
     )
 
 
