@@ -133,10 +133,10 @@ class OpenTelemetry(Hooks):
         if attempt.followed:
             told["fusebill.followed"] = attempt.followed
         if attempt.quota is not None:
-            if attempt.quota.minute_limit:
-                self._left["minute"] = attempt.quota.minute_remaining
-            if attempt.quota.day_limit:
-                self._left["day"] = attempt.quota.day_remaining
+            if attempt.quota.minute is not None:
+                self._left["minute"] = attempt.quota.minute.remaining
+            if attempt.quota.day is not None:
+                self._left["day"] = attempt.quota.day.remaining
         self._end("attempt", attempt, told, failed=failed, reason=attempt.reason)
 
     # --- spans

@@ -16,14 +16,12 @@ class WindowFacts:
         limit: of the whole account; 0 if no answer has told it.
         used: the most that answers said is used of it.
         own: the calls that our processes had counted in it. In a report: since the last report.
-        age: seconds since it was first known.
     """
 
     reset: float
     limit: int
     used: int
     own: int
-    age: float
 
 
 @attrs.frozen(kw_only=True)

@@ -31,10 +31,10 @@ local state = text and cjson.decode(text) or {
 
 local function merge(window, told, length)
   if told.reset == 0 and window.reset ~= 0 then return end -- it has had no answer yet
-  local over = now - window.seen > length and told.age < length
+  local over = now - window.seen > length
   local apart = told.reset - window.reset
   if apart > 1 or (over and (apart < -1 or told.reset == 0)) then
-    window.reset, window.seen, window.used, window.own = told.reset, now - told.age, 0, 0
+    window.reset, window.seen, window.used, window.own = told.reset, now, 0, 0
   elseif apart < -1 then
     return
   end
@@ -71,7 +71,6 @@ if state.pause <= now then
 end
 state.processes[a.name] = {held = a.held + granted, at = now}
 redis.call('SET', KEYS[1], cjson.encode(state), 'EX', 172800)
-state.minute.age, state.day.age = now - state.minute.seen, now - state.day.seen
 return cjson.encode({
   granted = granted, elsewhere = elsewhere, processes = processes, minute = state.minute, day = state.day,
   pause = math.max(0, state.pause - now),
@@ -132,5 +131,4 @@ def _window(heard: dict[str, float]) -> WindowFacts:
         limit=int(heard["limit"]),
         used=int(heard["used"]),
         own=int(heard["own"]),
-        age=float(heard["age"]),
     )
