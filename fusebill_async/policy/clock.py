@@ -32,11 +32,11 @@ class ServiceClock:
     def narrow(self, low: float, high: float, now: float) -> None:
         """Learn that the clock is at least `low`, and less than `high`, seconds ahead at the local time `now`."""
         if low >= self._high or high <= self._low:
-            self._low, self._high = low, high
-        else:
+            self._low, self._high, self._at = low, high, now
+        elif low > self._low or high < self._high or now > self._at + 1.0:
             known_low, known_high = self._bounds(now)
             self._low, self._high = max(low, known_low), min(high, known_high)
-        self._at = max(now, self._at)
+            self._at = max(now, self._at)
 
     def service_time(self, now: float) -> tuple[float, float] | None:
         """The earliest and the latest that the clock may show at a local time.

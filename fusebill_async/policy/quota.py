@@ -88,13 +88,7 @@ class Quota:
     # -- taking ----------------------------------------------------------------------------------------------
 
     def take(self, now: float, requests: int = 1, priority: Priority = Priority.INTERACTIVE) -> bool:
-        """Take quota for so many requests; False if they may not go now.
-
-        Args:
-            now: local time.
-            requests: at least 1.
-            priority: only settling may use the reserve of the day.
-        """
+        """Take quota for so many requests; False if they may not go now. Only settling may use the day's reserve."""
         if self.delay(now, requests, priority) > 0:
             return False
         self._held += requests
@@ -188,7 +182,7 @@ class Quota:
         self._day.count(now, now)
 
     def answered(self, status: int, seen: QuotaSeen, sent: float, received: float) -> list[tuple[str, float]]:
-        """Learn from an answer; of a 429, `refused` learns the rest.
+        """Learn from an answer. A 429 has to be told to `refused` too.
 
         Args:
             status: of the answer.
@@ -197,7 +191,7 @@ class Quota:
             received: local time at which it came.
 
         Returns:
-            The thresholds that were passed: the window's name, and the part of it that is used.
+            The thresholds that were passed: the window's name, and the part of it.
         """
         self._held -= 1
         self.under_way -= 1
@@ -226,10 +220,10 @@ class Quota:
         return passed
 
     def refused(self, sent: float, received: float, retry_after: float | None, chance: float) -> None:
-        """Pause for a second at least, or until the window ends that is used up; then one call goes to see.
+        """Pause after a 429, for a second at least, or until the window ends that is used up; then one call goes.
 
         Args:
-            sent: local time at which the refused request was sent.
+            sent: local time at which the request was sent.
             received: local time at which the 429 came.
             retry_after: seconds for which it asks to wait, None if it does not say.
             chance: 0 to 1, spreads processes that know nothing of each other.
@@ -243,8 +237,8 @@ class Quota:
         if retry_after is not None:
             until = max(until, received + retry_after)
         else:
-            used_up = [window.ends for window in (self._minute, self._day) if window.used >= window.limit]
-            until = max([until, *used_up])
+            told = [window for window in (self._minute, self._day) if window.told]
+            until = max([until, *(window.ends for window in told if window.used >= window.limit)])
         until += chance * min(1.0, length / 50)
         if until > self._paused_until:
             self._paused_until = self._tokens_at = until
@@ -306,14 +300,7 @@ class Quota:
         return min(0.25, max(0.02, self._minute.length / 40))
 
     def report(self, now: float, waiting: int, requests: int, priority: Priority) -> QuotaReport:
-        """What to tell the shared budget.
-
-        Args:
-            now: local time.
-            waiting: how many requests wait.
-            requests: how many the call that is next needs; 0 if nobody waits.
-            priority: of that call.
-        """
+        """What to tell the shared budget: so many requests wait, and the next call is for `requests` of them."""
         self._granted = 0  # what was not used by now goes back
         want, probe = 0, False
         if waiting and now >= self._paused_until and self._own_delay(now, requests, priority) <= 0:
@@ -332,14 +319,7 @@ class Quota:
         )
 
     def grant(self, grant: QuotaGrant, report: QuotaReport, asked: float, now: float) -> None:
-        """Take in what the shared budget said.
-
-        Args:
-            grant: its answer.
-            report: what it was asked.
-            asked: local time at which it was asked.
-            now: local time.
-        """
+        """Take in what the shared budget answered now to a report that was made when it was asked."""
         self.use_shared()
         windows = (self._minute, report.minute, grant.minute), (self._day, report.day, grant.day)
         for window, told, heard in windows:

@@ -66,13 +66,7 @@ class FixedWindow:
         return min(self.limit - self.used, max(1.0, share * self.limit) - self.own)
 
     def learn(self, told: Window, date: datetime | None, sent: float, received: float) -> bool:
-        """Learn from an answer to a call of ours.
-
-        Args:
-            told: what the answer says of the window that counted the call.
-            date: its `Date`.
-            sent: when the call was sent.
-            received: when the answer came.
+        """Learn from an answer to a call of ours what it tells of the window that counted the call.
 
         Returns:
             False if that window is over, so that the answer says nothing of the present one.
@@ -97,12 +91,7 @@ class FixedWindow:
         self.unreported += 1
 
     def place(self, reset: float | None, sent: float, received: float) -> bool:
-        """Find the window that counted a call, and begin it if it is a new one.
-
-        Args:
-            reset: what the answer says, None if it does not.
-            sent: when the call was sent.
-            received: when the answer came.
+        """Find the window that counted a call by its reset, if the answer named one, and begin it if it is new.
 
         Returns:
             False if that window is over.
