@@ -240,6 +240,20 @@ async def test_cancelling_leaves_nothing_behind(when):
 
 
 @virtually
+async def test_a_waiter_that_goes_away_behind_another_is_counted_out():
+    account = Account(places=1, limit=1000)
+    held = await account.admission.enter(BULK)
+    waiting = [asyncio.create_task(account.admission.enter(BULK)) for _ in range(3)]
+    await settle()
+    waiting[1].cancel()
+    await settle()
+    assert account.admission.quota.waiting[BULK] == 2
+    held.leave()
+    (await waiting[0]).leave()
+    (await waiting[2]).leave()
+
+
+@virtually
 async def test_leaving_twice_and_leaving_with_a_call_under_way():
     account = Account(places=1, limit=1000)
     permit = await account.admission.enter(BULK, requests=3)
@@ -500,6 +514,15 @@ async def test_off_still_waits_out_a_refusal():
 
 
 @virtually
+async def test_off_is_not_held_back_by_limits_that_nobody_told():
+    account = Account(policy=QuotaPolicy.off())
+    for _ in range(1000):
+        await account.call(headers={})
+    await account.call(429, {})
+    assert account.admission.quota.paused_for == pytest.approx(1.0)
+
+
+@virtually
 async def test_thresholds_once_a_window():
     heard = []
     account = Account(limit=100, on_threshold=lambda window, part: heard.append((window, part)))
@@ -582,6 +605,18 @@ async def test_with_nothing_left_one_call_goes_at_the_reset_and_the_rest_wait_fo
     sent[0][1].answered(200, account.headers(9), now, now)
     await asyncio.gather(*tasks)
     assert len(sent) == 5
+
+
+@pytest.mark.parametrize("skew", [0, 4, -4])
+@virtually
+async def test_a_day_ends_by_the_clock_by_which_minutes_turn(skew):
+    account = Account(limit=10, skew=skew)
+    await asyncio.sleep(TOMORROW.timestamp() - 110 - account.time)
+    await account.call(remaining=9)
+    await asyncio.sleep(TOMORROW.timestamp() - 59 - account.time)
+    await account.call(headers=account.headers(9, day_remaining=0))
+    (await account.admission.enter(BULK)).leave()
+    assert 0 <= account.time - TOMORROW.timestamp() < 1.1
 
 
 @virtually
@@ -717,6 +752,17 @@ async def test_a_service_that_tells_no_quota_is_paced_until_it_answers_well():
     await account.call(200, {})
     for _ in range(99):
         assert account.admission.enter_now(BULK) is not None
+
+
+@virtually
+async def test_calls_made_without_pacing_are_not_held_against_the_next():
+    account = Account(limit=1000, policy=QuotaPolicy())
+    for _ in range(500):
+        await account.call(200, {})
+    await account.call(remaining=499)
+    started = account.loop.time()
+    await account.call(remaining=498)
+    assert account.loop.time() - started < 1
 
 
 class Away:
