@@ -109,7 +109,10 @@ class Quota:
         if not self.paced:
             return 0.0
         if self._shared:
-            return 0.0 if self._granted >= self._need(requests) else inf
+            if self._granted >= self._need(requests):
+                return 0.0
+            # The budget is asked for nothing while the day is used up, so no answer of it wakes who waits.
+            return self._day.ends - now if self.out_of_day(now, priority) else inf
         return self._own_delay(now, requests, priority)
 
     def _own_delay(self, now: float, requests: int, priority: Priority) -> float:
@@ -325,7 +328,7 @@ class Quota:
         for window, told, heard in windows:
             if window.reset is None or window.reset == told.reset:
                 window.unreported = max(0, window.unreported - told.own)
-            if heard.limit and window.place(heard.reset or None, -inf, now):
+            if heard.limit and window.place(heard.reset or None, -inf, now - heard.age):
                 window.limit, window.told = heard.limit, True
                 window.used = max(window.used, heard.used)
         self._elsewhere, self._processes = grant.elsewhere, max(1, grant.processes)

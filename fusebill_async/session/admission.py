@@ -295,15 +295,15 @@ class Admission:
         now, wake = self._now(), inf
         while (waiter := self._next(now)) is not None and self._places > 0:
             if not self._quota.take(now, waiter.requests, waiter.priority):
-                wake = now + max(self._quota.delay(now, waiter.requests, waiter.priority), _TICK)
                 break
             del self._queues[waiter.priority][waiter]
             self._note_passed_over(waiter.priority)
             self._places -= 1
             waiter.permit.set_result(Permit(self, self._quota, waiter.requests))
         if self._places > 0 and any(self._queues.values()):
-            if wake == inf:  # all of them wait for the next day
-                wake = now + max(self._quota.delay(now, 1, Priority.BULK), _TICK)
+            # If none of them is next, all of them wait for the next day.
+            requests, priority = (waiter.requests, waiter.priority) if waiter else (1, Priority.BULK)
+            wake = now + max(self._quota.delay(now, requests, priority), _TICK)
             if self._sharing is not None:
                 self._sharing.wake()
         self._look_again_at(wake)

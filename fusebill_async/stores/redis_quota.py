@@ -71,6 +71,7 @@ if state.pause <= now then
 end
 state.processes[a.name] = {held = a.held + granted, at = now}
 redis.call('SET', KEYS[1], cjson.encode(state), 'EX', 172800)
+state.minute.age, state.day.age = now - state.minute.seen, now - state.day.seen
 return cjson.encode({
   granted = granted, elsewhere = elsewhere, processes = processes, minute = state.minute, day = state.day,
   pause = math.max(0, state.pause - now),
@@ -131,4 +132,5 @@ def _window(heard: dict[str, float]) -> WindowFacts:
         limit=int(heard["limit"]),
         used=int(heard["used"]),
         own=int(heard["own"]),
+        age=float(heard["age"]),
     )

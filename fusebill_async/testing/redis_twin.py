@@ -309,6 +309,7 @@ def _quota(server: RedisTwin, keys: Sequence[str], arguments: Sequence[str]) -> 
             granted, state["probe"] = told["want"], now + min(10, told["length"] / 4)
     processes[told["name"]] = {"held": told["held"] + granted, "at": now}
     server.set(keys[0], _json(state), milliseconds=172_800_000)
+    minute["age"], day["age"] = now - minute["seen"], now - day["seen"]
     pause = max(0, state["pause"] - now)
     answer = {"granted": granted, "elsewhere": elsewhere, "processes": calling, "pause": pause}
     return _json({**answer, "minute": minute, "day": day})

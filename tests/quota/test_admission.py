@@ -14,6 +14,8 @@ from fusebill_async.policy.shared import QuotaGrant
 from fusebill_async.session.admission import Admission, AdmissionClosed, QueueTimeout, QuotaExhausted
 from fusebill_async.session.effects import Effects
 from fusebill_async.settings import Priority, QuotaPolicy
+from fusebill_async.stores.redis_quota import RedisQuota
+from fusebill_async.testing.redis_twin import RedisTwin, TwinClient
 from tests.quota.conftest import load_simulation
 
 SETTLING, INTERACTIVE, BULK = Priority
@@ -804,6 +806,43 @@ async def test_a_shared_budget_is_found_again_though_nobody_waits():
     shared.exchange = Generous().exchange
     await asyncio.sleep(2)
     assert account.admission.quota.shared
+    await account.admission.aclose()
+
+
+def on_redis(policy):
+    """The budget of one process after the other, on one Redis that keeps the virtual time."""
+    twin = RedisTwin(asyncio.get_running_loop().time)
+    return lambda: RedisQuota(TwinClient(twin.driver()), "key", policy)
+
+
+@pytest.mark.parametrize("idle", [20, 300])
+@virtually
+async def test_a_process_that_starts_behind_a_used_up_window_does_not_wait_for_another(idle):
+    policy = QuotaPolicy(per_minute=10, per_day=1000, burst=1.0)
+    shared = on_redis(policy)
+    before = Account(policy=policy, shared=shared())
+    await asyncio.sleep(40)
+    await before.call(remaining=0)
+    await asyncio.sleep(1.5)
+    await before.admission.aclose()
+    await asyncio.sleep(idle)
+    after = Account(policy=policy, shared=shared())
+    started = after.loop.time()
+    await after.call(remaining=9)
+    # At most until the window is over that was seen to begin 21.5 s ago; none is left to wait for after 300 s.
+    assert after.loop.time() - started < (40 if idle == 20 else 1)
+    await after.admission.aclose()
+
+
+@virtually
+async def test_calls_go_on_when_the_next_day_begins_also_with_a_shared_budget():
+    policy = QuotaPolicy(per_minute=10, per_day=1000, burst=1.0)
+    account = Account(policy=policy, shared=on_redis(policy)())
+    await asyncio.sleep(TOMORROW.timestamp() - 50 - account.time)
+    await account.call(headers=account.headers(9, day_remaining=0))
+    async with asyncio.timeout(60):
+        (await account.admission.enter(BULK)).leave()
+    assert account.time >= TOMORROW.timestamp()
     await account.admission.aclose()
 
 
