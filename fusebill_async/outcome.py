@@ -103,19 +103,3 @@ class QuotaSeen:
     minute: Window | None = None
     day: Window | None = None
     date: datetime | None = None
-
-
-@attrs.frozen(kw_only=True)
-class QuotaReading:
-    """The quota headers of one answer as bare numbers; timestamps in seconds since 1970.
-
-    A limit of 0 stands for a window whose headers are missing or unreadable.
-    """
-
-    minute_limit: int
-    minute_remaining: int
-    minute_reset: float | None
-    day_limit: int
-    day_remaining: int
-    day_reset: float | None
-    date: float | None

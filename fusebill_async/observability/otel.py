@@ -15,7 +15,7 @@ import attrs
 
 from fusebill_async._version import __version__
 from fusebill_async.errors import ConfigurationError
-from fusebill_async.outcome import Outcome, QuotaReading
+from fusebill_async.outcome import Outcome, QuotaSeen
 from fusebill_async.session.events import AttemptEvent, CallEvent, SettlingEvent, WaitEvent
 from fusebill_async.session.hooks import Hooks
 
@@ -154,11 +154,11 @@ class OpenTelemetry(Hooks):
             told["fusebill.followed"] = attempt.followed
         self._end(opened, told, failed=failed, reason=attempt.reason)
 
-    def _tell_quota(self, quota: QuotaReading, context: Any) -> None:
-        if quota.minute_limit:
-            self._left.set(quota.minute_remaining, _MINUTE, context)
-        if quota.day_limit:
-            self._left.set(quota.day_remaining, _DAY, context)
+    def _tell_quota(self, quota: QuotaSeen, context: Any) -> None:
+        if quota.minute is not None:
+            self._left.set(quota.minute.remaining, _MINUTE, context)
+        if quota.day is not None:
+            self._left.set(quota.day.remaining, _DAY, context)
 
     def _request(self, attempt: AttemptEvent) -> _Request:
         """What is told of a request. It is made once: there are few kinds of request, and many of each."""

@@ -16,14 +16,14 @@ class WindowFacts:
         limit: of the whole account; 0 if no answer has told it.
         used: the most that answers said is used of it.
         own: the calls that our processes had counted in it. In a report: since the last report.
-        age: seconds since it was first known.
+        age: in an answer, the seconds since it was first known.
     """
 
     reset: float
     limit: int
     used: int
     own: int
-    age: float
+    age: float = 0.0
 
 
 @attrs.frozen(kw_only=True)

@@ -1,20 +1,19 @@
-"""One fixed window of the quota, and the limiter's clock, by which windows turn.
+"""One fixed window of the quota: how much of it is used, and when it ends.
 
-The service's answers say when a window has turned: their reset header names the window that counted the call. No
-other clock is asked once a turn has been seen; `Date` comes from a web server, and serves for a first guess only.
-All times are local seconds, but `reset` and what is called `epoch`: those are seconds since 1970 by the limiter.
+An answer's reset header names the window that counted the call, so the answers themselves say when a window has
+turned. `Date` comes from another clock, and serves for a first guess only. All times are local seconds, except
+`reset`: seconds since 1970 by the limiter's clock.
 """
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from math import inf
 
 import attrs
 
+from fusebill_async.outcome import Window
 from fusebill_async.policy.clock import ServiceClock
-
-_DRIFT = 2e-4
-"""How fast two honest clocks may part, in seconds for each second."""
 
 _CLOSE = 1.0
 """Two resets this near to each other, in seconds, name the same window: some are computed anew for each answer."""
@@ -24,160 +23,131 @@ _APART = 300.0
 in another time zone."""
 
 
-class LimiterClock:
-    """Tells when the limiter's clock shows a time.
-
-    Args:
-        dates: the clock of the `Date` headers, asked until the first turn of a window was seen.
-    """
-
-    def __init__(self, dates: ServiceClock) -> None:
-        self._dates = dates
-        self._lag: float | None = None
-        self._at = 0.0
-
-    def passed(self, epoch: float, received: float) -> None:
-        """An answer that came at `received` proves that the limiter's clock had reached `epoch` by then."""
-        lag = received - epoch
-        if self._lag is not None:
-            lag = min(lag, self._lag + _DRIFT * max(0.0, received - self._at))
-        self._lag, self._at = lag, received
-
-    def not_reached(self, epoch: float, sent: float) -> bool:
-        """A call that was sent at `sent` proves that the clock had not reached `epoch` by then; True if that is new."""
-        if self._lag is not None and self._lag > sent - epoch:
-            return False
-        if self._lag is not None:
-            # It was set back: the next turn tells anew, and until then it is at least this late.
-            self._lag, self._at = sent - epoch, -inf
-        return True
-
-    def forget(self) -> None:
-        """It was set back."""
-        self._lag = None
-
-    def local(self, epoch: float) -> float | None:
-        """The local time by which the limiter's clock shows `epoch`; None if no answer has told anything of it."""
-        if self._lag is not None:
-            return epoch + self._lag
-        bounds = self._dates.local(epoch)
-        return None if bounds is None else bounds[1]
-
-
 @attrs.define(eq=False)
 class FixedWindow:
     """What is known of the present window.
 
     Attributes:
+        name: "minute" or "day".
         limit: calls in a window, of the whole account.
         longest: seconds that a window may last, as its name says.
-        clock: of the limiter.
+        limiter: the clock by which windows turn; each turn makes it more exact.
+        dates: the clock of the `Date` headers.
         length: seconds from one reset to the next, as last seen.
-        reset: the limiter's time at which it ends; None if answers do not say.
-        began: the local time at which the first answer told of it; None before any answer.
-        ends: the local time by which it is over; long past before anything is known of it.
+        header: the reset header that names it, as the last answer had it.
+        reset: when it ends; None if answers do not say.
+        began: when the first answer told of it.
+        ends: by when it is over; long past before anything is known of it.
         used: the most that is known, or feared, to be used of it, by whomever.
         own: how many of these calls are ours.
         unreported: how many of `own` the processes that we share a budget with do not know of.
         told: whether an answer has told the limit.
-        passed: the thresholds of this window that were told to the user.
+        thresholds_told: how many thresholds of this window were told to the user.
     """
 
+    name: str
     limit: int
     longest: float
-    clock: LimiterClock
+    limiter: ServiceClock
+    dates: ServiceClock
     length: float = attrs.field(default=attrs.Factory(lambda self: self.longest, takes_self=True))
+    header: datetime | None = None
     reset: float | None = None
-    began: float | None = None
+    began: float = -inf
     ends: float = -inf
     used: int = 0
     own: int = 0
     unreported: int = 0
     told: bool = False
-    passed: set[float] = attrs.field(factory=set)
+    thresholds_told: int = 0
 
-    def place(self, reset: float | None, sent: float, received: float) -> bool:
-        """Find the window that counted a call, and begin it if it is a new one.
+    def left(self, share: float) -> float:
+        """What is left of it, or of our share if that is less."""
+        return min(self.limit - self.used, max(1.0, share * self.limit) - self.own)
 
-        Args:
-            reset: what the answer says, None if it does not.
-            sent: when the call was sent.
-            received: when the answer came.
+    def learn(self, told: Window, date: datetime | None, sent: float, received: float) -> bool:
+        """Learn from an answer to a call of ours what it tells of the window that counted the call.
 
         Returns:
             False if that window is over, so that the answer says nothing of the present one.
         """
-        known = self.reset
-        apart = None if reset is None or known is None else reset - known
-        if apart is not None and -_CLOSE <= apart <= _CLOSE:
-            if self.clock.not_reached(known or 0.0, sent):
-                self._find_end(self.began or 0.0)
-        elif self.began is None or (apart is not None and apart > 0) or sent >= self.ends:
+        if told.resets_at != self.header or sent >= self.ends:
+            header = _plausible(told.resets_at, date, self.longest)
+            if not self.place(None if header is None else header.timestamp(), sent, received):
+                return False
+            self.header = header
+        self.limit, self.told = told.limit, True
+        self.used = max(self.used, told.limit - told.remaining)
+        self.own += 1
+        self.unreported += 1
+        return True
+
+    def count(self, sent: float, received: float) -> None:
+        """A call of ours is taken for counted, and no answer says in which window, or how many are used."""
+        if self.reset is None and sent >= self.ends:
+            self._turn(None, sent, received)
+        self.used += 1
+        self.own += 1
+        self.unreported += 1
+
+    def place(self, reset: float | None, sent: float, received: float) -> bool:
+        """Find the window that counted a call by its reset, if the answer named one, and begin it if it is new.
+
+        Returns:
+            False if that window is over.
+        """
+        apart = None if reset is None or self.reset is None else reset - self.reset
+        if reset is not None and apart is not None and -_CLOSE <= apart <= _CLOSE:
+            if sent >= self.ends:
+                self.limiter.narrow(-inf, reset - sent, received)  # it did not show `reset` yet
+            self.find_end()
+        elif sent >= self.ends or (apart is not None and apart > 0):
             # After its end a call counts in a later window, even if the limiter's clock was set back meanwhile.
-            self._turn(reset, received)
+            self._turn(reset, sent, received)
         elif apart is not None:
             if sent >= self.began:
                 # Sent after the present window was known, yet counted in an earlier one: servers whose clocks
                 # differ. It is taken for counted here too.
                 self.count(sent, received)
             return False
-        elif known is None and reset is not None:
+        elif self.reset is None:
             self.reset = reset
-            self._find_end(self.began)
+            self.find_end()
         return True
 
-    def _turn(self, reset: float | None, received: float) -> None:
+    def find_end(self) -> None:
+        """Reckon anew when it ends, by what is known of the clocks now."""
+        end = inf
+        if self.reset is not None:
+            end = self.limiter.local(self.reset)
+            if end == inf:
+                end = self.dates.local(self.reset)
+        self.ends = min(end, self.began + self.length)
+
+    def view(self, now: float) -> Window | None:
+        """What a user sees of it; None before the first answer."""
+        if not self.told:
+            return None
+        if now >= self.ends:
+            return Window(limit=self.limit, remaining=self.limit)
+        resets_at = None if self.reset is None else datetime.fromtimestamp(self.reset, UTC)
+        return Window(limit=self.limit, remaining=max(0, self.limit - self.used), resets_at=resets_at)
+
+    def _turn(self, reset: float | None, sent: float, received: float) -> None:
         apart = 0.0 if reset is None or self.reset is None else reset - self.reset
-        if apart < 0:
-            self.clock.forget()
-        elif reset is not None and apart > 0:
-            if apart <= self.longest + _CLOSE:
-                self.length = min(apart, self.longest)
-            self.clock.passed(reset - self.length, received)
-        self.reset, self.began = reset, received
-        self.used = self.own = self.unreported = 0
-        self.passed.clear()
-        self._find_end(received)
-
-    def _find_end(self, began: float) -> None:
-        latest = began + self.length
-        reset = None if self.reset is None else self.clock.local(self.reset)
-        self.ends = latest if reset is None else min(reset, latest)
-
-    def count(self, sent: float, received: float) -> None:
-        """A call of ours is taken for counted, and no answer says in which window, or how many are used."""
-        if self.began is None or (self.reset is None and sent >= self.ends):
-            self._turn(None, received)
-        self.used += 1
-        self._count_ours()
-
-    def left(self, share: float) -> float:
-        """What is left of it, or of our share if that is less."""
-        return min(self.limit - self.used, max(1.0, share * self.limit) - self.own)
-
-    def tell(self, limit: int, used: int) -> None:
-        """Somebody says how much of it is used."""
-        self.limit, self.told = limit, True
-        self.used = max(self.used, used)
-
-    def count_told(self, limit: int, used: int) -> None:
-        """A call of ours is counted in it, and its answer says how much is used."""
-        self.tell(limit, used)
-        self._count_ours()
-
-    def _count_ours(self) -> None:
-        self.own += 1
-        self.unreported += 1
+        if 0 < apart <= self.longest + _CLOSE:
+            self.length = min(apart, self.longest)
+        if reset is not None:
+            # A window that follows another began a length before its reset.
+            low = reset - self.length - received if apart > 0 else -inf
+            self.limiter.narrow(low, reset - sent, received)
+        self.reset, self.began, self.header = reset, received, None
+        self.used = self.own = self.unreported = self.thresholds_told = 0
+        self.find_end()
 
 
-def plausible(reset: float | None, date: float | None, longest: float) -> float | None:
-    """The reset of an answer, or if it cannot be meant, the next full window after the answer's `Date`.
-
-    Args:
-        reset: seconds since 1970; None if it was missing or garbled.
-        date: the same.
-        longest: seconds that the window may last.
-    """
-    if date is None or (reset is not None and -_APART <= reset - date <= longest + _APART):
+def _plausible(reset: datetime | None, date: datetime | None, longest: float) -> datetime | None:
+    """The reset of an answer, or if it cannot be meant, the next full window after the answer's `Date`."""
+    if date is None or (reset is not None and -_APART <= (reset - date).total_seconds() <= longest + _APART):
         return reset
-    return (date // longest + 1.0) * longest
+    return datetime.fromtimestamp((date.timestamp() // longest + 1.0) * longest, UTC)

@@ -7,11 +7,9 @@ place, so a read that settles an unknown outcome never stands behind a thousand 
 from __future__ import annotations
 
 import asyncio
-import heapq
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
-from itertools import count
 from logging import getLogger
 from math import inf
 from typing import Literal, Self
@@ -24,7 +22,7 @@ from fusebill_async.policy.shared import SharedQuota
 from fusebill_async.session.effects import Effects
 from fusebill_async.session.sharing import QuotaSharing
 from fusebill_async.settings import Priority, QuotaPolicy
-from fusebill_async.wire.quota_headers import moment, read, retry_after
+from fusebill_async.wire.quota_headers import read_quota, retry_after
 
 _logger = getLogger("fusebill_async.quota")
 
@@ -69,18 +67,18 @@ class AdmissionClosed(AdmissionError):  # noqa: N818 - as above
     """The client was closed while the call waited."""
 
 
+@attrs.define(eq=False)
 class Permit:
     """A place in the pool and quota for some requests. It belongs to one call, until it is left.
 
     It may be used in a `with` statement, and is left at its end.
     """
 
-    def __init__(self, admission: Admission, quota: Quota, requests: int) -> None:
-        self._admission = admission
-        self._quota = quota
-        self._unsent = requests
-        self._under_way = 0
-        self._held = True
+    _admission: Admission
+    _quota: Quota
+    _unsent: int
+    _unanswered: int = 0
+    _held: bool = True
 
     def __enter__(self) -> Self:
         return self
@@ -95,8 +93,8 @@ class Permit:
         else:
             # Such as a read that is repeated: nobody took quota for it, and its answer gives some back.
             self._quota.take_one_more()
-        self._under_way += 1
-        self._quota.sent()
+        self._unanswered += 1
+        self._quota.under_way += 1
 
     def answered(self, status: int, headers: Mapping[str, str], sent_at: float, received_at: float) -> None:
         """A request was answered: learn from the headers.
@@ -107,7 +105,7 @@ class Permit:
             sent_at: the time on `effects.now` at which the request was sent.
             received_at: the time at which the headers came.
         """
-        self._under_way -= 1
+        self._unanswered -= 1
         self._admission.learn(status, headers, sent_at, received_at)
 
     def leave(self) -> None:
@@ -117,7 +115,7 @@ class Permit:
         """
         if self._held:
             self._held = False
-            self._admission.take_back(self._unsent, self._under_way)
+            self._admission.take_back(self._unsent, self._unanswered)
 
 
 @attrs.define(eq=False)
@@ -148,7 +146,7 @@ class Admission:
         effects: Effects,
         clock: ServiceClock,
         shared: SharedQuota | None = None,
-        on_threshold: Callable[[str, float], None] | None = None,
+        on_threshold: Callable[[str, float], object] = lambda _window, _part: None,
     ) -> None:
         self._places = places
         self._effects = effects
@@ -164,8 +162,6 @@ class Admission:
         # Keys only, in the order of arrival: who leaves is out at once, and is counted out once.
         self._queues: dict[Priority, dict[_Waiter, None]] = {priority: {} for priority in Priority}
         self._passed_over = dict.fromkeys(Priority, 0)
-        self._deadlines: list[tuple[float, int, _Waiter]] = []
-        self._numbers = count()
         self._timer: asyncio.Task[None] | None = None
         self._wakes_at = inf
         self._lowest: int = Priority.BULK
@@ -190,56 +186,57 @@ class Admission:
         permit = self.enter_now(priority, requests)
         if permit is not None:
             return permit
-        now = self._now()
-        if priority is Priority.INTERACTIVE and self._quota.out_of_day(now, priority):
-            raise QuotaExhausted(moment(self._quota.opens_at(now, day=True)))
         waiter = _Waiter(asyncio.get_running_loop().create_future(), priority, requests)
         self._queues[priority][waiter] = None
-        if until is not None:
-            heapq.heappush(self._deadlines, (until, next(self._numbers), waiter))
         self._admit()
         try:
-            return await waiter.permit
-        except asyncio.CancelledError:
-            if waiter.permit.done() and not waiter.permit.cancelled() and waiter.permit.exception() is None:
-                waiter.permit.result().leave()
-            self._queues[priority].pop(waiter, None)
-            self._admit()
+            async with asyncio.timeout(None if until is None else until - self._now()):
+                return await waiter.permit
+        except (TimeoutError, asyncio.CancelledError) as ended:
+            self._drop(waiter)
+            if isinstance(ended, TimeoutError):
+                raise self._timed_out(priority) from None
             raise
 
     def enter_now(self, priority: Priority, requests: int = 1) -> Permit | None:
         """Get a permit at once, or None if that is not possible or others wait."""
-        if self._somebody_waits() or self._places <= 0 or priority > self._lowest:
+        if self._places <= 0 or priority > self._lowest or any(self._queues.values()):
             return None
         if not self._quota.take(self._now(), requests, priority):
             return None
         self._places -= 1
         return Permit(self, self._quota, requests)
 
+    def _drop(self, waiter: _Waiter) -> None:
+        """It waits no more. What it was given at that moment goes to others."""
+        self._queues[waiter.priority].pop(waiter, None)
+        if waiter.permit.done() and not waiter.permit.cancelled() and waiter.permit.exception() is None:
+            waiter.permit.result().leave()
+        self._admit()
+
+    def _timed_out(self, priority: Priority) -> QueueTimeout:
+        if self._places <= 0:
+            return QueueTimeout("pool")
+        now = self._now()
+        return QueueTimeout("quota", self._quota.opens_at(now, day=self._quota.out_of_day(now, priority)))
+
     # -- what permits do --------------------------------------------------------------------------------------
 
     def learn(self, status: int, headers: Mapping[str, str], sent_at: float, received_at: float) -> None:
         """A request was answered; see `Permit.answered`."""
-        reading = read(headers)
-        if reading.date is not None:
-            self._clock.observe(reading.date, sent_at, received_at)
-        quota = self._quota
-        was_silent = quota.silent
-        quota.answered(
-            status,
-            reading,
-            sent_at,
-            received_at,
-            retry_after=retry_after(headers, reading.date) if status == 429 else None,
-            chance=self._effects.random() if status == 429 else 0.0,
-        )
-        if quota.silent and not was_silent:
+        seen = read_quota(headers)
+        if seen.date is not None:
+            self._clock.observe(seen.date.timestamp(), sent_at, received_at)
+        was_paced = self._quota.paced
+        passed = self._quota.answered(status, seen, sent_at, received_at)
+        if status == 429:
+            self._quota.refused(sent_at, received_at, retry_after(headers), self._effects.random())
+        if was_paced and not self._quota.paced:
             _logger.warning("The service tells no quota: calls are not paced until it does")
-        self._admit()
-        crossed, quota.crossed = quota.crossed, []
-        if self._on_threshold is not None:
-            for window, part in crossed:
-                self._on_threshold(window, part)
+        if any(self._queues.values()):
+            self._admit()
+        for window, part in passed:
+            self._on_threshold(window, part)
 
     def take_back(self, unsent: int, unanswered: int) -> None:
         """A permit was left; see `Permit.leave`."""
@@ -248,7 +245,8 @@ class Admission:
         if unsent > 0:
             self._quota.give_back(unsent)
         self._places += 1
-        self._admit()
+        if any(self._queues.values()):
+            self._admit()
 
     @property
     def quota(self) -> QuotaView:
@@ -264,23 +262,24 @@ class Admission:
 
     def stop(self) -> None:
         """Wake every waiter with `AdmissionClosed`, and admit nothing more except settling reads."""
-        self._lowest = Priority.SETTLING
-        self._turn_away(Priority.INTERACTIVE, AdmissionClosed)
-        self._turn_away(Priority.BULK, AdmissionClosed)
-        self._admit()
+        self._admit_only(Priority.SETTLING)
 
     def close(self) -> None:
         """Wake every waiter with `AdmissionClosed`, and admit nothing more."""
-        self._lowest = -1
-        for priority in Priority:
-            self._turn_away(priority, AdmissionClosed)
-        self._admit()
+        self._admit_only(-1)
 
     async def aclose(self) -> None:
         """Close, and give back what a shared budget granted."""
         self.close()
         if self._sharing is not None:
             await self._sharing.aclose()
+
+    def _admit_only(self, lowest: int) -> None:
+        self._lowest = lowest
+        for priority in Priority:
+            if priority > lowest:
+                self._turn_away(priority, AdmissionClosed)
+        self._admit()
 
     def _turn_away(self, priority: Priority, error: Callable[[], AdmissionError]) -> None:
         queue = self._queues[priority]
@@ -291,60 +290,34 @@ class Admission:
 
     # -- admitting -------------------------------------------------------------------------------------------
 
-    def _somebody_waits(self) -> bool:
-        settling, interactive, bulk = self._queues.values()
-        return bool(settling or interactive or bulk)
-
-    def _who_waits(self) -> tuple[int, int, Priority]:
-        """How many requests could go if there were quota, how many the next call sends, and its priority."""
-        waiter = self._next(self._now()) if self._places > 0 else None
-        if waiter is None:
-            return 0, 0, Priority.BULK
-        calls = sum(map(len, self._queues.values()))
-        return max(min(calls, self._places), waiter.requests), waiter.requests, waiter.priority
-
     def _admit(self) -> None:
-        """Admit every call that may go now, and set a timer for the next one."""
-        if not self._somebody_waits():
-            if self._timer is not None or self._deadlines:
-                self._deadlines.clear()
-                self._look_again_at(inf)
-            return
-        wake = self._let_in(self._now())
-        if self._sharing is not None and self._somebody_waits() and self._places > 0:
-            self._sharing.wake()
-        while self._deadlines and self._deadlines[0][2].permit.done():
-            heapq.heappop(self._deadlines)
-        if self._somebody_waits() and self._deadlines:
-            wake = min(wake, self._deadlines[0][0])
-        self._look_again_at(wake if self._somebody_waits() else inf)
-
-    def _let_in(self, now: float) -> float:
-        """Admit every call that may go now; return when the next may, infinite if no time helps."""
-        while self._places > 0 and self._somebody_waits():
-            waiter = self._next(now)
-            if waiter is None:
-                return now + max(self._quota.delay(now, 1, Priority.BULK), _TICK)
+        """Admit every call that may go now, and look again when the next may."""
+        now, wake = self._now(), inf
+        while (waiter := self._next(now)) is not None and self._places > 0:
             if not self._quota.take(now, waiter.requests, waiter.priority):
-                return now + max(self._quota.delay(now, waiter.requests, waiter.priority), _TICK)
+                break
             del self._queues[waiter.priority][waiter]
             self._note_passed_over(waiter.priority)
             self._places -= 1
             waiter.permit.set_result(Permit(self, self._quota, waiter.requests))
-        return inf
+        if self._places > 0 and any(self._queues.values()):
+            # If none of them is next, all of them wait for the next day.
+            requests, priority = (waiter.requests, waiter.priority) if waiter else (1, Priority.BULK)
+            wake = now + max(self._quota.delay(now, requests, priority), _TICK)
+            if self._sharing is not None:
+                self._sharing.wake()
+        self._look_again_at(wake)
 
     def _next(self, now: float) -> _Waiter | None:
         """The next waiter. A priority for which the day has nothing left does not block the others."""
         first: _Waiter | None = None
         for priority, queue in self._queues.items():
-            if priority is Priority.INTERACTIVE and queue and self._quota.out_of_day(now, priority):
-                opens_at = moment(self._quota.opens_at(now, day=True))
-                self._turn_away(priority, partial(QuotaExhausted, opens_at))
             while queue and (waiter := next(iter(queue))).permit.done():
                 del queue[waiter]  # cancelled, and its task has not run yet
-            if not queue or self._quota.out_of_day(now, priority):
-                continue
-            if first is None or self._passed_over[priority] >= _PATIENCE:
+            if queue and self._quota.out_of_day(now, priority):
+                if priority is Priority.INTERACTIVE:
+                    self._turn_away(priority, partial(QuotaExhausted, self._quota.opens_at(now, day=True)))
+            elif queue and (first is None or self._passed_over[priority] >= _PATIENCE):
                 first = next(iter(queue))
         return first
 
@@ -354,30 +327,24 @@ class Admission:
             if priority > gone and queue:
                 self._passed_over[priority] += 1
 
+    def _who_waits(self) -> tuple[int, int, Priority]:
+        """How many requests could go if there were quota, how many the next call sends, and its priority."""
+        waiter = self._next(self._now()) if self._places > 0 else None
+        if waiter is None:
+            return 0, 0, Priority.BULK
+        calls = sum(map(len, self._queues.values()))
+        return max(min(calls, self._places), waiter.requests), waiter.requests, waiter.priority
+
     def _look_again_at(self, wake: float) -> None:
         """Look again at that time, infinite for never. A timer runs only while somebody waits for time."""
         if self._timer is not None and (wake == inf or wake < self._wakes_at - _TICK):
             self._timer.cancel()
             self._timer = None
-        if self._timer is None:
-            self._wakes_at = wake
         if self._timer is None and wake < inf:
+            self._wakes_at = wake
             self._timer = asyncio.get_running_loop().create_task(self._look_again(wake))
 
     async def _look_again(self, wake: float) -> None:
         await self._effects.sleep(max(wake - self._now(), 0.0))
         self._timer = None  # a new one may start; this one ends without another await
-        now = self._now()
-        self._let_in(now)
-        while self._deadlines and self._deadlines[0][0] <= now + _TICK:
-            waiter = heapq.heappop(self._deadlines)[2]
-            if not waiter.permit.done():
-                del self._queues[waiter.priority][waiter]
-                waiter.permit.set_exception(self._timeout(now, waiter.priority))
         self._admit()
-
-    def _timeout(self, now: float, priority: Priority) -> QueueTimeout:
-        if self._places <= 0:
-            return QueueTimeout("pool")
-        day = self._quota.out_of_day(now, priority)
-        return QueueTimeout("quota", moment(self._quota.opens_at(now, day=day)))

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 import attrs
 
-from fusebill_async.outcome import Attribution, ConfirmedBy, Outcome, Phase, QuotaReading
+from fusebill_async.outcome import Attribution, ConfirmedBy, Outcome, Phase, QuotaSeen
 
 WaitedFor: TypeAlias = Literal["lock", "quota", "pool", "backoff"]
 
@@ -95,7 +95,7 @@ class AttemptEvent:
     status: int | None = None
     reason: str = ""
     followed: str = ""
-    quota: QuotaReading | None = None
+    quota: QuotaSeen | None = None
 
 
 @attrs.frozen(kw_only=True)

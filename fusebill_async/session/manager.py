@@ -17,7 +17,7 @@ from fusebill_async.session.effects import Effects
 from fusebill_async.session.slot import Slot
 from fusebill_async.session.telling import Teller
 from fusebill_async.session.transport import Exchange, Transport
-from fusebill_async.wire.quota_headers import read, retry_after
+from fusebill_async.wire.quota_headers import retry_after
 from fusebill_async.wire.redact import redact_bytes
 from fusebill_async.wire.refusals import BODY_KEPT
 
@@ -160,7 +160,7 @@ class SessionManager:
         policy, timeouts = call.options.retry, call.options.timeouts
         if call.counted_attempts >= policy.max_attempts:
             return None
-        asked = retry_after(exchange.headers, read(exchange.headers).date) if exchange.headers else None
+        asked = retry_after(exchange.headers)
         pause = backoff(policy, call.counted_attempts, self.effects.random(), asked=asked)
         if call.time_used + pause >= timeouts.total:
             return None

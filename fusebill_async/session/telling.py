@@ -18,7 +18,7 @@ from fusebill_async.outcome import Attempt, Outcome
 from fusebill_async.session.call import Call, Judged
 from fusebill_async.session.events import AttemptEvent, CallEvent, SettlingEvent, WaitedFor, WaitEvent
 from fusebill_async.session.hooks import Listeners, OpenEvent
-from fusebill_async.wire.quota_headers import read
+from fusebill_async.wire.quota_headers import read_quota
 
 logger = logging.getLogger("fusebill_async")
 
@@ -145,7 +145,7 @@ class Told:
             # What is wrong with an answer is told in words that may be the answer's own.
             reason=exchange.reason or ("its answer cannot be used" if attempt.reason else ""),
             followed=attempt.followed,
-            quota=None if exchange.status is None else read(exchange.headers),
+            quota=None if exchange.status is None else read_quota(exchange.headers),
         )
 
     def attempt_cut_short(self, error: BaseException) -> None:

@@ -31,10 +31,10 @@ local state = text and cjson.decode(text) or {
 
 local function merge(window, told, length)
   if told.reset == 0 and window.reset ~= 0 then return end -- it has had no answer yet
-  local over = now - window.seen > length and told.age < length
+  local over = now - window.seen > length
   local apart = told.reset - window.reset
   if apart > 1 or (over and (apart < -1 or told.reset == 0)) then
-    window.reset, window.seen, window.used, window.own = told.reset, now - told.age, 0, 0
+    window.reset, window.seen, window.used, window.own = told.reset, now, 0, 0
   elseif apart < -1 then
     return
   end

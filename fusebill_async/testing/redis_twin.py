@@ -318,10 +318,10 @@ def _quota(server: RedisTwin, keys: Sequence[str], arguments: Sequence[str]) -> 
 def _merge(window: dict[str, Any], told: dict[str, Any], length: float, now: float) -> None:
     if told["reset"] == 0 and window["reset"] != 0:
         return
-    over = now - window["seen"] > length and told["age"] < length
+    over = now - window["seen"] > length
     apart = told["reset"] - window["reset"]
     if apart > 1 or (over and (apart < -1 or told["reset"] == 0)):
-        window.update(reset=told["reset"], seen=now - told["age"], used=0, own=0)
+        window.update(reset=told["reset"], seen=now, used=0, own=0)
     elif apart < -1:
         return
     if told["limit"] > 0:

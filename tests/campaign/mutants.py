@@ -206,7 +206,7 @@ MUTANTS: Mapping[str, Mutant] = {
     "429 not waited": Mutant(
         "a refusal for the quota pauses nobody; repeated reads are not counted, so that there are refusals",
         "within a second after a 429",
-        ((Quota, "_pause", _nothing), (Quota, "take_one_more", _nothing)),
+        ((Quota, "refused", _nothing), (Quota, "take_one_more", _nothing)),
     ),
     "quiet period zero": Mutant(
         "two misses at once prove absence",

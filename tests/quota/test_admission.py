@@ -14,6 +14,8 @@ from fusebill_async.policy.shared import QuotaGrant
 from fusebill_async.session.admission import Admission, AdmissionClosed, QueueTimeout, QuotaExhausted
 from fusebill_async.session.effects import Effects
 from fusebill_async.settings import Priority, QuotaPolicy
+from fusebill_async.stores.redis_quota import RedisQuota
+from fusebill_async.testing.redis_twin import RedisTwin, TwinClient
 from tests.quota.conftest import load_simulation
 
 SETTLING, INTERACTIVE, BULK = Priority
@@ -237,6 +239,20 @@ async def test_cancelling_leaves_nothing_behind(when):
     view = account.admission.quota
     assert (view.used_minute, view.waiting[BULK]) == (0, 0)
     assert account.admission.enter_now(BULK) is not None
+
+
+@virtually
+async def test_a_waiter_that_goes_away_behind_another_is_counted_out():
+    account = Account(places=1, limit=1000)
+    held = await account.admission.enter(BULK)
+    waiting = [asyncio.create_task(account.admission.enter(BULK)) for _ in range(3)]
+    await settle()
+    waiting[1].cancel()
+    await settle()
+    assert account.admission.quota.waiting[BULK] == 2
+    held.leave()
+    (await waiting[0]).leave()
+    (await waiting[2]).leave()
 
 
 @virtually
@@ -500,6 +516,15 @@ async def test_off_still_waits_out_a_refusal():
 
 
 @virtually
+async def test_off_is_not_held_back_by_limits_that_nobody_told():
+    account = Account(policy=QuotaPolicy.off())
+    for _ in range(1000):
+        await account.call(headers={})
+    await account.call(429, {})
+    assert account.admission.quota.paused_for == pytest.approx(1.0)
+
+
+@virtually
 async def test_thresholds_once_a_window():
     heard = []
     account = Account(limit=100, on_threshold=lambda window, part: heard.append((window, part)))
@@ -582,6 +607,18 @@ async def test_with_nothing_left_one_call_goes_at_the_reset_and_the_rest_wait_fo
     sent[0][1].answered(200, account.headers(9), now, now)
     await asyncio.gather(*tasks)
     assert len(sent) == 5
+
+
+@pytest.mark.parametrize("skew", [0, 4, -4])
+@virtually
+async def test_a_day_ends_by_the_clock_by_which_minutes_turn(skew):
+    account = Account(limit=10, skew=skew)
+    await asyncio.sleep(TOMORROW.timestamp() - 110 - account.time)
+    await account.call(remaining=9)
+    await asyncio.sleep(TOMORROW.timestamp() - 59 - account.time)
+    await account.call(headers=account.headers(9, day_remaining=0))
+    (await account.admission.enter(BULK)).leave()
+    assert 0 <= account.time - TOMORROW.timestamp() < 1.1
 
 
 @virtually
@@ -694,7 +731,7 @@ async def test_calls_that_waited_leave_nothing_behind():
         await settle()
         held.leave()
         held = await waiting
-    assert len(account.admission._deadlines) <= 1
+    assert all(timer.cancelled() for timer in account.loop._scheduled)
     assert len(asyncio.all_tasks()) == 1
 
 
@@ -717,6 +754,17 @@ async def test_a_service_that_tells_no_quota_is_paced_until_it_answers_well():
     await account.call(200, {})
     for _ in range(99):
         assert account.admission.enter_now(BULK) is not None
+
+
+@virtually
+async def test_calls_made_without_pacing_are_not_held_against_the_next():
+    account = Account(limit=1000, policy=QuotaPolicy())
+    for _ in range(500):
+        await account.call(200, {})
+    await account.call(remaining=499)
+    started = account.loop.time()
+    await account.call(remaining=498)
+    assert account.loop.time() - started < 1
 
 
 class Away:
@@ -758,6 +806,43 @@ async def test_a_shared_budget_is_found_again_though_nobody_waits():
     shared.exchange = Generous().exchange
     await asyncio.sleep(2)
     assert account.admission.quota.shared
+    await account.admission.aclose()
+
+
+def on_redis(policy):
+    """The budget of one process after the other, on one Redis that keeps the virtual time."""
+    twin = RedisTwin(asyncio.get_running_loop().time)
+    return lambda: RedisQuota(TwinClient(twin.driver()), "key", policy)
+
+
+@pytest.mark.parametrize("idle", [20, 300])
+@virtually
+async def test_a_process_that_starts_behind_a_used_up_window_does_not_wait_for_another(idle):
+    policy = QuotaPolicy(per_minute=10, per_day=1000, burst=1.0)
+    shared = on_redis(policy)
+    before = Account(policy=policy, shared=shared())
+    await asyncio.sleep(40)
+    await before.call(remaining=0)
+    await asyncio.sleep(1.5)
+    await before.admission.aclose()
+    await asyncio.sleep(idle)
+    after = Account(policy=policy, shared=shared())
+    started = after.loop.time()
+    await after.call(remaining=9)
+    # At most until the window is over that was seen to begin 21.5 s ago; none is left to wait for after 300 s.
+    assert after.loop.time() - started < (40 if idle == 20 else 1)
+    await after.admission.aclose()
+
+
+@virtually
+async def test_calls_go_on_when_the_next_day_begins_also_with_a_shared_budget():
+    policy = QuotaPolicy(per_minute=10, per_day=1000, burst=1.0)
+    account = Account(policy=policy, shared=on_redis(policy)())
+    await asyncio.sleep(TOMORROW.timestamp() - 50 - account.time)
+    await account.call(headers=account.headers(9, day_remaining=0))
+    async with asyncio.timeout(60):
+        (await account.admission.enter(BULK)).leave()
+    assert account.time >= TOMORROW.timestamp()
     await account.admission.aclose()
 
 

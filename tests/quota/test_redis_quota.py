@@ -95,8 +95,8 @@ class Worker:
         await self.admission.aclose()
 
 
-def window(reset=T, limit=1000, used=0, own=0, age=0.0):
-    return WindowFacts(reset=reset, limit=limit, used=used, own=own, age=age)
+def window(reset=T, limit=1000, used=0, own=0):
+    return WindowFacts(reset=reset, limit=limit, used=used, own=own)
 
 
 def report(want=0, held=0, minute=None, day=None, **more):

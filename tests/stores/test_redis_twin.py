@@ -76,7 +76,6 @@ _WINDOWS = st.builds(
     limit=st.sampled_from([0, 10, 60]),
     used=_COUNTS,
     own=_COUNTS,
-    age=st.sampled_from([0.0, 0.3, 10.0, 61.0]),
 )
 _REPORTS = st.builds(
     QuotaReport,
