@@ -55,7 +55,8 @@ class LogHooks(Hooks):
         if not logger.isEnabledFor(logging.DEBUG):
             return
         came = str(attempt.phase or "not sent") if attempt.status is None else f"answered {attempt.status}"
-        reason = f" ({attempt.reason})" if attempt.reason else ""
+        # What follows the first sentence is advice, which errors give.
+        reason = f" ({attempt.reason.partition('. ')[0]})" if attempt.reason else ""
         told = (
             f"{_about(attempt)}: {attempt.method} was {came}{reason} in {_milliseconds(attempt.seconds)}, "
             f"then {attempt.followed or 'dropped'}"
