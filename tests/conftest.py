@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from unittest.mock import Mock
 
 import aiohttp
@@ -12,6 +13,7 @@ from aioresponses import aioresponses, core
 
 from fusebill_async import FusebillClient, RetryPolicy, SettlingPolicy, Timeouts
 from fusebill_async.testing import FusebillSimulator
+from tests.quick import is_quick
 
 KEY = "MDpub3QtYS1yZWFsLWtleQ"
 """Looks like a key, and is none."""
@@ -30,6 +32,19 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--uvloop"):
         uvloop = pytest.importorskip("uvloop")
         asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    # To import every other file would take longer than the tests.
+    other = collection_path.name.startswith("test_") and not is_quick(collection_path)
+    return True if config.option.markexpr == "quick" and other else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if is_quick(item.path):
+            item.add_marker(pytest.mark.quick)
 
 
 class ResponseWithoutWriter(aiohttp.ClientResponse):

@@ -190,7 +190,11 @@ def _strictness(node: Any) -> dict[str, bool]:
     mark: pytest.Mark | None = node.get_closest_marker(_STRICT)
     everything = mark.args[0] if mark is not None and mark.args else node.config.getini(_STRICT)
     parts: dict[str, bool] = {name: bool(everything) for name in ("faults", "unresolved", "writes")}
-    return parts if mark is None else {**parts, **mark.kwargs}
+    if mark is None:
+        return parts
+    if unknown := mark.kwargs.keys() - parts.keys():
+        pytest.fail(f"{_STRICT} knows {', '.join(parts)}, and not {', '.join(sorted(unknown))}", pytrace=False)
+    return {**parts, **mark.kwargs}
 
 
 def _check(node: Any, simulator: FusebillSimulator) -> None:

@@ -105,6 +105,11 @@ async def test_bad_in_virtual_time(fusebill_simulator, fusebill_client):
     fusebill_simulator.inject(Fault.reset_after_effect(operation="activate"))
 
 
+@pytest.mark.fusebill_strict(write=False)
+async def test_bad_mark(fusebill_simulator):
+    pass
+
+
 async def test_failed_already(fusebill_simulator):
     fusebill_simulator.inject(Fault.reset_after_effect())
     raise ValueError("the test's own")
@@ -155,7 +160,7 @@ def test_what_a_test_leaves_fails_it(shown: str):
     errors = set(re.findall(r"^ERROR test_theirs.py::(\w+)", shown, re.MULTILINE))
     assert errors == {
         "test_bad_fault", "test_bad_unresolved", "test_bad_write", "test_bad_afterwards", "test_bad_in_virtual_time",
-        "test_bad_fault_at_the_server",
+        "test_bad_fault_at_the_server", "test_bad_mark",
     }, shown  # fmt: skip
     # One that failed by itself is left alone.
     assert re.findall(r"^FAILED test_theirs.py::(\w+)", shown, re.MULTILINE) == ["test_failed_already"]
@@ -171,6 +176,7 @@ def test_what_a_test_leaves_fails_it(shown: str):
         "customers.hold: answered 200, and it had its effect",
         "customers.hold: Fault.reset_after_effect(operation='customers.hold'), and it had its effect",
         "No request arrived.",
+        "fusebill_strict knows faults, unresolved, writes, and not write",
     ],
 )
 def test_it_says_what_was_left_and_what_arrived(shown: str, words: str):
