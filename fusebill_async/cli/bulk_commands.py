@@ -451,8 +451,13 @@ def _stoppable() -> Generator[_Signals]:
             messages().print("Stopping: what is under way is seen to its end. Once more leaves it open.", style="dim")
         job.cancel()
 
-    for number, code in SIGNALS.items():
-        loop.add_signal_handler(number, press, code)
+    try:
+        for number, code in SIGNALS.items():
+            loop.add_signal_handler(number, press, code)
+    except (NotImplementedError, RuntimeError, ValueError):
+        # Windows, or not the main thread: Python's own way has to do.
+        yield signals
+        return
     try:
         yield signals
     finally:
@@ -471,6 +476,9 @@ async def _perform(
         result = Failed(error, operation, None)
     except InterruptedInput as interrupted:
         result = NotDone(Outcome.NOT_SENT, "Interrupted", "Nothing was sent.", code=interrupted.exit_code)
+    except asyncio.CancelledError:
+        # Before the job has begun, Ctrl-C ends the command as Python has it.
+        result = NotDone(Outcome.NOT_SENT, "Interrupted", "Nothing was sent.", code=ExitCode.INTERRUPTED)
     try:
         return show(result, json=common.json)
     except OSError as error:
