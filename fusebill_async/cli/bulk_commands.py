@@ -316,7 +316,7 @@ def _not_again(title: str, count: int, common: Common) -> NotDone | None:
 
 def status(*, journal: JournalFile, json: Json = False, verbose: Verbose = False) -> ExitCode:  # noqa: ARG001
     """Show how a job stands, also while another process runs it."""
-    return _tell(lambda: attrs.evolve(Reported.of(journal), groups=[]), json=json)
+    return _tell(lambda: Reported.of(journal, failures=False), json=json)
 
 
 def report(
@@ -333,7 +333,7 @@ def report(
     --json prints the six tallies, whose sum is the input.
     """
     if form == "text" or json:
-        return _tell(lambda: Reported.of(journal), json=json)
+        return _tell(lambda: Reported.of(journal, failures=not json), json=json)
     try:
         write_items(journal, form)
     except FusebillError as error:
@@ -360,7 +360,7 @@ async def wipe(*, journal: JournalFile, yes: Yes = False, common: Common = COMMO
             if ask(f"Erase what {journal} holds of persons? [y/N] ", terminal) not in {"y", "yes"}:
                 return NotDone(Outcome.NOT_SENT, "Declined", "you did not say yes", code=ExitCode.NOT_DONE)
         await client.bulk.resume(journal).wipe()
-        return attrs.evolve(Reported.of(journal), groups=[])
+        return Reported.of(journal, failures=False)
 
     return await _perform(None, work, common)
 

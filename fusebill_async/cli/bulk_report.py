@@ -165,9 +165,9 @@ class Reported(Result):
     journal: Path
 
     @classmethod
-    def of(cls, journal: Path) -> Reported:
-        """From the journal."""
-        return cls(read_report(journal), grouped(read_items(journal)), journal)
+    def of(cls, journal: Path, *, failures: bool = True) -> Reported:
+        """From the journal, with or without its failures."""
+        return cls(read_report(journal), grouped(read_items(journal)) if failures else [], journal)
 
     @property
     def exit_code(self) -> ExitCode:

@@ -70,14 +70,8 @@ def test_a_file_that_is_not_there():
 def test_columns_of_an_update_are_fields(tmp_path):
     text = "company_name,id,customer_reference.reference1,monthlyStatement\nGrok,1,A-1,true\n,2,\\N,\nx,3,,perhaps\n"
     found, given = rows(tmp_path, text, UPDATE)
-    assert (
-        found[0]
-        == (
-            1,
-            {"company_name": "Grok", "customer_reference": {"reference1": "A-1"}, "monthlyStatement": "true"},
-        )
-        or found[0][1]["company_name"] == "Grok"
-    )
+    assert found[0][1]["company_name"] == "Grok"
+    assert found[0][1]["customer_reference"] == {"reference1": "A-1"}
     assert found[1] == (2, {"customer_reference": {"reference1": None}})
     assert given.erased == {"customer_reference.reference1": 1}
     assert given.empty["company_name"] == 1
