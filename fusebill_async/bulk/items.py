@@ -7,7 +7,15 @@ from typing import Any, Protocol
 
 import attrs
 
-from fusebill_async.converting import decode_customer, decode_json, encode, read_object, wire_fields
+from fusebill_async.converting import (
+    NO_OBJECT,
+    WireObject,
+    decode_customer,
+    decode_json,
+    encode,
+    read_object,
+    wire_fields,
+)
 from fusebill_async.errors import ValidationError, shown
 from fusebill_async.models import Customer
 from fusebill_async.operations import BY_TITLE, REPLACE, UPDATE, Operation
@@ -17,6 +25,8 @@ from fusebill_async.settling.evidence import keys_of
 from fusebill_async.settling.response import Response
 from fusebill_async.settling.seen import Reading
 from fusebill_async.settling.write import Write
+from fusebill_async.updating.changes import laid_over
+from fusebill_async.updating.merging import expected, written
 from fusebill_async.updating.pending import PendingUpdate
 from fusebill_async.wire.checks import is_array, is_object
 from fusebill_async.wire.request import build_request, check_id, named_in_body
@@ -104,6 +114,15 @@ class Kind(Protocol):
         """
         ...
 
+    def sent(self, item: Item, present: WireObject) -> Mapping[str, Any]:
+        """What the goal of the operation is compared with: keys and values that the item sends.
+
+        Args:
+            item: of the job.
+            present: the customer as it stands.
+        """
+        ...
+
 
 @attrs.define
 class VerbJob:
@@ -147,14 +166,17 @@ class VerbJob:
 
     def write(self, core: ClientCore, item: Item) -> Write:
         """The write of an item."""
-        own: dict[str, Any] = {} if item.asked is None else decode_json(item.asked)
-        write = core.write_of(self.operation, item.customer_id, {**self.arguments, **own})
+        write = core.write_of(self.operation, item.customer_id, {**self.arguments, **_own(item)})
         if item.known is not None:
             write.knows(Reading.of(decode_customer(item.known)), recent=True)
         return write
 
     def check_answer(self, write: Write, response: Response[Any]) -> None:
         """Nothing to compare: the driver looks at the goal."""
+
+    def sent(self, item: Item, present: WireObject) -> Mapping[str, Any]:  # noqa: ARG002 (the protocol's)
+        """The parameters in the body."""
+        return named_in_body(self.operation, {**self.arguments, **_own(item)})
 
 
 @attrs.frozen(kw_only=True)
@@ -246,6 +268,15 @@ class UpdateJob:
         assert write.update is not None
         compare(write.call, write.update, response)
 
+    def sent(self, item: Item, present: WireObject) -> Mapping[str, Any]:
+        """The changes; of a replacement, all that it writes."""
+        asked = read_object(item.asked or b"{}")
+        shows = expected(present, asked.inner.get("changes", NO_OBJECT))
+        base = asked.values.get("base")
+        if self.operation is REPLACE and base is not None:
+            shows = laid_over(written(read_object(base.encode())), shows)
+        return shows
+
 
 def kind_of(title: str, options: Mapping[str, Any]) -> Kind:
     """What a journal says that its job does.
@@ -273,6 +304,12 @@ def verb_job(operation: Operation, arguments: Mapping[str, Any]) -> VerbJob:
             optional = attrs.evolve(operation, parameters=(operation.parameters[0], parameter))
             build_request(optional, 1, **{parameter.name: given[parameter.name]})
     return VerbJob(operation, decode_json(encode(given)))
+
+
+def _own(item: Item) -> dict[str, Any]:
+    """The parameters that an item gives itself."""
+    own: dict[str, Any] = {} if item.asked is None else decode_json(item.asked)
+    return own
 
 
 def _named(operation: Operation, arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -214,7 +214,7 @@ class Journal:
     async def open_items(self) -> list[Item]:
         """The items whose writes an earlier run left open."""
         rows = await self._do(lambda connection: connection.execute(_OPEN).fetchall())
-        return [_item(row[:5], intent_id=row[5]) for row in rows]
+        return [item_of(row[:5], intent_id=row[5]) for row in rows]
 
     async def items_to_do(self, after: int, limit: int) -> list[Item]:
         """The next items that have no outcome, in the order of the input.
@@ -224,7 +224,7 @@ class Journal:
             limit: how many at most.
         """
         rows = await self._do(lambda connection: connection.execute(_TO_DO, (after, limit)).fetchall())
-        return [_item(row) for row in rows]
+        return [item_of(row) for row in rows]
 
     def note_unknown(self, item: Item, reason: str) -> None:
         """Keep why an item could not be settled, for the report."""
@@ -274,7 +274,8 @@ def _rewrite(path: Path) -> None:
         ) from error
 
 
-def _item(row: Sequence[Any], intent_id: str | None = None) -> Item:
+def item_of(row: Sequence[Any], intent_id: str | None = None) -> Item:
+    """An item from its number, its customer, what is asked and known of it, and its attempts so far."""
     number, customer_id, asked, known, attempts = row
     return Item(
         number=number,
@@ -340,7 +341,7 @@ def _add(connection: sqlite3.Connection, *, rows: Sequence[tuple[int, Row | str]
             for each in (earlier, number)
         ]
     connection.executemany(
-        "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, NULL, NULL, 0, ?, 0, 0, ?, NULL)",
+        "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, NULL, NULL, 0, ?, 0, 0, ?, NULL, NULL)",
         [(number, Tally.SKIPPED, Outcome.NOT_SENT, at, why) for number, why in bad],
     )
     return duplicates

@@ -44,10 +44,11 @@ TABLES = (
         item INTEGER PRIMARY KEY, id TEXT NOT NULL, run INTEGER NOT NULL, record TEXT NOT NULL, reason TEXT
     )""",
     # How items ended. One that is to be tried again stands here as unprocessed, with what it came to before.
+    # `modified` is the service's timestamp of the customer as the write left it.
     """CREATE TABLE outcomes (
         item INTEGER PRIMARY KEY, tally TEXT NOT NULL, outcome TEXT NOT NULL, attribution TEXT, status INTEGER,
         attempts INTEGER NOT NULL, ended REAL NOT NULL, seconds REAL NOT NULL, run INTEGER NOT NULL, message TEXT,
-        before TEXT
+        before TEXT, modified TEXT
     )""",
 )
 

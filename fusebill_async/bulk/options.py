@@ -24,6 +24,7 @@ class JobOptions:
     retry: Retry | None = None
     message: str | None = None
     take_over: bool = False
+    single_reads: bool = False
 
     def __attrs_post_init__(self) -> None:
         if type(self.concurrency) is not int or not 1 <= self.concurrency <= _MOST_WORKERS:

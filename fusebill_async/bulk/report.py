@@ -166,6 +166,19 @@ def report_in(connection: sqlite3.Connection, path: Path) -> BulkReport:
     )
 
 
+def read_facts(path: Path) -> JobFacts:
+    """What a journal says of its job.
+
+    Raises:
+        ConfigurationError: there is no such journal, it cannot be read, or it was wiped.
+    """
+    with closing(open_to_read(path)) as connection:
+        facts = checked_facts(connection, path)
+        if connection.execute("SELECT wiped FROM job").fetchone()[0] is not None:
+            raise ConfigurationError(f"the journal {path} was wiped: what was sent stands in it no more")
+        return facts
+
+
 def read_items(path: Path) -> Iterator[BulkItem]:
     """Every item of a job as it stands, in the order of the input, in constant memory.
 

@@ -96,16 +96,21 @@ class JobRun:
         return _bulk_item(item, carried, self._journal.ledger.run)
 
 
-def _with_ledger(core: ClientCore, journal: Journal) -> ClientCore:
-    """The client, with the priority of a batch, and with writes that are recorded in the journal."""
+def as_batch(core: ClientCore) -> ClientCore:
+    """The client, with the priority of a batch."""
     timeouts = core.options.timeouts
     queue = None if timeouts.queue is None else max(timeouts.queue, _SHORTEST_QUEUE)
-    settling = attrs.evolve(core.setup.settling, wait=_WAITS_FOR_SETTLING)
-    setup = attrs.evolve(core.setup, settling=settling)
     options = attrs.evolve(
         core.options, priority=Priority.BULK, timeouts=attrs.evolve(timeouts, queue=queue), on_cancel="finish"
     )
-    return attrs.evolve(core, setup=setup, writing=setup.over(journal.ledger), options=options)
+    return attrs.evolve(core, options=options)
+
+
+def _with_ledger(core: ClientCore, journal: Journal) -> ClientCore:
+    """The same, with writes that are recorded in the journal."""
+    settling = attrs.evolve(core.setup.settling, wait=_WAITS_FOR_SETTLING)
+    setup = attrs.evolve(core.setup, settling=settling)
+    return attrs.evolve(as_batch(core), setup=setup, writing=setup.over(journal.ledger))
 
 
 async def _nothing(_: int, __: int) -> list[Item]:

@@ -49,6 +49,7 @@ class JobSettings(TypedDict, total=False):
     patience: float
     on_day_end: OnDayEnd
     take_over: bool
+    single_reads: bool
     effects: StoreEffects | None
 
 
@@ -67,6 +68,7 @@ class StartJob(Protocol):
         patience: float = 600.0,
         on_day_end: OnDayEnd = "wait",
         take_over: bool = False,
+        single_reads: bool = False,
         effects: StoreEffects | None = None,
         **options: Any,
     ) -> BulkJob:
@@ -85,6 +87,7 @@ class StartJob(Protocol):
             patience: seconds for which the service may be out of reach before the job stops.
             on_day_end: "wait" until the day's quota opens again, or "stop".
             take_over: use the journal even if another process has it open that cannot be seen to be gone.
+            single_reads: where the service does not filter by ids, read customers one by one: a call for each.
             effects: clocks and threads, for simulations.
             options: parameters of the operation, for every item that does not give its own.
 
@@ -264,6 +267,7 @@ class Bulk:
                 retry=retry,
                 message=message,
                 take_over=settings.get("take_over", False),
+                single_reads=settings.get("single_reads", False),
             ),
             effects=settings.get("effects"),
         )

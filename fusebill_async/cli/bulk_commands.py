@@ -18,6 +18,7 @@ from rich.text import Text
 from fusebill_async.bulk import BulkJob
 from fusebill_async.bulk.limits import OnDayEnd
 from fusebill_async.bulk.options import Retry
+from fusebill_async.cli.bulk_check import proven
 from fusebill_async.cli.bulk_input import FileInput, Form
 from fusebill_async.cli.bulk_progress import JobProgress
 from fusebill_async.cli.bulk_progress import Kind as ProgressKind
@@ -58,6 +59,16 @@ File: TypeAlias = Annotated[
 ]
 Yes: TypeAlias = Annotated[bool, Option(name=("--yes", "-y"), negative="", show_default=False, help="Do not ask.")]
 
+SingleReads: TypeAlias = Annotated[
+    bool,
+    Option(
+        negative="",
+        show_default=False,
+        group=_JOB,
+        help="Read customers one by one, a call for each, where the service does not filter by ids.",
+    ),
+]
+
 
 @Option(name="*")
 @attrs.frozen(kw_only=True)
@@ -93,6 +104,10 @@ class Running:
             help="Use the journal though another process has it open that cannot be seen to be gone.",
         ),
     ] = False
+    single_reads: SingleReads = False
+    verify: Annotated[
+        bool, Option(negative="", group=_JOB, show_default=False, help="Read all customers again when it has ended.")
+    ] = False
     max_failures: Annotated[
         int | None, Option(group=_STOPS, validator=validators.Number(gte=0), help="Stop after more failures than this.")
     ] = None
@@ -106,7 +121,7 @@ class Running:
 
     def settings(self) -> dict[str, Any]:
         """As a job takes them."""
-        return attrs.asdict(self, filter=lambda field, _: field.name != "progress")
+        return attrs.asdict(self, filter=lambda field, _: field.name not in ("progress", "verify"))
 
 
 _GIVEN, _RUNNING = Given(), Running()
@@ -159,7 +174,7 @@ def _plan_command(operation: Operation) -> Callable[..., Awaitable[ExitCode]]:
             job = _job(client, operation, rows, journal, options)
             return Planned(await job.plan(), journal, rows.erased, rows.empty, rows.unused)
 
-        return await _perform(operation, work, common)
+        return await perform(operation, work, common)
 
     return _described(command, operation)
 
@@ -183,9 +198,10 @@ def _run_command(operation: Operation) -> Callable[..., Awaitable[ExitCode]]:
             if planned.plan.bad_rows and not given.skip_bad_rows:
                 return _bad_rows(planned)
             no = None if yes else _declined(planned, common, stdin_is_taken=file == STDIN)
-            return no or await _run(client, job, planned.plan.to_do, journal, running.progress)
+            result = no or await _run(client, job, planned.plan.to_do, journal, running.progress)
+            return await proven(result, job) if running.verify else result
 
-        return await _perform(operation, work, common)
+        return await perform(operation, work, common)
 
     return _described(command, operation)
 
@@ -294,9 +310,10 @@ async def resume(
             if no is not None:
                 return no
         total = before.unprocessed + before.unknown + (getattr(before, retry) if retry in _RETRIES else 0)
-        return await _run(client, job, total, journal, running.progress)
+        result = await _run(client, job, total, journal, running.progress)
+        return await proven(result, job) if running.verify else result
 
-    return await _perform(None, work, common)
+    return await perform(None, work, common)
 
 
 _RETRIES = ("rejected", "not_applied")
@@ -362,7 +379,7 @@ async def wipe(*, journal: JournalFile, yes: Yes = False, common: Common = COMMO
         await client.bulk.resume(journal).wipe()
         return attrs.evolve(Reported.of(journal), groups=[])
 
-    return await _perform(None, work, common)
+    return await perform(None, work, common)
 
 
 # --- how they are carried out
@@ -460,9 +477,10 @@ def _stoppable() -> Generator[_Signals]:
             loop.remove_signal_handler(number)
 
 
-async def _perform(
+async def perform(
     operation: Operation | None, work: Callable[[FusebillClient], Awaitable[Result]], common: Common
 ) -> ExitCode:
+    """Do what a command does with a client, and show what came of it."""
     result: Result
     try:
         async with open_client(common) as client:
