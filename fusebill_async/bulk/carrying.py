@@ -14,6 +14,7 @@ from fusebill_async.errors import ConcurrentModificationError, FusebillError, Va
 from fusebill_async.operations import MAY_BE_SENT_AGAIN
 from fusebill_async.outcome import Attribution, Outcome
 from fusebill_async.resources.core import ClientCore
+from fusebill_async.settling.keys import Ended
 
 _GUARDS = (ConcurrentModificationError, ValidationError, WouldEraseError)
 """With these a write is refused before it is sent, and would be refused again."""
@@ -30,6 +31,7 @@ class Carried:
         attempts: requests that were sent for it, over all runs.
         attribution: for what was applied.
         status: of the answer that told it.
+        reason: why it was set aside, in words.
     """
 
     tally: Tally
@@ -38,6 +40,7 @@ class Carried:
     attempts: int = 0
     attribution: Attribution | None = None
     status: int | None = None
+    reason: str = ""
 
 
 class CarryOut(Protocol):
@@ -76,12 +79,22 @@ class LocalCarrier:
             StoreUnavailableError: the journal cannot be written to. Nothing was sent for the item.
         """
         self._ledger.begin(item)
+        if item.aside:
+            return self._set_aside(item, item.aside)
         if item.intent_id is not None:
             on_settling()
             settled = await self._settle(item, item.intent_id)
             if settled is not None:
                 return settled
         return await self._send(item, on_settling)
+
+    def _set_aside(self, item: Item, reason: str) -> Carried:
+        at = self._core.session.effects.wall()
+        ended = Ended(
+            outcome=Outcome.NOT_SENT, customer_id=item.customer_id, attribution=None, status=None, at=at, message=reason
+        )
+        self._ledger.keep(item, ended, Tally.SKIPPED)
+        return Carried(tally=Tally.SKIPPED, outcome=Outcome.NOT_SENT, attempts=item.attempts, reason=reason)
 
     async def _settle(self, item: Item, intent_id: str) -> Carried | None:
         """Settle an open write; None if it had no effect and is to be sent anew."""

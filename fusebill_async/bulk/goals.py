@@ -10,7 +10,7 @@ import attrs
 from fusebill_async.operations import FieldIs, FieldsAre, FieldsAreNull, FieldsAsNamed, Goal, StatusIs, names_of
 from fusebill_async.updating.rules import python_name
 from fusebill_async.wire.checks import is_object
-from fusebill_async.wire.comparing import is_empty, same_value
+from fusebill_async.wire.comparing import Likeness, is_empty, likeness
 
 ABSENT: Any = object()
 """Stands for a field that a customer does not show."""
@@ -30,18 +30,22 @@ class Difference:
     found: Any
 
 
-def differences(goal: Goal | None, sent: Mapping[str, Any], fields: Mapping[str, Any]) -> list[Difference]:
+def differences(
+    goal: Goal | None, sent: Mapping[str, Any], fields: Mapping[str, Any], *, exactly: bool = False
+) -> list[Difference]:
     """What of a customer misses a goal.
 
     Args:
         goal: of the operation.
         sent: the wire keys and values that were sent.
         fields: the customer's wire keys and values.
+        exactly: a value in another form, such as a number as a text, is another value.
     """
     if isinstance(goal, StatusIs):
         found = fields.get("status", ABSENT)
         return [] if found in goal.statuses else [Difference("status", names_of(goal.statuses), found)]
-    return list(_compare(_wanted(goal, sent), fields, ""))
+    least = Likeness.EXACT if exactly else Likeness.ALIKE
+    return list(_compare(_wanted(goal, sent), fields, least, ""))
 
 
 def shows_all(different: list[Difference]) -> bool:
@@ -68,12 +72,14 @@ def _wanted(goal: Goal | None, sent: Mapping[str, Any]) -> Mapping[str, Any]:
             return {}
 
 
-def _compare(wanted: Mapping[str, Any], fields: Mapping[str, Any], within: str) -> Iterator[Difference]:
+def _compare(
+    wanted: Mapping[str, Any], fields: Mapping[str, Any], least: Likeness, within: str
+) -> Iterator[Difference]:
     for key, value in wanted.items():
         found, name = fields.get(key, ABSENT), within + python_name(key)
         if is_object(value) and (found is None or is_object(found)):
             # An object that is null shows all of its fields as null.
             inner: Mapping[str, Any] = dict.fromkeys(value) if found is None else found
-            yield from _compare(value, inner, f"{name}.")
-        elif found is ABSENT or not same_value(value, found):
+            yield from _compare(value, inner, least, f"{name}.")
+        elif found is ABSENT or likeness(value, found) < least:
             yield Difference(name, value, found)

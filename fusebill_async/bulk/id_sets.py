@@ -23,7 +23,7 @@ MOST_IDS = 200
 """Ids in one set."""
 _LONGEST = 1_850
 """Characters of the ids in an address: with the rest of it they stay under the 2,000 that any server takes."""
-_REFUSALS = frozenset({400, 404, 405, 409, 414, 422, 501})
+_REFUSALS = frozenset({400, 403, 404, 405, 409, 414, 422, 501})
 """Statuses by which a service may say that it does not know the filter, or that the address is too long."""
 
 

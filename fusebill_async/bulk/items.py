@@ -67,6 +67,7 @@ class Item:
         customer_id, asked, known: see `Row`.
         attempts: requests that were sent for it in earlier runs.
         intent_id: the name of the write that an earlier run left open, None if it left none.
+        aside: why nothing is sent for it, in words; "" if it is to be carried out.
     """
 
     number: int
@@ -75,6 +76,7 @@ class Item:
     known: bytes | None = None
     attempts: int = 0
     intent_id: str | None = None
+    aside: str = ""
 
 
 class Kind(Protocol):
@@ -88,6 +90,11 @@ class Kind(Protocol):
     @property
     def requests(self) -> int:
         """How many requests an item takes, if nothing goes wrong."""
+        ...
+
+    @property
+    def takes_snapshot(self) -> bool:
+        """Whether customers are read ahead of their items, if nothing else is said."""
         ...
 
     def options(self) -> dict[str, Any]:
@@ -141,6 +148,11 @@ class VerbJob:
     def requests(self) -> int:
         """One: the write."""
         return 1
+
+    @property
+    def takes_snapshot(self) -> bool:
+        """Yes: its write shows nothing of what was there before."""
+        return True
 
     def options(self) -> dict[str, Any]:
         """The arguments."""
@@ -200,6 +212,11 @@ class UpdateJob:
     def requests(self) -> int:
         """The PUT, and the read or reads that it rests on."""
         return 3 if self.check == "strict" else 2
+
+    @property
+    def takes_snapshot(self) -> bool:
+        """No: what its own read shows is kept."""
+        return False
 
     def options(self) -> dict[str, Any]:
         """The options, without the changes: those are kept with each item."""

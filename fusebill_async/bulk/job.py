@@ -7,7 +7,7 @@ from functools import partial
 from math import ceil
 from pathlib import Path
 
-from fusebill_async.bulk.id_sets import IdSets
+from fusebill_async.bulk.id_sets import MOST_IDS, IdSets
 from fusebill_async.bulk.items import Item, Kind, kind_of
 from fusebill_async.bulk.journal import JobFacts, Journal
 from fusebill_async.bulk.options import JobOptions
@@ -227,6 +227,8 @@ class BulkJob:
     ) -> BulkPlan:
         quota, policy = self._core.session.admission.quota, self._core.quota_policy
         calls = report.unprocessed * kind.requests
+        if self._options.reads_ahead(kind):
+            calls += ceil(report.unprocessed / MOST_IDS)
         minute = (quota.minute.limit if quota.minute else policy.per_minute) * policy.share
         day = (quota.day.limit if quota.day else policy.per_day) * policy.share * (1 - policy.day_reserve)
         left = day - quota.used_day

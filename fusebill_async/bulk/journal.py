@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import zlib
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from functools import partial
@@ -131,6 +132,7 @@ class Journal:
             connection.execute("DELETE FROM job")
             connection.execute("DELETE FROM items")
             connection.execute("DELETE FROM outcomes")
+            connection.execute("DELETE FROM snapshots")
             connection.execute(
                 "INSERT INTO job (operation, options, service, began) VALUES (?, ?, ?, ?)",
                 (facts.operation, encode(facts.options).decode(), facts.service, facts.began),
@@ -226,6 +228,21 @@ class Journal:
         rows = await self._do(lambda connection: connection.execute(_TO_DO, (after, limit)).fetchall())
         return [item_of(row) for row in rows]
 
+    def keep_snapshots(self, customers: Sequence[tuple[int, bytes]]) -> None:
+        """Keep what was there before items are carried out. An intent that is recorded later is not without it.
+
+        Args:
+            customers: the number of each item, and its customer as it came.
+        """
+        self._commits.post(partial(_keep_snapshots, customers=customers, at=self._effects.wall()), within=0.05)
+
+    def note_run(self, note: str) -> None:
+        """Keep what is to be said of the present run in the report."""
+        self._commits.post(
+            lambda connection: connection.execute("UPDATE runs SET note = ? WHERE number = ?", (note, self.ledger.run)),
+            within=0.05,
+        )
+
     def note_unknown(self, item: Item, reason: str) -> None:
         """Keep why an item could not be settled, for the report."""
         self._commits.post(
@@ -250,6 +267,7 @@ class Journal:
             if not unknown:
                 connection.execute("UPDATE items SET asked = NULL, known = NULL")
                 connection.execute("UPDATE outcomes SET before = NULL, message = NULL")
+                connection.execute("DELETE FROM snapshots")
                 connection.execute("UPDATE job SET wiped = ?, options = '{}'", (at,))
             return unknown
 
@@ -306,6 +324,11 @@ def facts_in(connection: sqlite3.Connection) -> JobFacts | None:
         fingerprint=fingerprint,
         runs=runs,
     )
+
+
+def _keep_snapshots(connection: sqlite3.Connection, *, customers: Sequence[tuple[int, bytes]], at: float) -> None:
+    rows = [(number, zlib.compress(wire), at) for number, wire in customers]
+    connection.executemany("INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?)", rows)
 
 
 def _end_run(connection: sqlite3.Connection, *, number: int, at: float, ended_as: str) -> None:

@@ -33,7 +33,7 @@ TABLES = (
     )""",
     """CREATE TABLE runs (
         number INTEGER PRIMARY KEY, began REAL NOT NULL, ended REAL, ended_as TEXT, machine TEXT NOT NULL,
-        pid INTEGER NOT NULL, version TEXT NOT NULL, options TEXT NOT NULL
+        pid INTEGER NOT NULL, version TEXT NOT NULL, options TEXT NOT NULL, note TEXT
     )""",
     # The input, in its order. An item without a customer is a bad row.
     """CREATE TABLE items (
@@ -49,6 +49,10 @@ TABLES = (
         item INTEGER PRIMARY KEY, tally TEXT NOT NULL, outcome TEXT NOT NULL, attribution TEXT, status INTEGER,
         attempts INTEGER NOT NULL, ended REAL NOT NULL, seconds REAL NOT NULL, run INTEGER NOT NULL, message TEXT,
         before TEXT, modified TEXT
+    )""",
+    # The customers as they were shortly before their items were carried out, byte for byte, compressed.
+    """CREATE TABLE snapshots (
+        item INTEGER PRIMARY KEY, wire BLOB NOT NULL, read_at REAL NOT NULL
     )""",
 )
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Self
 
 import attrs
 
 from fusebill_async.bulk.carrying import Carried, LocalCarrier
+from fusebill_async.bulk.id_sets import IdSets
 from fusebill_async.bulk.items import Item, Kind
 from fusebill_async.bulk.journal import Journal
 from fusebill_async.bulk.limits import Judge
 from fusebill_async.bulk.options import JobOptions
 from fusebill_async.bulk.pool import Feed, Pool
 from fusebill_async.bulk.report import BulkItem
+from fusebill_async.bulk.snapshots import Snapshots
 from fusebill_async.bulk.tallies import Tally
 from fusebill_async.resources.core import ClientCore
 from fusebill_async.session.events import ItemEvent, JobEvent
@@ -53,7 +56,7 @@ class JobRun:
             await journal.retry(Tally(options.retry), options.message)
         only_read = options.retry == "unknown"
         carrier = LocalCarrier(self._core, kind, journal.ledger, only_read=only_read)
-        feed = Feed(await journal.open_items(), _nothing if only_read else journal.items_to_do)
+        feed = Feed(await journal.open_items(), _nothing if only_read else self._items_to_do(), self._effects.now)
         self._pool = Pool(feed, carrier, self._judge, options.concurrency, self._effects)
         self._listeners.tell("job", JobEvent(operation=kind.operation.title, state="began"))
         self._pool.start()
@@ -76,6 +79,14 @@ class JobRun:
             self._listeners.tell("job", event)
             # Nothing is under way now, but for what was dropped.
             await self._core.writing.writer.end(0.0)
+
+    def _items_to_do(self) -> Callable[[int, int], Awaitable[list[Item]]]:
+        """What gives the next items: the journal, or whoever reads their customers first."""
+        options = self._options
+        if not options.reads_ahead(self._kind):
+            return self._journal.items_to_do
+        sets = IdSets(self._core, single_reads=options.single_reads, concurrency=options.concurrency)
+        return Snapshots(self._journal, self._kind, sets, options.skip_done).items_to_do
 
     def stop(self, reason: str) -> None:
         """Begin no more items."""
@@ -125,7 +136,7 @@ def _bulk_item(item: Item, carried: Carried, run: int) -> BulkItem:
         outcome=carried.outcome,
         tally=carried.tally,
         error=carried.error,
-        message="" if carried.error is None else str(carried.error),
+        message=carried.reason if carried.error is None else str(carried.error),
         attempts=carried.attempts,
         attribution=carried.attribution,
         status=carried.status,

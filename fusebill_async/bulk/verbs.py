@@ -49,6 +49,8 @@ class JobSettings(TypedDict, total=False):
     patience: float
     on_day_end: OnDayEnd
     take_over: bool
+    snapshot: bool | None
+    skip_done: bool
     single_reads: bool
     effects: StoreEffects | None
 
@@ -68,6 +70,8 @@ class StartJob(Protocol):
         patience: float = 600.0,
         on_day_end: OnDayEnd = "wait",
         take_over: bool = False,
+        snapshot: bool | None = None,
+        skip_done: bool = False,
         single_reads: bool = False,
         effects: StoreEffects | None = None,
         **options: Any,
@@ -87,6 +91,10 @@ class StartJob(Protocol):
             patience: seconds for which the service may be out of reach before the job stops.
             on_day_end: "wait" until the day's quota opens again, or "stop".
             take_over: use the journal even if another process has it open that cannot be seen to be gone.
+            snapshot: read the customers shortly before their items, 200 a call, and keep them in the journal: what was
+                there tells whose an effect was, and an undo goes back to it. None does so for all but updates and
+                replacements, whose own read is kept.
+            skip_done: set aside, without a call, whom that read shows to be so already.
             single_reads: where the service does not filter by ids, read customers one by one: a call for each.
             effects: clocks and threads, for simulations.
             options: parameters of the operation, for every item that does not give its own.
@@ -267,6 +275,8 @@ class Bulk:
                 retry=retry,
                 message=message,
                 take_over=settings.get("take_over", False),
+                snapshot=settings.get("snapshot"),
+                skip_done=settings.get("skip_done", False),
                 single_reads=settings.get("single_reads", False),
             ),
             effects=settings.get("effects"),

@@ -104,6 +104,18 @@ class Running:
             help="Use the journal though another process has it open that cannot be seen to be gone.",
         ),
     ] = False
+    snapshot: Annotated[
+        bool | None,
+        Option(
+            group=_JOB,
+            show_default=False,
+            help="Read customers before their items, 200 a call, and keep them; an update keeps its own read.",
+        ),
+    ] = None
+    skip_done: Annotated[
+        bool,
+        Option(negative="", group=_JOB, show_default=False, help="Skip, without a call, those that are so already."),
+    ] = False
     single_reads: SingleReads = False
     verify: Annotated[
         bool, Option(negative="", group=_JOB, show_default=False, help="Read all customers again when it has ended.")
