@@ -10,6 +10,7 @@ import attrs
 from fusebill_async.bulk.items import Item, Kind
 from fusebill_async.bulk.ledger import JournalLedger
 from fusebill_async.bulk.tallies import Tally, tally_of
+from fusebill_async.bulk.undoing import NotAsLeftError
 from fusebill_async.errors import ConcurrentModificationError, FusebillError, ValidationError, WouldEraseError
 from fusebill_async.operations import MAY_BE_SENT_AGAIN
 from fusebill_async.outcome import Attribution, Outcome
@@ -112,6 +113,12 @@ class LocalCarrier:
     async def _send(self, item: Item, on_settling: Callable[[], None]) -> Carried:
         core, kind = self._core, self._kind
         error: FusebillError | None = None
+        try:
+            objection = await kind.objection(core, item)
+        except FusebillError as raised:
+            return Carried(tally=Tally.UNPROCESSED, outcome=Outcome.NOT_SENT, error=raised, attempts=item.attempts)
+        if objection:
+            return self._set_aside(item, objection)
         write = kind.write(core, item)
         try:
             response = await core.writing.writer.write(write, on_settling)
@@ -123,7 +130,7 @@ class LocalCarrier:
         ended = write.ended(core.session.effects.wall())
         tally = tally_of(ended)
         if tally is Tally.UNPROCESSED and isinstance(error, _GUARDS):
-            tally = Tally.REJECTED
+            tally = Tally.SKIPPED if isinstance(error, NotAsLeftError) else Tally.REJECTED
         if not write.recorded:
             # Whatever was recorded has its outcome in the journal when its intent is closed.
             self._ledger.keep(item, ended, tally)

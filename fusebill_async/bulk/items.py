@@ -18,7 +18,7 @@ from fusebill_async.converting import (
 )
 from fusebill_async.errors import ValidationError, shown
 from fusebill_async.models import Customer
-from fusebill_async.operations import BY_TITLE, REPLACE, UPDATE, Operation
+from fusebill_async.operations import REPLACE, UPDATE, Operation
 from fusebill_async.resources.core import ClientCore
 from fusebill_async.resources.updates import Check, compare, make_replacement, make_update, write_of
 from fusebill_async.settling.evidence import keys_of
@@ -40,11 +40,13 @@ class Row:
         customer_id: whom it acts on.
         asked: what it asks for besides what the whole job asks for, as JSON; None for nothing.
         known: what was known of the customer, as JSON; None if only the id was given.
+        aside: why it is set aside, in words; "" if it is to be carried out.
     """
 
     customer_id: int
     asked: bytes | None = None
     known: bytes | None = None
+    aside: str = ""
 
 
 @attrs.frozen
@@ -106,6 +108,14 @@ class Kind(Protocol):
 
         Raises:
             ValidationError: it cannot be carried out.
+        """
+        ...
+
+    async def objection(self, core: ClientCore, item: Item) -> str:
+        """Look at the customer right before its write: why the item must be set aside, in words; "" for nothing.
+
+        Raises:
+            FusebillError: the customer could not be read.
         """
         ...
 
@@ -175,6 +185,10 @@ class VerbJob:
         if not self._is_checked:
             build_request(self.operation, 1, **self.arguments)
             self._is_checked = True
+
+    async def objection(self, core: ClientCore, item: Item) -> str:  # noqa: ARG002 (the protocol's)
+        """None, and nothing is read for it."""
+        return ""
 
     def write(self, core: ClientCore, item: Item) -> Write:
         """The write of an item."""
@@ -261,6 +275,10 @@ class UpdateJob:
             check=self.check,
         )
 
+    async def objection(self, core: ClientCore, item: Item) -> str:  # noqa: ARG002 (the protocol's)
+        """None, and nothing is read for it."""
+        return ""
+
     def write(self, core: ClientCore, item: Item) -> Write:
         """The write of an item."""
         asked = wire_fields(item.asked or b"{}")
@@ -293,19 +311,6 @@ class UpdateJob:
         if self.operation is REPLACE and base is not None:
             shows = laid_over(written(read_object(base.encode())), shows)
         return shows
-
-
-def kind_of(title: str, options: Mapping[str, Any]) -> Kind:
-    """What a journal says that its job does.
-
-    Args:
-        title: of the operation.
-        options: from `Kind.options`.
-    """
-    operation = BY_TITLE[title]
-    if operation in {UPDATE, REPLACE}:
-        return UpdateJob(operation=operation, **options)
-    return VerbJob(operation, options["arguments"])
 
 
 def verb_job(operation: Operation, arguments: Mapping[str, Any]) -> VerbJob:

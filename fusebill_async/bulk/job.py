@@ -8,12 +8,14 @@ from math import ceil
 from pathlib import Path
 
 from fusebill_async.bulk.id_sets import MOST_IDS, IdSets
-from fusebill_async.bulk.items import Item, Kind, kind_of
+from fusebill_async.bulk.items import Item, Kind
 from fusebill_async.bulk.journal import JobFacts, Journal
+from fusebill_async.bulk.kinds import kind_of
 from fusebill_async.bulk.options import JobOptions
 from fusebill_async.bulk.reading import InputReader, Items
 from fusebill_async.bulk.report import BulkItem, BulkPlan, BulkReport, read_facts, read_report
 from fusebill_async.bulk.running import JobRun, as_batch
+from fusebill_async.bulk.undoing import UndoJob
 from fusebill_async.bulk.verification import BulkCheck, Verifier
 from fusebill_async.errors import ClientStateError, ConfigurationError, ValidationError
 from fusebill_async.resources.core import ClientCore
@@ -215,7 +217,8 @@ class BulkJob:
 
     async def _begin(self, journal: Journal) -> JobRun:
         kind, facts = await self._know(journal)
-        if not self._options.skip_bad_rows and not facts.runs:
+        # What an undo sets aside is no reason not to begin.
+        if not self._options.skip_bad_rows and not facts.runs and not isinstance(kind, UndoJob):
             _check_rows(*await journal.bad_rows(5))
         self._run = JobRun(self._core, journal, kind, self._options)
         return self._run

@@ -363,6 +363,7 @@ def _add(connection: sqlite3.Connection, *, rows: Sequence[tuple[int, Row | str]
             (each, f"rows {earlier} and {number} ask for different things for customer {customer_id}")
             for each in (earlier, number)
         ]
+    bad += [(number, row.aside) for number, row in rows if isinstance(row, Row) and row.aside]
     connection.executemany(
         "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, NULL, NULL, 0, ?, 0, 0, ?, NULL, NULL)",
         [(number, Tally.SKIPPED, Outcome.NOT_SENT, at, why) for number, why in bad],

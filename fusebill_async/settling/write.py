@@ -136,7 +136,7 @@ class Write:
         """What was known of the customer before the send."""
         if self._before is None and self._known is not None:
             keys = keys_of(self.call.operation.goal, self.named)
-            self._before = Before.of(self._known, keys, recent=self._recent)
+            self._before = Before.of(self._known, keys, recent=self._recent, literally=self.update is not None)
         return self._before
 
     @before.setter
