@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fusebill_async.bulk import BulkCheck, BulkJob
-from fusebill_async.cli.bulk_report import Reported
+from fusebill_async.cli.bulk_report import Planned, Reported
 from fusebill_async.cli.exit_code import ExitCode
 from fusebill_async.cli.results import Result
 from fusebill_async.cli.wire_text import printable
@@ -87,6 +87,26 @@ class Proven(Result):
         """One after the other."""
         self.reported.print_on(console)
         self.checked.print_on(console)
+
+
+class UndoPlanned(Planned):
+    """What an undo would do."""
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What is set aside is no fault of an undo."""
+        return ExitCode.DONE
+
+    def print_on(self, console: Console) -> None:
+        """How many are put back, and who is not, with the reason."""
+        plan = self.plan
+        console.print(Text(f"{plan.operation} puts back {plan.to_do:,} of {plan.items:,} customers", style="bold"))
+        console.print(f"It takes {plan.calls:,} calls, at least {plan.duration}. Its journal is {self.journal}.")
+        if plan.bad_rows:
+            console.print(f"{plan.bad_rows:,} are set aside:")
+        for number, reason in plan.examples:
+            console.print(f"  row {number}: {printable(reason)}", markup=False, soft_wrap=True)
+        _tell_more(console, plan.bad_rows)
 
 
 async def proven(result: Result, job: BulkJob) -> Result:

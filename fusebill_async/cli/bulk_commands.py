@@ -136,7 +136,7 @@ class Running:
         return attrs.asdict(self, filter=lambda field, _: field.name not in ("progress", "verify"))
 
 
-_GIVEN, _RUNNING = Given(), Running()
+_GIVEN, RUNNING = Given(), Running()
 
 
 def bulk_app(*, group: Group, sort_key: int) -> App:
@@ -198,7 +198,7 @@ def _run_command(operation: Operation) -> Callable[..., Awaitable[ExitCode]]:
         journal: Path,
         yes: bool = False,
         given: Given = _GIVEN,
-        running: Running = _RUNNING,
+        running: Running = RUNNING,
         common: Common = COMMON,
         **options: Any,
     ) -> ExitCode:
@@ -209,8 +209,8 @@ def _run_command(operation: Operation) -> Callable[..., Awaitable[ExitCode]]:
             planned = Planned(await job.plan(), journal, rows.erased, rows.empty, rows.unused)
             if planned.plan.bad_rows and not given.skip_bad_rows:
                 return _bad_rows(planned)
-            no = None if yes else _declined(planned, common, stdin_is_taken=file == STDIN)
-            result = no or await _run(client, job, planned.plan.to_do, journal, running.progress)
+            no = None if yes else declined(planned, common, stdin_is_taken=file == STDIN)
+            result = no or await run_job(client, job, planned.plan.to_do, journal, running.progress)
             return await proven(result, job) if running.verify else result
 
         return await perform(operation, work, common)
@@ -276,14 +276,14 @@ def _bad_rows(planned: Planned) -> NotDone:
     return NotDone(Outcome.NOT_SENT, "BadRows", text, code=ExitCode.USAGE)
 
 
-def _declined(planned: Planned, common: Common, *, stdin_is_taken: bool) -> NotDone | None:
+def declined(planned: Planned, common: Common, *, stdin_is_taken: bool) -> NotDone | None:
     """Ask before anything is written. Where nobody sits at a terminal, `--yes` is needed."""
     plan = planned.plan
     if not plan.to_do:
         return None
     terminal = person(stdin_is_taken=stdin_is_taken)
     if terminal is None or common.json:
-        raise UsageError("bulk run asks before it writes, and nobody sits at a terminal: add --yes")
+        raise UsageError("the command asks before it writes, and nobody sits at a terminal: add --yes")
     planned.print_on(messages())
     if ask(f"{plan.operation} for {plan.to_do:,} customers? [y/N] ", terminal) in {"y", "yes"}:
         return None
@@ -306,7 +306,7 @@ async def resume(
     ] = None,
     message: Annotated[str | None, Option(group=_JOB, show_default=False, help="Of those only what says this.")] = None,
     yes: Yes = False,
-    running: Running = _RUNNING,
+    running: Running = RUNNING,
     common: Common = COMMON,
 ) -> ExitCode:
     """Go on with a job. It takes no input, and asks nothing: the job was agreed to.
@@ -322,7 +322,7 @@ async def resume(
             if no is not None:
                 return no
         total = before.unprocessed + before.unknown + (getattr(before, retry) if retry in _RETRIES else 0)
-        result = await _run(client, job, total, journal, running.progress)
+        result = await run_job(client, job, total, journal, running.progress)
         return await proven(result, job) if running.verify else result
 
     return await perform(None, work, common)
@@ -428,7 +428,7 @@ class _Stopped(Result):
         self._reported.print_on(console)
 
 
-async def _run(client: FusebillClient, job: BulkJob, total: int, journal: Path, kind: ProgressKind) -> Result:
+async def run_job(client: FusebillClient, job: BulkJob, total: int, journal: Path, kind: ProgressKind) -> Result:
     """Run a job, show how it goes on, and report."""
     name = journal.stem
     code: ExitCode | None = None

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App
 from cyclopts import Parameter as Option
 
-from fusebill_async.cli.bulk_check import Checked
-from fusebill_async.cli.bulk_commands import JournalFile, SingleReads, perform
+from fusebill_async.cli.bulk_check import Checked, UndoPlanned, proven
+from fusebill_async.cli.bulk_commands import (
+    RUNNING,
+    JournalFile,
+    Running,
+    SingleReads,
+    Yes,
+    declined,
+    perform,
+    run_job,
+)
 from fusebill_async.cli.exit_code import ExitCode
 from fusebill_async.cli.options import COMMON, Common
 from fusebill_async.cli.results import Result
 from fusebill_async.cli.usage import UsageError
 from fusebill_async.client import FusebillClient
+from fusebill_async.models.enums import ServiceStartOption
 
 _SAMPLE = re.compile(r"(\d+(?:\.\d+)?)(%?)", re.ASCII)
 
@@ -22,6 +33,7 @@ _SAMPLE = re.compile(r"(\d+(?:\.\d+)?)(%?)", re.ASCII)
 def add_proof_commands(app: App) -> App:
     """Put the commands among those of `bulk`."""
     app.command(verify, name="verify")
+    app.command(undo, name="undo")
     return app
 
 
@@ -52,3 +64,42 @@ def _part(text: str | None) -> float | None:
     if not 0 < part <= 1:
         raise UsageError(f"--sample must be a part such as 1% or 0.01, not {text}")
     return part
+
+
+async def undo(
+    *,
+    journal: JournalFile,
+    into: Annotated[Path, Option(name=("--into", "-i"), help="The journal of the undo, a file of its own.")],
+    service_start_option: Annotated[
+        ServiceStartOption | None,
+        Option(show_default=False, help="What is charged for the time on hold. The undo of a hold needs it."),
+    ] = None,
+    allow_charges: Annotated[
+        bool,
+        Option(negative="", show_default=False, help="Undo a cancellation, though uncancel may invoice and charge."),
+    ] = False,
+    yes: Yes = False,
+    running: Running = RUNNING,
+    common: Common = COMMON,
+) -> ExitCode:
+    """Take a job back. It asks first, unless --yes is given.
+
+    It acts on the customers that the job has changed and that stand as it left them; each is read right before its
+    write. All others are skipped, with the reason. Updates go back to the values that were there, latches to the ids of
+    the snapshot, holds are released. An undo that was stopped goes on with bulk resume --journal U.
+    """
+
+    async def work(client: FusebillClient) -> Result:
+        job = client.bulk.undo(
+            journal,
+            journal=into,
+            service_start_option=service_start_option,
+            allow_charges=allow_charges,
+            **running.settings(),
+        )
+        planned = UndoPlanned(await job.plan(), into)
+        no = None if yes else declined(planned, common, stdin_is_taken=False)
+        result = no or await run_job(client, job, planned.plan.to_do, into, running.progress)
+        return await proven(result, job) if running.verify else result
+
+    return await perform(None, work, common)

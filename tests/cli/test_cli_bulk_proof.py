@@ -62,3 +62,37 @@ async def test_a_service_that_refuses_the_filter(fusebill, cli, held):
     assert ran.code == 2
     assert "--single-reads" in ran.err
     assert (await cli("bulk", "verify", "--journal", held, "--single-reads")).code == 0
+
+
+async def test_undo_asks_and_puts_back(fusebill, cli, start, held, tmp_path):
+    fusebill.change(3, companyName="by somebody else")
+    undo = ("bulk", "undo", "--journal", held, "--into", str(tmp_path / "undo.sqlite"))
+    ran = await cli(*undo)
+    assert ran.code == 2
+    assert "needs service_start_option=" in ran.err
+    undo = (*undo, "--service-start-option", "NoChargesForMissedPeriods")
+    ran = await cli(*undo)
+    assert ran.code == 2
+    assert "add --yes" in ran.err
+    assert fusebill.effects("release_hold") == 0
+    process = await start(*undo, "--yes", "--verify")
+    out, _ = await process.communicate()
+    assert process.returncode == 0
+    assert "customers.release_hold: 9 of 10 applied; 1 skipped" in out.decode()
+    assert "it was changed since" in out.decode()
+    assert "customers.release_hold: 9 of 9 hold" in out.decode()
+    assert fusebill.effects("release_hold") == 9
+    assert fusebill.customer(3)["status"] == "Hold"
+
+
+async def test_what_cannot_be_undone_says_why(fusebill, cli, tmp_path):
+    fusebill.add_customer(id=1, status="Draft")
+    job = str(tmp_path / "job.sqlite")
+    flags = dict.fromkeys(
+        ("activate_all_subscriptions", "activate_all_draft_purchases", "temporarily_disable_auto_post"), False
+    )
+    async with FusebillClient("key", base_url=fusebill.base_url, quota=QuotaPolicy.off()) as client:
+        await client.bulk.activate([1], journal=job, **flags).run()
+    ran = await cli("bulk", "undo", "--journal", job, "--into", str(tmp_path / "undo.sqlite"), "--yes")
+    assert ran.code == 2
+    assert "cannot be undone: no customer becomes a draft again" in ran.err
