@@ -5,5 +5,19 @@ from fusebill_async.bulk.job import BulkJob
 from fusebill_async.bulk.report import BulkItem, BulkPlan, BulkReport, read_items, read_report
 from fusebill_async.bulk.tallies import Tally
 from fusebill_async.bulk.verbs import Bulk
+from fusebill_async.bulk.verification import BulkCheck, Drift, Unreadable
 
-__all__ = ["BadRow", "Bulk", "BulkItem", "BulkJob", "BulkPlan", "BulkReport", "Tally", "read_items", "read_report"]
+__all__ = [
+    "BadRow",
+    "Bulk",
+    "BulkCheck",
+    "BulkItem",
+    "BulkJob",
+    "BulkPlan",
+    "BulkReport",
+    "Drift",
+    "Tally",
+    "Unreadable",
+    "read_items",
+    "read_report",
+]

@@ -10,10 +10,12 @@ import attrs
 from fusebill_async.bulk.items import Item, Kind
 from fusebill_async.bulk.ledger import JournalLedger
 from fusebill_async.bulk.tallies import Tally, tally_of
+from fusebill_async.bulk.undoing import NotAsLeftError
 from fusebill_async.errors import ConcurrentModificationError, FusebillError, ValidationError, WouldEraseError
 from fusebill_async.operations import MAY_BE_SENT_AGAIN
 from fusebill_async.outcome import Attribution, Outcome
 from fusebill_async.resources.core import ClientCore
+from fusebill_async.settling.keys import Ended
 
 _GUARDS = (ConcurrentModificationError, ValidationError, WouldEraseError)
 """With these a write is refused before it is sent, and would be refused again."""
@@ -30,6 +32,7 @@ class Carried:
         attempts: requests that were sent for it, over all runs.
         attribution: for what was applied.
         status: of the answer that told it.
+        reason: why it was set aside, in words.
     """
 
     tally: Tally
@@ -38,6 +41,7 @@ class Carried:
     attempts: int = 0
     attribution: Attribution | None = None
     status: int | None = None
+    reason: str = ""
 
 
 class CarryOut(Protocol):
@@ -76,8 +80,8 @@ class LocalCarrier:
             StoreUnavailableError: the journal cannot be written to. Nothing was sent for the item.
         """
         self._ledger.begin(item)
-        carried = None
-        if item.intent_id is not None:
+        carried = self._set_aside(item, item.aside) if item.aside else None
+        if carried is None and item.intent_id is not None:
             on_settling()
             carried = await self._settle(item, item.intent_id)
         if carried is None:
@@ -85,6 +89,14 @@ class LocalCarrier:
         # What was dropped instead may be closed yet.
         self._ledger.done(item)
         return carried
+
+    def _set_aside(self, item: Item, reason: str) -> Carried:
+        at = self._core.session.effects.wall()
+        ended = Ended(
+            outcome=Outcome.NOT_SENT, customer_id=item.customer_id, attribution=None, status=None, at=at, message=reason
+        )
+        self._ledger.keep(item, ended, Tally.SKIPPED)
+        return Carried(tally=Tally.SKIPPED, outcome=Outcome.NOT_SENT, attempts=item.attempts, reason=reason)
 
     async def _settle(self, item: Item, intent_id: str) -> Carried | None:
         """Settle an open write; None if it had no effect and is to be sent anew."""
@@ -102,6 +114,12 @@ class LocalCarrier:
     async def _send(self, item: Item, on_settling: Callable[[], None]) -> Carried:
         core, kind = self._core, self._kind
         error: FusebillError | None = None
+        try:
+            objection = await kind.objection(core, item)
+        except FusebillError as raised:
+            return Carried(tally=Tally.UNPROCESSED, outcome=Outcome.NOT_SENT, error=raised, attempts=item.attempts)
+        if objection:
+            return self._set_aside(item, objection)
         write = kind.write(core, item)
         try:
             response = await core.writing.writer.write(write, on_settling)
@@ -113,7 +131,7 @@ class LocalCarrier:
         ended = write.ended(core.session.effects.wall())
         tally = tally_of(ended)
         if tally is Tally.UNPROCESSED and isinstance(error, _GUARDS):
-            tally = Tally.REJECTED
+            tally = Tally.SKIPPED if isinstance(error, NotAsLeftError) else Tally.REJECTED
         if not write.recorded:
             # Whatever was recorded has its outcome in the journal when its intent is closed.
             self._ledger.keep(item, ended, tally)

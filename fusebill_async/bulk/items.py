@@ -7,16 +7,26 @@ from typing import Any, Protocol
 
 import attrs
 
-from fusebill_async.converting import decode_customer, decode_json, encode, read_object, wire_fields
+from fusebill_async.converting import (
+    NO_OBJECT,
+    WireObject,
+    decode_customer,
+    decode_json,
+    encode,
+    read_object,
+    wire_fields,
+)
 from fusebill_async.errors import ValidationError, shown
 from fusebill_async.models import Customer
-from fusebill_async.operations import BY_TITLE, REPLACE, UPDATE, Operation
+from fusebill_async.operations import REPLACE, UPDATE, Operation
 from fusebill_async.resources.core import ClientCore
 from fusebill_async.resources.updates import Check, compare, make_replacement, make_update, write_of
 from fusebill_async.settling.evidence import keys_of
 from fusebill_async.settling.response import Response
 from fusebill_async.settling.seen import Reading
 from fusebill_async.settling.write import Write
+from fusebill_async.updating.changes import laid_over
+from fusebill_async.updating.merging import expected, written
 from fusebill_async.updating.pending import PendingUpdate
 from fusebill_async.wire.checks import is_array, is_object
 from fusebill_async.wire.request import build_request, check_id, named_in_body
@@ -30,11 +40,13 @@ class Row:
         customer_id: whom it acts on.
         asked: what it asks for besides what the whole job asks for, as JSON; None for nothing.
         known: what was known of the customer, as JSON; None if only the id was given.
+        aside: why it is set aside, in words; "" if it is to be carried out.
     """
 
     customer_id: int
     asked: bytes | None = None
     known: bytes | None = None
+    aside: str = ""
 
 
 @attrs.frozen
@@ -57,6 +69,7 @@ class Item:
         customer_id, asked, known: see `Row`.
         attempts: requests that were sent for it in earlier runs.
         intent_id: the name of the write that an earlier run left open, None if it left none.
+        aside: why nothing is sent for it, in words; "" if it is to be carried out.
     """
 
     number: int
@@ -65,6 +78,7 @@ class Item:
     known: bytes | None = None
     attempts: int = 0
     intent_id: str | None = None
+    aside: str = ""
 
 
 class Kind(Protocol):
@@ -80,6 +94,11 @@ class Kind(Protocol):
         """How many requests an item takes, if nothing goes wrong."""
         ...
 
+    @property
+    def takes_snapshot(self) -> bool:
+        """Whether customers are read ahead of their items, if nothing else is said."""
+        ...
+
     def options(self) -> dict[str, Any]:
         """The options, as JSON has them."""
         ...
@@ -92,6 +111,14 @@ class Kind(Protocol):
         """
         ...
 
+    async def objection(self, core: ClientCore, item: Item) -> str:
+        """Look at the customer right before its write: why the item must be set aside, in words; "" for nothing.
+
+        Raises:
+            FusebillError: the customer could not be read.
+        """
+        ...
+
     def write(self, core: ClientCore, item: Item) -> Write:
         """The write of an item, not begun yet."""
         ...
@@ -101,6 +128,15 @@ class Kind(Protocol):
 
         Raises:
             FieldsNotTakenError: it was applied, but not as it was sent.
+        """
+        ...
+
+    def sent(self, item: Item, present: WireObject) -> Mapping[str, Any]:
+        """What the goal of the operation is compared with: keys and values that the item sends.
+
+        Args:
+            item: of the job.
+            present: the customer as it stands.
         """
         ...
 
@@ -122,6 +158,11 @@ class VerbJob:
     def requests(self) -> int:
         """One: the write."""
         return 1
+
+    @property
+    def takes_snapshot(self) -> bool:
+        """Yes: its write shows nothing of what was there before."""
+        return True
 
     def options(self) -> dict[str, Any]:
         """The arguments."""
@@ -145,16 +186,23 @@ class VerbJob:
             build_request(self.operation, 1, **self.arguments)
             self._is_checked = True
 
+    async def objection(self, core: ClientCore, item: Item) -> str:  # noqa: ARG002 (the protocol's)
+        """None, and nothing is read for it."""
+        return ""
+
     def write(self, core: ClientCore, item: Item) -> Write:
         """The write of an item."""
-        own: dict[str, Any] = {} if item.asked is None else decode_json(item.asked)
-        write = core.write_of(self.operation, item.customer_id, {**self.arguments, **own})
+        write = core.write_of(self.operation, item.customer_id, {**self.arguments, **_own(item)})
         if item.known is not None:
             write.knows(Reading.of(decode_customer(item.known)), recent=True)
         return write
 
     def check_answer(self, write: Write, response: Response[Any]) -> None:
         """Nothing to compare: the driver looks at the goal."""
+
+    def sent(self, item: Item, present: WireObject) -> Mapping[str, Any]:  # noqa: ARG002 (the protocol's)
+        """The parameters in the body."""
+        return named_in_body(self.operation, {**self.arguments, **_own(item)})
 
 
 @attrs.frozen(kw_only=True)
@@ -178,6 +226,11 @@ class UpdateJob:
     def requests(self) -> int:
         """The PUT, and the read or reads that it rests on."""
         return 3 if self.check == "strict" else 2
+
+    @property
+    def takes_snapshot(self) -> bool:
+        """No: what its own read shows is kept."""
+        return False
 
     def options(self) -> dict[str, Any]:
         """The options, without the changes: those are kept with each item."""
@@ -222,6 +275,10 @@ class UpdateJob:
             check=self.check,
         )
 
+    async def objection(self, core: ClientCore, item: Item) -> str:  # noqa: ARG002 (the protocol's)
+        """None, and nothing is read for it."""
+        return ""
+
     def write(self, core: ClientCore, item: Item) -> Write:
         """The write of an item."""
         asked = wire_fields(item.asked or b"{}")
@@ -246,18 +303,14 @@ class UpdateJob:
         assert write.update is not None
         compare(write.call, write.update, response)
 
-
-def kind_of(title: str, options: Mapping[str, Any]) -> Kind:
-    """What a journal says that its job does.
-
-    Args:
-        title: of the operation.
-        options: from `Kind.options`.
-    """
-    operation = BY_TITLE[title]
-    if operation in {UPDATE, REPLACE}:
-        return UpdateJob(operation=operation, **options)
-    return VerbJob(operation, options["arguments"])
+    def sent(self, item: Item, present: WireObject) -> Mapping[str, Any]:
+        """The changes; of a replacement, all that it writes."""
+        asked = read_object(item.asked or b"{}")
+        shows = expected(present, asked.inner.get("changes", NO_OBJECT))
+        base = asked.values.get("base")
+        if self.operation is REPLACE and base is not None:
+            shows = laid_over(written(read_object(base.encode())), shows)
+        return shows
 
 
 def verb_job(operation: Operation, arguments: Mapping[str, Any]) -> VerbJob:
@@ -273,6 +326,12 @@ def verb_job(operation: Operation, arguments: Mapping[str, Any]) -> VerbJob:
             optional = attrs.evolve(operation, parameters=(operation.parameters[0], parameter))
             build_request(optional, 1, **{parameter.name: given[parameter.name]})
     return VerbJob(operation, decode_json(encode(given)))
+
+
+def _own(item: Item) -> dict[str, Any]:
+    """The parameters that an item gives itself."""
+    own: dict[str, Any] = {} if item.asked is None else decode_json(item.asked)
+    return own
 
 
 def _named(operation: Operation, arguments: Mapping[str, Any]) -> dict[str, Any]:

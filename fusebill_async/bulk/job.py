@@ -7,13 +7,17 @@ from functools import partial
 from math import ceil
 from pathlib import Path
 
-from fusebill_async.bulk.items import Item, Kind, kind_of
+from fusebill_async.bulk.id_sets import MOST_IDS, IdSets
+from fusebill_async.bulk.items import Item, Kind
 from fusebill_async.bulk.journal import JobFacts, Journal
+from fusebill_async.bulk.kinds import kind_of
 from fusebill_async.bulk.options import JobOptions
 from fusebill_async.bulk.progress import ProgressLines
 from fusebill_async.bulk.reading import InputReader, Items
-from fusebill_async.bulk.report import BulkItem, BulkPlan, BulkReport, read_report
-from fusebill_async.bulk.running import JobRun
+from fusebill_async.bulk.report import BulkItem, BulkPlan, BulkReport, read_facts, read_report
+from fusebill_async.bulk.running import JobRun, as_batch
+from fusebill_async.bulk.undoing import UndoJob
+from fusebill_async.bulk.verification import BulkCheck, Verifier
 from fusebill_async.errors import ClientStateError, ConfigurationError, ValidationError
 from fusebill_async.resources.core import ClientCore
 from fusebill_async.stores.effects import StoreEffects
@@ -122,6 +126,25 @@ class BulkJob:
         """
         return await self._effects.off_loop(partial(read_report, self._path))
 
+    async def verify(self, sample: float | None = None) -> BulkCheck:
+        """Read the customers of the applied items again, and compare each with what its item was to bring about.
+
+        They are read by sets of ids, 200 a call.
+
+        Args:
+            sample: the part of the items that is looked at, such as 0.01; None is all.
+
+        Raises:
+            ConfigurationError: there is no journal, it was wiped, no read can tell of this operation, or the service
+                does not filter by ids and the job was not given `single_reads=True`.
+        """
+        facts = await self._effects.off_loop(partial(read_facts, self._path))
+        if facts.service != self._core.base_url:
+            raise _elsewhere(self._path, facts, self._core.base_url)
+        sets = IdSets(as_batch(self._core), single_reads=self._options.single_reads)
+        kind = kind_of(facts.operation, facts.options)
+        return await Verifier(sets, kind, self._path, self._effects, sample=sample).verify()
+
     def stop(self) -> None:
         """Begin no more items. `run` returns when those that are under way have ended."""
         if self._run is not None:
@@ -176,7 +199,7 @@ class BulkJob:
         has_begun = facts is not None and facts.runs > 0
         if facts is not None and (has_begun or self._items is None or self._has_read):
             if facts.service != service:
-                raise ConfigurationError(f"the journal {self._path} is of a job at {facts.service}, not at {service}")
+                raise _elsewhere(self._path, facts, service)
             if (facts.operation, facts.options) != (kind.operation.title, kind.options()):
                 raise ConfigurationError(
                     f"the journal {self._path} is of another job ({facts.operation}, or with other options): give this "
@@ -197,7 +220,8 @@ class BulkJob:
 
     async def _begin(self, journal: Journal) -> JobRun:
         kind, facts = await self._know(journal)
-        if not self._options.skip_bad_rows and not facts.runs:
+        # What an undo sets aside is no reason not to begin.
+        if not self._options.skip_bad_rows and not facts.runs and not isinstance(kind, UndoJob):
             _check_rows(*await journal.bad_rows(5))
         self._run = JobRun(self._core, journal, kind, self._options)
         return self._run
@@ -209,6 +233,8 @@ class BulkJob:
     ) -> BulkPlan:
         quota, policy = self._core.session.admission.quota, self._core.quota_policy
         calls = report.unprocessed * kind.requests
+        if self._options.reads_ahead(kind):
+            calls += ceil(report.unprocessed / MOST_IDS)
         minute = (quota.minute.limit if quota.minute else policy.per_minute) * policy.share
         day = (quota.day.limit if quota.day else policy.per_day) * policy.share * (1 - policy.day_reserve)
         left = day - quota.used_day
@@ -233,6 +259,10 @@ class BulkJob:
             return write.call.request
         assert write.update is not None
         return write.update.as_asked()
+
+
+def _elsewhere(path: Path, facts: JobFacts, service: str) -> ConfigurationError:
+    return ConfigurationError(f"the journal {path} is of a job at {facts.service}, not at {service}")
 
 
 def _check_rows(bad: int, examples: list[tuple[int, str]]) -> None:

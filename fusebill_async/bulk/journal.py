@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import zlib
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from functools import partial
@@ -131,6 +132,7 @@ class Journal:
             connection.execute("DELETE FROM job")
             connection.execute("DELETE FROM items")
             connection.execute("DELETE FROM outcomes")
+            connection.execute("DELETE FROM snapshots")
             connection.execute(
                 "INSERT INTO job (operation, options, service, began) VALUES (?, ?, ?, ?)",
                 (facts.operation, encode(facts.options).decode(), facts.service, facts.began),
@@ -214,7 +216,7 @@ class Journal:
     async def open_items(self) -> list[Item]:
         """The items whose writes an earlier run left open."""
         rows = await self._do(lambda connection: connection.execute(_OPEN).fetchall())
-        return [_item(row[:5], intent_id=row[5]) for row in rows]
+        return [item_of(row[:5], intent_id=row[5]) for row in rows]
 
     async def items_to_do(self, after: int, limit: int) -> list[Item]:
         """The next items that have no outcome, in the order of the input.
@@ -224,7 +226,22 @@ class Journal:
             limit: how many at most.
         """
         rows = await self._do(lambda connection: connection.execute(_TO_DO, (after, limit)).fetchall())
-        return [_item(row) for row in rows]
+        return [item_of(row) for row in rows]
+
+    def keep_snapshots(self, customers: Sequence[tuple[int, bytes]]) -> None:
+        """Keep what was there before items are carried out. An intent that is recorded later is not without it.
+
+        Args:
+            customers: the number of each item, and its customer as it came.
+        """
+        self._commits.post(partial(_keep_snapshots, customers=customers, at=self._effects.wall()), within=0.05)
+
+    def note_run(self, note: str) -> None:
+        """Keep what is to be said of the present run in the report."""
+        self._commits.post(
+            lambda connection: connection.execute("UPDATE runs SET note = ? WHERE number = ?", (note, self.ledger.run)),
+            within=0.05,
+        )
 
     async def count_to_do(self) -> int:
         """How many items have no outcome that is known."""
@@ -256,6 +273,7 @@ class Journal:
             if not unknown:
                 connection.execute("UPDATE items SET asked = NULL, known = NULL")
                 connection.execute("UPDATE outcomes SET before = NULL, message = NULL")
+                connection.execute("DELETE FROM snapshots")
                 connection.execute("UPDATE job SET wiped = ?, options = '{}'", (at,))
             return unknown
 
@@ -280,7 +298,8 @@ def _rewrite(path: Path) -> None:
         ) from error
 
 
-def _item(row: Sequence[Any], intent_id: str | None = None) -> Item:
+def item_of(row: Sequence[Any], intent_id: str | None = None) -> Item:
+    """An item from its number, its customer, what is asked and known of it, and its attempts so far."""
     number, customer_id, asked, known, attempts = row
     return Item(
         number=number,
@@ -311,6 +330,11 @@ def facts_in(connection: sqlite3.Connection) -> JobFacts | None:
         fingerprint=fingerprint,
         runs=runs,
     )
+
+
+def _keep_snapshots(connection: sqlite3.Connection, *, customers: Sequence[tuple[int, bytes]], at: float) -> None:
+    rows = [(number, zlib.compress(wire), at) for number, wire in customers]
+    connection.executemany("INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?)", rows)
 
 
 def _end_run(connection: sqlite3.Connection, *, number: int, at: float, ended_as: str) -> None:
@@ -345,8 +369,9 @@ def _add(connection: sqlite3.Connection, *, rows: Sequence[tuple[int, Row | str]
             (each, f"rows {earlier} and {number} ask for different things for customer {customer_id}")
             for each in (earlier, number)
         ]
+    bad += [(number, row.aside) for number, row in rows if isinstance(row, Row) and row.aside]
     connection.executemany(
-        "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, NULL, NULL, 0, ?, 0, 0, ?, NULL)",
+        "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, NULL, NULL, 0, ?, 0, 0, ?, NULL, NULL)",
         [(number, Tally.SKIPPED, Outcome.NOT_SENT, at, why) for number, why in bad],
     )
     return duplicates

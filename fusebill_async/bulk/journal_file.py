@@ -33,7 +33,7 @@ TABLES = (
     )""",
     """CREATE TABLE runs (
         number INTEGER PRIMARY KEY, began REAL NOT NULL, ended REAL, ended_as TEXT, machine TEXT NOT NULL,
-        pid INTEGER NOT NULL, version TEXT NOT NULL, options TEXT NOT NULL
+        pid INTEGER NOT NULL, version TEXT NOT NULL, options TEXT NOT NULL, note TEXT
     )""",
     # The input, in its order. An item without a customer is a bad row.
     """CREATE TABLE items (
@@ -44,10 +44,15 @@ TABLES = (
         item INTEGER PRIMARY KEY, id TEXT NOT NULL, run INTEGER NOT NULL, record TEXT NOT NULL, reason TEXT
     )""",
     # How items ended. One that is to be tried again stands here as unprocessed, with what it came to before.
+    # `modified` is the service's timestamp of the customer as the write left it.
     """CREATE TABLE outcomes (
         item INTEGER PRIMARY KEY, tally TEXT NOT NULL, outcome TEXT NOT NULL, attribution TEXT, status INTEGER,
         attempts INTEGER NOT NULL, ended REAL NOT NULL, seconds REAL NOT NULL, run INTEGER NOT NULL, message TEXT,
-        before TEXT
+        before TEXT, modified TEXT
+    )""",
+    # The customers as they were shortly before their items were carried out, byte for byte, compressed.
+    """CREATE TABLE snapshots (
+        item INTEGER PRIMARY KEY, wire BLOB NOT NULL, read_at REAL NOT NULL
     )""",
 )
 

@@ -121,7 +121,7 @@ class JournalLedger:
         attempts = item.attempts + (ended.attempts or int(intent is not None))
         return (
             item.number, tally, ended.outcome, ended.attribution, ended.status, attempts, ended.at,
-            self._monotonic() - began, self.run, ended.message or None, before,
+            self._monotonic() - began, self.run, ended.message or None, before, ended.modified,
         )  # fmt: skip
 
     def _write(self, kept: tuple[object, ...] | None, *, delete: tuple[int, str] | None) -> None:
@@ -137,4 +137,4 @@ def _end(connection: sqlite3.Connection, *, kept: tuple[object, ...] | None, del
         # By its name, too: the item may have another intent by now.
         connection.execute("DELETE FROM intents WHERE item = ? AND id = ?", delete)
     if kept is not None:
-        connection.execute("INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", kept)
+        connection.execute("INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", kept)

@@ -6,6 +6,7 @@ from typing import Any, Literal, TypeAlias
 
 import attrs
 
+from fusebill_async.bulk.items import Kind
 from fusebill_async.bulk.limits import Limits
 from fusebill_async.errors import ConfigurationError, shown
 
@@ -24,18 +25,27 @@ class JobOptions:
     retry: Retry | None = None
     message: str | None = None
     take_over: bool = False
+    snapshot: bool | None = None
+    skip_done: bool = False
+    single_reads: bool = False
 
     def __attrs_post_init__(self) -> None:
         if type(self.concurrency) is not int or not 1 <= self.concurrency <= _MOST_WORKERS:
             raise ConfigurationError(
                 f"concurrency= must be a whole number from 1 to {_MOST_WORKERS:,}, not {shown(self.concurrency)}"
             )
+        if self.skip_done and self.snapshot is False:
+            raise ConfigurationError("skip_done= rests on the snapshot: leave out snapshot=False")
         if self.retry not in (None, "rejected", "not_applied", "unknown"):
             raise ConfigurationError(
                 f'retry= must be "rejected", "not_applied", "unknown" or None, not {shown(self.retry)}'
             )
         if self.message is not None and self.retry not in ("rejected", "not_applied"):
             raise ConfigurationError('message= chooses among those of retry="rejected" or retry="not_applied"')
+
+    def reads_ahead(self, kind: Kind) -> bool:
+        """Whether customers are read ahead of their items."""
+        return self.skip_done or (kind.takes_snapshot if self.snapshot is None else self.snapshot)
 
     def as_json(self) -> dict[str, Any]:
         """The options, for the journal."""

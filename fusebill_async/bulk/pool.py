@@ -10,10 +10,16 @@ from fusebill_async.bulk.carrying import Carried, CarryOut
 from fusebill_async.bulk.items import Item
 from fusebill_async.bulk.limits import Judge
 from fusebill_async.bulk.tallies import Tally
+from fusebill_async.errors import ConfigurationError, FusebillError, StoreUnavailableError
+from fusebill_async.outcome import Outcome
 from fusebill_async.session.effects import Effects
 
-_READ_AHEAD = 500
-"""Items that are read from the journal at once."""
+_AT_ONCE = 500
+"""Items that are read from the journal at once, at most."""
+_FEW = 50
+"""Items left when the next ones begin to be read."""
+_STALE = 300.0
+"""Seconds after which items that were read are read anew, with what was read of their customers."""
 
 
 class Feed:
@@ -21,35 +27,82 @@ class Feed:
 
     Args:
         left_open: by an earlier run.
-        read: reads the next items from the journal, after the one with a number.
+        read: reads the next items from the journal, after the one with a number, so many at most.
+        now: the session's clock.
     """
 
-    def __init__(self, left_open: list[Item], read: Callable[[int, int], Awaitable[list[Item]]]) -> None:
-        self._items = deque(left_open)
+    def __init__(
+        self, left_open: list[Item], read: Callable[[int, int], Awaitable[list[Item]]], now: Callable[[], float]
+    ) -> None:
+        self._left_open = deque(left_open)
+        self._items: deque[Item] = deque()
         self._again: deque[Item] = deque()
         self._read = read
-        self._last = 0
-        self._reading = asyncio.Lock()
+        self._now = now
+        self._read_at = now()
+        self._last: int | None = 0
+        """The number of the last item that was read; None when there are no more."""
+        self._ahead: asyncio.Task[list[Item]] | None = None
 
     async def next(self) -> Item | None:
-        """The next item, None if there is none (any more)."""
-        if not self._items:
-            await self._read_on()
+        """The next item, None if there is none (any more).
+
+        Raises:
+            FusebillError: what is read ahead of the items could not be read.
+        """
+        if self._left_open:
+            return self._left_open.popleft()
+        self._drop_stale()
+        while not self._items and self._last is not None:
+            await self._read_on(self._last)
         if self._items:
-            return self._items.popleft()
+            item = self._items.popleft()
+            if len(self._items) <= _FEW and self._last is not None:
+                self._look_ahead(self._last)
+            return item
         return self._again.popleft() if self._again else None
 
     def give_back(self, item: Item) -> None:
         """An item for which nothing was sent comes again when the others have had their turn."""
         self._again.append(item)
 
-    async def _read_on(self) -> None:
-        async with self._reading:
-            if self._items or self._last < 0:
-                return
-            items = await self._read(self._last, _READ_AHEAD)
+    async def aclose(self) -> None:
+        """Read nothing more."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            ahead.cancel()
+            await asyncio.gather(ahead, return_exceptions=True)
+
+    def _look_ahead(self, last: int) -> asyncio.Task[list[Item]]:
+        if self._ahead is None:
+            self._ahead = asyncio.create_task(self._read_after(last), name="fusebill_async: reads a job's items")
+        return self._ahead
+
+    async def _read_after(self, last: int) -> list[Item]:
+        return await self._read(last, _AT_ONCE)
+
+    async def _read_on(self, last: int) -> None:
+        """Wait for the next items. All who wait share one reading, and its error."""
+        ahead = self._look_ahead(last)
+        try:
+            items = await asyncio.shield(ahead)
+        finally:
+            is_first = ahead is self._ahead and ahead.done()
+            if is_first:
+                self._ahead = None
+        if is_first:
             self._items.extend(items)
-            self._last = items[-1].number if items else -1
+            self._last = items[-1].number if items else None
+            self._read_at = self._now()
+
+    def _drop_stale(self) -> None:
+        """After a long wait, as for the quota of a day, what was read of the customers is no news any more."""
+        if self._items and self._now() - self._read_at > _STALE:
+            self._last = self._items[0].number - 1
+            self._items.clear()
+            if self._ahead is not None:
+                self._ahead.cancel()
+                self._ahead = None
 
 
 class Pool:
@@ -145,7 +198,12 @@ class Pool:
             elif self._parked > self._concurrency or self._ended.qsize() >= self._most_untold:
                 await self._wait(None)
             else:
-                return await self._feed.next()
+                try:
+                    return await self._feed.next()
+                except (ConfigurationError, StoreUnavailableError):
+                    raise
+                except FusebillError as error:
+                    self._look_at(Carried(tally=Tally.UNPROCESSED, outcome=Outcome.NOT_SENT, error=error))
         return None
 
     async def _wait(self, seconds: float | None) -> None:
@@ -165,11 +223,13 @@ class Pool:
     def _wake(self) -> None:
         self._changed.set()
 
-    def _note(self, item: Item, carried: Carried) -> None:
-        effects = self._effects
-        self._judge.look_at(carried, effects.now(), effects.wall())
+    def _look_at(self, carried: Carried) -> None:
+        self._judge.look_at(carried, self._effects.now(), self._effects.wall())
         if self._judge.stopped:
             self._wake()
+
+    def _note(self, item: Item, carried: Carried) -> None:
+        self._look_at(carried)
         if carried.tally is Tally.UNPROCESSED:
             self._feed.give_back(item)
         else:
@@ -189,3 +249,5 @@ class Pool:
                 worker.cancel()
             await asyncio.gather(*self._workers, return_exceptions=True)
             raise
+        finally:
+            await self._feed.aclose()

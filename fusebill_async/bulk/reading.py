@@ -72,6 +72,9 @@ class InputReader:
     def _checked(self, given: Any) -> Row | str:
         if isinstance(given, BadRow):
             return given.reason
+        if isinstance(given, Row):
+            # An item of another job, which is taken from its journal.
+            return given
         try:
             return self._kind.read(self._core, given)
         except ValidationError as error:

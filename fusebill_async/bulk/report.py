@@ -105,6 +105,7 @@ class BulkReport:
         duplicates: rows that said the same as an earlier one, and are no items.
         runs: how many there were.
         stopped: why the last run ended before all was done, in words; "" if it did not.
+        notes: what else is to be said of the runs, such as that no snapshot was kept.
     """
 
     operation: str
@@ -117,6 +118,7 @@ class BulkReport:
     duplicates: int = 0
     runs: int = 0
     stopped: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def items(self) -> int:
@@ -156,14 +158,29 @@ def report_in(connection: sqlite3.Connection, path: Path) -> BulkReport:
     runs, stopped = connection.execute(
         "SELECT count(*), (SELECT ended_as FROM runs ORDER BY number DESC LIMIT 1) FROM runs"
     ).fetchone()
+    notes = connection.execute("SELECT DISTINCT note FROM runs WHERE note IS NOT NULL").fetchall()
     return BulkReport(
         operation=facts.operation,
         unprocessed=items - sum(counts.values()),
         duplicates=facts.duplicates,
         runs=runs,
         stopped=stopped or "",
+        notes=tuple(note for (note,) in notes),
         **counts,
     )
+
+
+def read_facts(path: Path) -> JobFacts:
+    """What a journal says of its job.
+
+    Raises:
+        ConfigurationError: there is no such journal, it cannot be read, or it was wiped.
+    """
+    with closing(open_to_read(path)) as connection:
+        facts = checked_facts(connection, path)
+        if connection.execute("SELECT wiped FROM job").fetchone()[0] is not None:
+            raise ConfigurationError(f"the journal {path} was wiped: what was sent stands in it no more")
+        return facts
 
 
 def read_items(path: Path) -> Iterator[BulkItem]:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Self
 
 import attrs
 
 from fusebill_async.bulk.carrying import Carried, LocalCarrier
+from fusebill_async.bulk.id_sets import IdSets
 from fusebill_async.bulk.items import Item, Kind
 from fusebill_async.bulk.journal import Journal
 from fusebill_async.bulk.limits import Judge
 from fusebill_async.bulk.options import JobOptions
 from fusebill_async.bulk.pool import Feed, Pool
 from fusebill_async.bulk.report import BulkItem
+from fusebill_async.bulk.snapshots import Snapshots
 from fusebill_async.bulk.tallies import Tally
 from fusebill_async.resources.core import ClientCore
 from fusebill_async.session.events import ItemEvent, JobEvent
@@ -53,7 +56,7 @@ class JobRun:
             await journal.retry(Tally(options.retry), options.message)
         only_read = options.retry == "unknown"
         carrier = LocalCarrier(self._core, kind, journal.ledger, only_read=only_read)
-        feed = Feed(await journal.open_items(), _nothing if only_read else journal.items_to_do)
+        feed = Feed(await journal.open_items(), _nothing if only_read else self._items_to_do(), self._effects.now)
         self._pool = Pool(feed, carrier, self._judge, options.concurrency, self._effects)
         self._listeners.tell("job", JobEvent(operation=kind.operation.title, state="began"))
         self._pool.start()
@@ -82,6 +85,14 @@ class JobRun:
         """What the job does, such as "customers.hold"."""
         return self._kind.operation.title
 
+    def _items_to_do(self) -> Callable[[int, int], Awaitable[list[Item]]]:
+        """What gives the next items: the journal, or whoever reads their customers first."""
+        options = self._options
+        if not options.reads_ahead(self._kind):
+            return self._journal.items_to_do
+        sets = IdSets(self._core, single_reads=options.single_reads, concurrency=options.concurrency)
+        return Snapshots(self._journal, self._kind, sets, options.skip_done).items_to_do
+
     def stop(self, reason: str) -> None:
         """Begin no more items."""
         if self._pool is not None:
@@ -101,16 +112,21 @@ class JobRun:
         return _bulk_item(item, carried, self._journal.ledger.run)
 
 
-def _with_ledger(core: ClientCore, journal: Journal) -> ClientCore:
-    """The client, with the priority of a batch, and with writes that are recorded in the journal."""
+def as_batch(core: ClientCore) -> ClientCore:
+    """The client, with the priority of a batch."""
     timeouts = core.options.timeouts
     queue = None if timeouts.queue is None else max(timeouts.queue, _SHORTEST_QUEUE)
-    settling = attrs.evolve(core.setup.settling, wait=_WAITS_FOR_SETTLING)
-    setup = attrs.evolve(core.setup, settling=settling)
     options = attrs.evolve(
         core.options, priority=Priority.BULK, timeouts=attrs.evolve(timeouts, queue=queue), on_cancel="finish"
     )
-    return attrs.evolve(core, setup=setup, writing=setup.over(journal.ledger), options=options)
+    return attrs.evolve(core, options=options)
+
+
+def _with_ledger(core: ClientCore, journal: Journal) -> ClientCore:
+    """The same, with writes that are recorded in the journal."""
+    settling = attrs.evolve(core.setup.settling, wait=_WAITS_FOR_SETTLING)
+    setup = attrs.evolve(core.setup, settling=settling)
+    return attrs.evolve(as_batch(core), setup=setup, writing=setup.over(journal.ledger))
 
 
 async def _nothing(_: int, __: int) -> list[Item]:
@@ -125,7 +141,7 @@ def _bulk_item(item: Item, carried: Carried, run: int) -> BulkItem:
         outcome=carried.outcome,
         tally=carried.tally,
         error=carried.error,
-        message="" if carried.error is None else str(carried.error),
+        message=carried.reason if carried.error is None else str(carried.error),
         attempts=carried.attempts,
         attribution=carried.attribution,
         status=carried.status,

@@ -8,9 +8,13 @@ from typing import Any, Protocol, TypeAlias, TypedDict, Unpack
 
 from fusebill_async.bulk.items import Kind, UpdateJob, verb_job
 from fusebill_async.bulk.job import BulkJob
+from fusebill_async.bulk.kinds import kind_of, undo_of
 from fusebill_async.bulk.limits import Limits, OnDayEnd
 from fusebill_async.bulk.options import JobOptions, Retry
 from fusebill_async.bulk.reading import Items, check_items
+from fusebill_async.bulk.report import read_facts
+from fusebill_async.bulk.reversing import undo_arguments
+from fusebill_async.bulk.undoing import undo_rows
 from fusebill_async.errors import ConfigurationError, ValidationError, shown
 from fusebill_async.operations import (
     ACTIVATE,
@@ -49,6 +53,9 @@ class JobSettings(TypedDict, total=False):
     patience: float
     on_day_end: OnDayEnd
     take_over: bool
+    snapshot: bool | None
+    skip_done: bool
+    single_reads: bool
     effects: StoreEffects | None
 
 
@@ -67,6 +74,9 @@ class StartJob(Protocol):
         patience: float = 600.0,
         on_day_end: OnDayEnd = "wait",
         take_over: bool = False,
+        snapshot: bool | None = None,
+        skip_done: bool = False,
+        single_reads: bool = False,
         effects: StoreEffects | None = None,
         **options: Any,
     ) -> BulkJob:
@@ -85,6 +95,11 @@ class StartJob(Protocol):
             patience: seconds for which the service may be out of reach before the job stops.
             on_day_end: "wait" until the day's quota opens again, or "stop".
             take_over: use the journal even if another process has it open that cannot be seen to be gone.
+            snapshot: read the customers shortly before their items, 200 a call, and keep them in the journal: what was
+                there tells whose an effect was, and an undo goes back to it. None does so for all but updates and
+                replacements, whose own read is kept.
+            skip_done: set aside, without a call, whom that read shows to be so already.
+            single_reads: where the service does not filter by ids, read customers one by one: a call for each.
             effects: clocks and threads, for simulations.
             options: parameters of the operation, for every item that does not give its own.
 
@@ -222,6 +237,42 @@ class Bulk:
         """
         return self.start(None, None, journal, settings, retry=retry, message=message)
 
+    def undo(
+        self,
+        undone: JournalPath,
+        *,
+        journal: JournalPath,
+        service_start_option: str | None = None,
+        allow_charges: bool = False,
+        **settings: Unpack[JobSettings],
+    ) -> BulkJob:
+        """Take a job back, by a job like any other.
+
+        It acts on the customers that the job has changed and that stand as it left them, by their timestamp and fields;
+        each is read right before its write. All others are set aside as skipped, with the reason. Updates and
+        replacements go back to the values that their PUT was based on, latches to the ids of the snapshot.
+
+        Args:
+            undone: the journal of the job.
+            journal: the file of the undo; see `StartJob`.
+            service_start_option: what is charged for the time on hold: a hold is undone by `release_hold`.
+            allow_charges: a cancellation is undone by `uncancel`, which may invoice and charge: it needs this.
+            settings: see `StartJob`.
+
+        Raises:
+            ValidationError: an argument that is missing, or that this undo does not take.
+            ConfigurationError: the journal cannot be read or was wiped, or the job cannot be undone.
+        """
+        path = Path(_checked_path(undone, "undone")).absolute()
+        facts = read_facts(path)
+        if facts.service != self._core.base_url:
+            raise ConfigurationError(f"the journal {path} is of a job at {facts.service}, not at {self._core.base_url}")
+        if path == Path(_checked_path(journal, "journal")).absolute():
+            raise ConfigurationError("journal= must be another file than that of the job: an undo has its own")
+        kind = kind_of(facts.operation, facts.options)
+        arguments = undo_arguments(kind.operation, service_start_option, allow_charges=allow_charges)
+        return self.start(undo_of(kind, arguments), undo_rows(path, kind), journal, settings)
+
     def start(
         self,
         kind: Kind | None,
@@ -246,9 +297,7 @@ class Bulk:
             ValidationError: no input that can be read.
             ConfigurationError: no path, or a setting that cannot work.
         """
-        path: Any = journal
-        if not isinstance(path, (str, Path)) or not str(path):
-            raise ConfigurationError(f"journal= must be the path of a file, not {shown(journal)}")
+        path = _checked_path(journal, "journal")
         if kind is not None and items is None:
             raise ValidationError("a job takes items", field="items")
         given_limits: Any = {name: value for name, value in settings.items() if name in _LIMITS}
@@ -264,9 +313,18 @@ class Bulk:
                 retry=retry,
                 message=message,
                 take_over=settings.get("take_over", False),
+                snapshot=settings.get("snapshot"),
+                skip_done=settings.get("skip_done", False),
+                single_reads=settings.get("single_reads", False),
             ),
             effects=settings.get("effects"),
         )
+
+
+def _checked_path(path: Any, name: str) -> str | Path:
+    if not isinstance(path, (str, Path)) or not str(path):
+        raise ConfigurationError(f"{name}= must be the path of a file, not {shown(path)}")
+    return path
 
 
 _LIMITS = ("max_failures", "max_failure_percent", "patience", "on_day_end")

@@ -18,6 +18,7 @@ from rich.text import Text
 from fusebill_async.bulk import BulkJob
 from fusebill_async.bulk.limits import OnDayEnd
 from fusebill_async.bulk.options import Retry
+from fusebill_async.cli.bulk_check import proven
 from fusebill_async.cli.bulk_input import FileInput, Form
 from fusebill_async.cli.bulk_progress import JobProgress
 from fusebill_async.cli.bulk_progress import Kind as ProgressKind
@@ -58,6 +59,16 @@ File: TypeAlias = Annotated[
 ]
 Yes: TypeAlias = Annotated[bool, Option(name=("--yes", "-y"), negative="", show_default=False, help="Do not ask.")]
 
+SingleReads: TypeAlias = Annotated[
+    bool,
+    Option(
+        negative="",
+        show_default=False,
+        group=_JOB,
+        help="Read customers one by one, a call for each, where the service does not filter by ids.",
+    ),
+]
+
 
 @Option(name="*")
 @attrs.frozen(kw_only=True)
@@ -93,6 +104,22 @@ class Running:
             help="Use the journal though another process has it open that cannot be seen to be gone.",
         ),
     ] = False
+    snapshot: Annotated[
+        bool | None,
+        Option(
+            group=_JOB,
+            show_default=False,
+            help="Read customers before their items, 200 a call, and keep them; an update keeps its own read.",
+        ),
+    ] = None
+    skip_done: Annotated[
+        bool,
+        Option(negative="", group=_JOB, show_default=False, help="Skip, without a call, those that are so already."),
+    ] = False
+    single_reads: SingleReads = False
+    verify: Annotated[
+        bool, Option(negative="", group=_JOB, show_default=False, help="Read all customers again when it has ended.")
+    ] = False
     max_failures: Annotated[
         int | None, Option(group=_STOPS, validator=validators.Number(gte=0), help="Stop after more failures than this.")
     ] = None
@@ -106,10 +133,10 @@ class Running:
 
     def settings(self) -> dict[str, Any]:
         """As a job takes them."""
-        return attrs.asdict(self, filter=lambda field, _: field.name != "progress")
+        return attrs.asdict(self, filter=lambda field, _: field.name not in ("progress", "verify"))
 
 
-_GIVEN, _RUNNING = Given(), Running()
+_GIVEN, RUNNING = Given(), Running()
 
 
 def bulk_app(*, group: Group, sort_key: int) -> App:
@@ -159,7 +186,7 @@ def _plan_command(operation: Operation) -> Callable[..., Awaitable[ExitCode]]:
             job = _job(client, operation, rows, journal, options)
             return Planned(await job.plan(), journal, rows.erased, rows.empty, rows.unused)
 
-        return await _perform(operation, work, common)
+        return await perform(operation, work, common)
 
     return _described(command, operation)
 
@@ -171,7 +198,7 @@ def _run_command(operation: Operation) -> Callable[..., Awaitable[ExitCode]]:
         journal: Path,
         yes: bool = False,
         given: Given = _GIVEN,
-        running: Running = _RUNNING,
+        running: Running = RUNNING,
         common: Common = COMMON,
         **options: Any,
     ) -> ExitCode:
@@ -182,10 +209,11 @@ def _run_command(operation: Operation) -> Callable[..., Awaitable[ExitCode]]:
             planned = Planned(await job.plan(), journal, rows.erased, rows.empty, rows.unused)
             if planned.plan.bad_rows and not given.skip_bad_rows:
                 return _bad_rows(planned)
-            no = None if yes else _declined(planned, common, stdin_is_taken=file == STDIN)
-            return no or await _run(client, job, planned.plan.to_do, journal, running.progress)
+            no = None if yes else declined(planned, common, stdin_is_taken=file == STDIN)
+            result = no or await run_job(client, job, planned.plan.to_do, journal, running.progress)
+            return await proven(result, job) if running.verify else result
 
-        return await _perform(operation, work, common)
+        return await perform(operation, work, common)
 
     return _described(command, operation)
 
@@ -248,14 +276,14 @@ def _bad_rows(planned: Planned) -> NotDone:
     return NotDone(Outcome.NOT_SENT, "BadRows", text, code=ExitCode.USAGE)
 
 
-def _declined(planned: Planned, common: Common, *, stdin_is_taken: bool) -> NotDone | None:
+def declined(planned: Planned, common: Common, *, stdin_is_taken: bool) -> NotDone | None:
     """Ask before anything is written. Where nobody sits at a terminal, `--yes` is needed."""
     plan = planned.plan
     if not plan.to_do:
         return None
     terminal = person(stdin_is_taken=stdin_is_taken)
     if terminal is None or common.json:
-        raise UsageError("bulk run asks before it writes, and nobody sits at a terminal: add --yes")
+        raise UsageError("the command asks before it writes, and nobody sits at a terminal: add --yes")
     planned.print_on(messages())
     if ask(f"{plan.operation} for {plan.to_do:,} customers? [y/N] ", terminal) in {"y", "yes"}:
         return None
@@ -278,7 +306,7 @@ async def resume(
     ] = None,
     message: Annotated[str | None, Option(group=_JOB, show_default=False, help="Of those only what says this.")] = None,
     yes: Yes = False,
-    running: Running = _RUNNING,
+    running: Running = RUNNING,
     common: Common = COMMON,
 ) -> ExitCode:
     """Go on with a job. It takes no input, and asks nothing: the job was agreed to.
@@ -294,9 +322,10 @@ async def resume(
             if no is not None:
                 return no
         total = before.unprocessed + before.unknown + (getattr(before, retry) if retry in _RETRIES else 0)
-        return await _run(client, job, total, journal, running.progress)
+        result = await run_job(client, job, total, journal, running.progress)
+        return await proven(result, job) if running.verify else result
 
-    return await _perform(None, work, common)
+    return await perform(None, work, common)
 
 
 _RETRIES = ("rejected", "not_applied")
@@ -362,7 +391,7 @@ async def wipe(*, journal: JournalFile, yes: Yes = False, common: Common = COMMO
         await client.bulk.resume(journal).wipe()
         return Reported.of(journal, failures=False)
 
-    return await _perform(None, work, common)
+    return await perform(None, work, common)
 
 
 # --- how they are carried out
@@ -399,7 +428,7 @@ class _Stopped(Result):
         self._reported.print_on(console)
 
 
-async def _run(client: FusebillClient, job: BulkJob, total: int, journal: Path, kind: ProgressKind) -> Result:
+async def run_job(client: FusebillClient, job: BulkJob, total: int, journal: Path, kind: ProgressKind) -> Result:
     """Run a job, show how it goes on, and report."""
     name = journal.stem
     code: ExitCode | None = None
@@ -465,9 +494,10 @@ def _stoppable() -> Generator[_Signals]:
             loop.remove_signal_handler(number)
 
 
-async def _perform(
+async def perform(
     operation: Operation | None, work: Callable[[FusebillClient], Awaitable[Result]], common: Common
 ) -> ExitCode:
+    """Do what a command does with a client, and show what came of it."""
     result: Result
     try:
         async with open_client(common) as client:

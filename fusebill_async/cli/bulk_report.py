@@ -206,6 +206,8 @@ class Reported(Result):
         console.print(Text(self.sentence, style="bold"))
         if self.report.stopped:
             console.print(f"It stopped: {printable(self.report.stopped)}")
+        for note in self.report.notes:
+            console.print(f"Note: {printable(note)}", markup=False)
         for why, command in self._next_steps():
             console.print(Text(f"{why}:", style="dim"))
             console.print(f"  {command}", soft_wrap=True, markup=False)

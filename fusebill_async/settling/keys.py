@@ -94,6 +94,7 @@ class Ended:
         at: when, in epoch seconds by the local clock.
         attempts: how many requests were sent for it.
         message: of the error that it ended with, "" for none.
+        modified: `modifiedTimestamp` of the customer as the write left it, as it came; None if that is not known.
     """
 
     outcome: Outcome
@@ -103,6 +104,7 @@ class Ended:
     at: float
     attempts: int = 0
     message: str = ""
+    modified: str | None = None
 
 
 @attrs.frozen(kw_only=True)

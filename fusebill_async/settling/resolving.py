@@ -118,6 +118,7 @@ class Resolver:
             status=None,
             at=self._session.effects.wall(),
             message="" if applied else settled.reason,
+            modified=settled.reading.modified if applied and settled.reading is not None else None,
         )
 
 

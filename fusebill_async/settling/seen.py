@@ -84,21 +84,26 @@ class Before:
         modified: `modifiedTimestamp` as it came, all seven digits; None if there was none.
         fields: the values of the keys that the operation's goal looks at.
         recent: the caller handed it in, the call itself read it, or it was seen within a minute before the send.
+        texts: the same values as they came, for who goes back to them; empty where nobody does.
     """
 
     status: str | None
     modified: str | None
     fields: Mapping[str, Any] = attrs.field(factory=dict[str, Any], repr=False)
     recent: bool = False
+    texts: Mapping[str, Any] = attrs.field(factory=dict[str, Any], eq=False, repr=False)
 
     @classmethod
-    def of(cls, reading: Reading, keys: Collection[str], *, recent: bool) -> Before:
+    def of(cls, reading: Reading, keys: Collection[str], *, recent: bool, literally: bool = False) -> Before:
         """What a reading tells of the keys that the operation's goal looks at."""
+        wire = None if reading.customer is None or not literally else reading.customer.wire
+        texts = {} if wire is None else wire_fields(wire)
         return cls(
             status=reading.status,
             modified=reading.modified,
             fields={key: reading.fields[key] for key in keys if key in reading.fields},
             recent=recent,
+            texts={key: texts[key] for key in keys if key in texts},
         )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 
 from fusebill_async.errors import APIError, FusebillError
-from fusebill_async.models import Customer
+from fusebill_async.models import Activation, Customer
 from fusebill_async.operations import Safety
 from fusebill_async.outcome import Outcome
 from fusebill_async.session.call import Call
@@ -18,7 +18,7 @@ from fusebill_async.settling.evidence import Verdict, judge, keys_of
 from fusebill_async.settling.intent import Intent, UnresolvedWrite
 from fusebill_async.settling.keys import CallKey, Ended
 from fusebill_async.settling.response import Response
-from fusebill_async.settling.seen import Before, Reading, is_older, lags_behind
+from fusebill_async.settling.seen import Before, Reading, is_older, lags_behind, modified_text
 from fusebill_async.updating.pending import PendingUpdate
 
 
@@ -136,7 +136,7 @@ class Write:
         """What was known of the customer before the send."""
         if self._before is None and self._known is not None:
             keys = keys_of(self.call.operation.goal, self.named)
-            self._before = Before.of(self._known, keys, recent=self._recent)
+            self._before = Before.of(self._known, keys, recent=self._recent, literally=self.update is not None)
         return self._before
 
     @before.setter
@@ -192,7 +192,7 @@ class Write:
 
     def ended(self, now: float) -> Ended:
         """How it ended, as the ledger keeps it. `now` is in epoch seconds."""
-        customer_id, response, message = self.call.customer_id, self.response, ""
+        customer_id, response, message, modified = self.call.customer_id, self.response, "", None
         if response is None:
             # One that was cancelled, or has lost its key, says no more than what became of its attempts.
             failed = self.failed
@@ -201,8 +201,9 @@ class Write:
             outcome, status, attribution, message = failed.outcome, failed.status, None, failed.reason
         else:
             outcome, status, attribution = Outcome.APPLIED, response.status, response.attribution
-            if isinstance(response.value, Customer):
-                customer_id = response.value.id
+            shown = response.value.customer if isinstance(response.value, Activation) else response.value
+            if isinstance(shown, Customer):
+                customer_id, modified = shown.id, modified_text(shown.wire or b"{}")
         return Ended(
             outcome=outcome,
             customer_id=customer_id,
@@ -211,6 +212,7 @@ class Write:
             at=now,
             attempts=len(self.call.failed_attempts if response is None else response.attempts),
             message=message,
+            modified=modified,
         )
 
     def take_error(self) -> Exception:

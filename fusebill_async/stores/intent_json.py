@@ -9,7 +9,7 @@ from typing import Any, cast
 import attrs
 import msgspec
 
-from fusebill_async.converting import decode_json, encode
+from fusebill_async.converting import decode_json, encode, read_object
 from fusebill_async.outcome import Attribution, Outcome
 from fusebill_async.settling.intent import Intent
 from fusebill_async.settling.keys import CallKey, Recorded
@@ -49,7 +49,7 @@ def decode_intent(text: bytes) -> Intent:
         customer_id=fields["customer_id"],
         named=fields["named"],
         opened_at=float(fields["opened_at"]),
-        before=_decode_before(fields["before"]),
+        before=_decode_before(fields["before"], text),
         # Absent in what the first edition wrote.
         key=_decode_key(fields.get("key")),
     )
@@ -81,14 +81,17 @@ def _plain_before(before: Before | None) -> dict[str, Any] | None:
     return {
         "status": before.status,
         "modified": before.modified,
-        "fields": _exact(before.fields),
+        "fields": {key: before.texts.get(key, _exact(value)) for key, value in before.fields.items()},
         "recent": before.recent,
     }
 
 
-def _decode_before(fields: dict[str, Any] | None) -> Before | None:
-    """Turn back what `_plain_before` made."""
-    return None if fields is None else Before(**fields)
+def _decode_before(fields: dict[str, Any] | None, text: bytes) -> Before | None:
+    """Turn back what `_plain_before` made, within the text of an intent."""
+    if fields is None:
+        return None
+    came = read_object(text).inner["before"].inner["fields"].texts
+    return Before(**fields, texts=came)
 
 
 def _exact(value: Any) -> Any:

@@ -4,6 +4,7 @@ python -m tests.bulk --kills 20000 --seed 1        # in simulated worlds
 python -m tests.bulk --boundaries                  # a kill at every boundary of a job of 50 items
 python -m tests.bulk --real 300                    # kill -9 of real processes
 python -m tests.bulk --paced 100000                # under the quota, in virtual time
+python -m tests.bulk --undo 20000                  # updates that are taken back, and an undo that is killed
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 from tests.bulk.boundaries import KINDS, boundaries
 from tests.bulk.kills import kill_a_real_job
 from tests.bulk.pace import hold_all
+from tests.bulk.undone import undo_updates
 from tests.bulk.worlds import DEEDS, Found, random_world
 
 _AT_ONCE = 50
@@ -90,6 +92,24 @@ def real(kills: int, seed: int) -> int:
     return 1 if report.wrong else 0
 
 
+def undone(items: int, seed: int) -> int:
+    """Updates that are taken back: in peace, and with an undo that is killed 50 times."""
+    wrong = 0
+    for kills in (0, 50):
+        started = time.monotonic()
+        found = undo_updates(items, kills=kills, seed=seed)
+        assert found.report is not None
+        assert found.check is not None
+        print(f"{items:,} updates, {found.edited:,} edited by others since; the undo was killed {found.kills} times")
+        print(f"  verified before: {found.check.counts}")
+        print(f"  the undo: {found.report.tallies}, {found.writes:,} effects")
+        print(f"  violations: {len(found.wrong)}; {time.monotonic() - started:.0f} s", flush=True)
+        for each in found.wrong[:10]:
+            print(f"    {each}")
+        wrong += len(found.wrong)
+    return 1 if wrong else 0
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tests.bulk", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -100,7 +120,10 @@ def main() -> int:
     parser.add_argument("--boundaries", action="store_true")
     parser.add_argument("--real", type=int, default=0, help="kills of real processes")
     parser.add_argument("--paced", type=int, default=0, help="items of a job under the quota")
+    parser.add_argument("--undo", type=int, default=0, help="updates that are taken back")
     given = parser.parse_args()
+    if given.undo:
+        return undone(given.undo, given.seed)
     if given.paced:
         print(hold_all(given.paced))
         return 0

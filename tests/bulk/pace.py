@@ -9,7 +9,7 @@ from pathlib import Path
 import attrs
 
 from fusebill_async import FusebillClient
-from fusebill_async.bulk import BulkReport
+from fusebill_async.bulk import BulkCheck, BulkReport
 from fusebill_async.stores.effects import StoreEffects
 from fusebill_async.testing import FusebillSimulator, SimulatorQuota, run_simulated
 
@@ -21,14 +21,22 @@ class Paced:
     Attributes:
         report: of the job.
         minutes: that it took.
-        calls: that arrived at the service.
+        calls: that arrived at the service before the verification.
+        checked: what the verification has shown.
+        all_calls: with those of the verification.
         refused: of them, for the quota.
     """
 
     report: BulkReport
     minutes: float
     calls: int
+    checked: BulkCheck
+    all_calls: int
     refused: int
+
+
+def _received(fusebill: FusebillSimulator) -> int:
+    return sum(map(fusebill.received, ("hold", "list", "get")))
 
 
 def hold_all(items: int, *, per_minute: int = 1000) -> Paced:
@@ -48,9 +56,11 @@ def hold_all(items: int, *, per_minute: int = 1000) -> Paced:
                 loop = asyncio.get_running_loop()
                 started = loop.time()
                 effects = StoreEffects(threads=False)
-                report = await client.bulk.hold(range(1, items + 1), journal=journal, effects=effects).run()
-                minutes = (loop.time() - started) / 60
-            return Paced(report, minutes, fusebill.received("hold"), fusebill.quota.refusals)
+                job = client.bulk.hold(range(1, items + 1), journal=journal, effects=effects)
+                report = await job.run()
+                minutes, calls = (loop.time() - started) / 60, _received(fusebill)
+                checked = await job.verify()
+            return Paced(report, minutes, calls, checked, _received(fusebill), fusebill.quota.refusals)
 
     with tempfile.TemporaryDirectory() as folder:
         journal = Path(folder) / "job.sqlite"

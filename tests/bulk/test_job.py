@@ -60,7 +60,8 @@ async def test_items_as_they_end(client, journal, customers):
 async def test_a_plan_sends_no_write_and_reads_the_input(fusebill, client, journal, customers):
     job = client.bulk.hold(iter([*customers, 5, "6"]), journal=journal, skip_bad_rows=True)
     plan = await job.plan()
-    assert (plan.items, plan.duplicates, plan.bad_rows, plan.to_do, plan.calls) == (11, 1, 1, 10, 10)
+    # Ten holds, and the read of the ten customers before them.
+    assert (plan.items, plan.duplicates, plan.bad_rows, plan.to_do, plan.calls) == (11, 1, 1, 10, 11)
     assert plan.examples == ((12, "customer_id must be an int, not str '6'"),)
     assert [request.target for request in plan.first_requests] == [f"/CustomerHold/{each}" for each in range(1, 6)]
     assert fusebill.effects("hold") == 0

@@ -143,11 +143,20 @@ class _Struck(SimulatedProcess):
         else:
             self.dies_at = strike.what
 
+    def effects(self, processes: list[_Struck]) -> StoreEffects:
+        """The clocks of a job in this process, which knows who of the others lives."""
+        return StoreEffects(threads=False, this_process=lambda: self.identity, is_gone=is_gone(processes))
+
     def die_in_commit(self) -> None:
         self.dies_at = ""
         self._found.kills += 1
         self.kill()
         raise KilledError
+
+
+def process_for(pid: int, strike: Strike | None, found: Found) -> _Struck:
+    """A process that something befalls."""
+    return _Struck(pid, strike, found)
 
 
 class _DyingConnection:
@@ -170,7 +179,7 @@ class _DyingConnection:
 
 
 @contextmanager
-def _mortal_files() -> Iterator[None]:
+def mortal_files() -> Iterator[None]:
     """The system closes what a dead process had open."""
     connect = JournalFile.connect
 
@@ -190,7 +199,7 @@ def _mortal_files() -> Iterator[None]:
 
 
 @contextmanager
-def _silence() -> Iterator[None]:
+def silence() -> Iterator[None]:
     """What dead processes would have logged, and what befalls the others, is no news."""
     loggers = [logging.getLogger(name) for name in ("fusebill_async", "fusebill_async.store", "asyncio")]
     for logger in loggers:
@@ -244,7 +253,7 @@ def run_world(
     """
     folder = tempfile.TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None)
     found = Found()
-    with folder as place, _mortal_files(), _silence():
+    with folder as place, mortal_files(), silence():
         journal = Path(place) / "job.sqlite"
         run_simulated(lambda: _main(DEEDS[name], strikes, items, seed, faults, concurrency, journal, found), seed=seed)
     return found
@@ -302,7 +311,7 @@ async def _work(
     concurrency: int,
 ) -> None:
     """One run; without a deed, what was not applied is tried again."""
-    effects = StoreEffects(threads=False, this_process=lambda: process.identity, is_gone=is_gone(processes))
+    effects = process.effects(processes)
     options: dict[str, Any] = {"journal": journal, "concurrency": concurrency, "effects": effects}
     async with FusebillClient(
         "key", base_url=base_url, quota=QuotaPolicy.off(), timeouts=Timeouts(read=10.0)
