@@ -36,7 +36,8 @@ class BulkPlan:
         operation: its title, such as "customers.hold".
         items: those of the input; rows that say the same are one.
         duplicates: rows that said the same as an earlier one.
-        bad_rows: how many rows cannot be carried out, and are skipped if the job is run with `skip_bad_rows=True`.
+        bad_rows: how many rows cannot be carried out, and are skipped if the job is run with `skip_bad_rows=True`; of
+            an undo, those that it sets aside.
         examples: of the bad rows the first ones: the number of the row, and what is wrong with it.
         to_do: items that have no outcome yet.
         calls: requests that they take, if nothing goes wrong.
