@@ -156,7 +156,10 @@ class Listing:
         for part in query.split(";"):
             name, _, wanted = part.partition(":")
             ids = [value.strip() for value in wanted.split(",")]
-            if name.strip().lower() == "id" and all(value.isascii() and value.isdigit() for value in ids):
+            # One with more digits is no id, and is looked for as any other value.
+            if name.strip().lower() == "id" and all(
+                value.isascii() and value.isdigit() and len(value) < 20 for value in ids
+            ):
                 return filter(None, map(self._store.get, sorted({int(value) for value in ids})))
         return self._store.scan()
 

@@ -25,7 +25,7 @@ async def test_help_is_a_command_too(cli, words):
     [
         (["help", "bogus"], "there is no command bogus"),
         (["guide", "outcoms"], "did you mean outcomes?"),
-        (["guide", "xyz"], "there are calls, "),
+        (["guide", "xyz"], "there are bulk, calls, "),
         (["cancel", "1"], "cancel needs --cancellation-option None|Unearned|Full"),
         (["netsuite", "latch"], "netsuite latch needs ID and --netsuite-id"),
         (["cancel", "1", "--cancellation-option"], "--cancellation-option None|Unearned|Full is without a value"),

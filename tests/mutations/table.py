@@ -603,8 +603,8 @@ SERIOUS = (
         "resend-option-lost",
         "--resend of create does what it says",
         "cli/update_commands.py",
-        "verbs.create(resend=resend, ",
-        "verbs.create(",
+        "await create(resend=resend, ",
+        "await create(",
         "tests/cli/test_cli_commands.py",
     ),
 )

@@ -90,7 +90,7 @@ def another_state_is_untouched(broken):
 
 
 def all_is_ours(broken):
-    broken.setattr(reader, "attribute", lambda *_: evidence.Attribution.OURS)
+    broken.setattr(reader, "attribute", lambda *_, **__: evidence.Attribution.OURS)
 
 
 @attrs.frozen
