@@ -35,6 +35,8 @@ class Feed:
         self, left_open: list[Item], read: Callable[[int, int], Awaitable[list[Item]]], now: Callable[[], float]
     ) -> None:
         self._left_open = deque(left_open)
+        self._given_first = {item.number for item in left_open}
+        """When such a write is settled as not applied, its item has neither intent nor outcome: it is read as well."""
         self._items: deque[Item] = deque()
         self._again: deque[Item] = deque()
         self._read = read
@@ -91,7 +93,7 @@ class Feed:
             if is_first:
                 self._ahead = None
         if is_first:
-            self._items.extend(items)
+            self._items.extend(item for item in items if item.number not in self._given_first)
             self._last = items[-1].number if items else None
             self._read_at = self._now()
 

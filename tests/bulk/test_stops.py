@@ -10,6 +10,8 @@ import pytest
 from fusebill_async import FusebillClient, Outcome, PoolSettings, QuotaPolicy, SettlingPolicy, Timeouts
 from fusebill_async.bulk import Tally, read_items, read_report
 from fusebill_async.bulk.carrying import LocalCarrier
+from fusebill_async.bulk.items import Item
+from fusebill_async.bulk.pool import Feed
 from fusebill_async.testing import Fault, FusebillSimulator, SimulatorQuota, run_simulated
 from tests.bulk.conftest import held
 from tests.bulk.worlds import LONG_AGO
@@ -197,6 +199,30 @@ async def test_what_was_settled_as_not_applied_before_a_kill_is_made_again(fuseb
     assert read_report(journal).unprocessed == 1
     assert (await client.bulk.resume(journal).run()).applied == 1
     assert fusebill.effects("hold", 1) == 1
+
+
+async def test_an_item_that_is_made_again_is_not_read_a_second_time(fusebill, client, journal, customers):
+    """While it is settled, and before its new intent, it looks as if nothing had been done for it."""
+    fusebill.inject(Fault.reset_before_effect(operation="unlatch", customer_id=1))
+    fusebill.inject(Fault.status(503, operation="get", customer_id=1, times=None))
+    async with FusebillClient(
+        "key", base_url=fusebill.base_url, quota=QuotaPolicy.off(), settling=UNSETTLED, timeouts=Timeouts(read=1.0)
+    ) as first:
+        assert (await first.bulk.unlatch([1], journal=journal, snapshot=False).run()).unknown == 1
+    fusebill.clear_faults()
+    fusebill.clear_records()
+    feed = Feed([Item(number=1, customer_id=1, intent_id="x")], _all_of([1, 2]), lambda: 0.0)
+    given = [await feed.next(), await feed.next(), await feed.next()]
+    assert [item and item.number for item in given] == [1, 2, None]
+    assert (await client.bulk.resume(journal).run()).applied == 1
+    assert fusebill.received("unlatch", 1) == 1
+
+
+def _all_of(numbers):
+    async def read(after, limit):
+        return [Item(number=each, customer_id=each) for each in numbers if each > after]
+
+    return read
 
 
 async def test_money_that_was_not_applied_is_sent_again_only_on_demand(fusebill, client, journal):
