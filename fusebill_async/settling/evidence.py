@@ -141,7 +141,7 @@ class SendTime:
     latest: float
 
 
-_AT_ONCE = 0.05
+_AT_ONCE = 0.25
 """Seconds: a write that waited longer may have waited for another one on the same customer."""
 
 

@@ -51,7 +51,7 @@ async def test_a_thousand_calls_in_an_outage(fusebill, name):
         hooks=[began],
         pool=PoolSettings(connections=200),
         quota=QuotaPolicy.off(),
-        timeouts=Timeouts(connect=1.0, read=SILENCE, total=60.0, queue=None),
+        timeouts=Timeouts(connect=20.0, read=SILENCE, total=60.0, queue=None),
         retry=RetryPolicy(backoff=0.001),
         settling=SettlingPolicy(
             first_read=0.005,
