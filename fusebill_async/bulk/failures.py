@@ -31,13 +31,9 @@ class FailureGroup:
 
     tally: Tally
     message: str
+    part: str
     count: int = 0
     customer_ids: list[int] = attrs.field(factory=list[int])
-
-    @property
-    def part(self) -> str:
-        """See above."""
-        return max(self.message.split("N"), key=len).strip()
 
 
 def grouped(items: Iterable[BulkItem]) -> list[FailureGroup]:
@@ -46,8 +42,11 @@ def grouped(items: Iterable[BulkItem]) -> list[FailureGroup]:
     for item in items:
         if item.tally not in FAILED:
             continue
-        message = _NUMBER.sub("N", item.message)
-        group = groups.setdefault((item.tally, message), FailureGroup(item.tally, message))
+        parts = _NUMBER.split(item.message)
+        message = "N".join(parts)
+        group = groups.get((item.tally, message))
+        if group is None:
+            group = groups[item.tally, message] = FailureGroup(item.tally, message, max(parts, key=len).strip())
         group.count += 1
         if item.customer_id is not None and len(group.customer_ids) < _IDS:
             group.customer_ids.append(item.customer_id)

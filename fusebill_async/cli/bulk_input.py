@@ -27,6 +27,8 @@ Form: TypeAlias = Literal["csv", "jsonl"]
 ERASES = r"\N"
 """What stands in a cell whose field is to be erased."""
 _IDS = frozenset({"id", "customer_id", "customerid"})
+_MOST_DIGITS = 30
+"""An id has at most 19, and zeros before them."""
 _JSON_LINES = frozenset({".jsonl", ".ndjson"})
 
 
@@ -178,9 +180,10 @@ def _json_id(value: Any) -> int:
 
 def _id(text: str) -> int:
     given = text.strip()
-    if given.isascii() and given.isdigit() and 1 <= int(given) <= LARGEST_ID:
+    is_number = given.isascii() and given.isdigit()
+    if is_number and len(given) < _MOST_DIGITS and 1 <= int(given) <= LARGEST_ID:
         return int(given)
     why = "an id is a whole number from 1 to 2**63 - 1"
-    if given and not set(given) - set("0123456789.,eE+ '"):
+    if given and not is_number and not set(given) - set("0123456789.,eE+ '"):
         why = "a spreadsheet has changed it: format the column as text, and fill it anew"
-    raise ValidationError(f"{given!r} is no id: {why}")
+    raise ValidationError(f"{shown(given)} is no id: {why}")

@@ -265,6 +265,10 @@ class Quota:
             opens = None if bounds is None else bounds[1]
         return None if opens is None else datetime.fromtimestamp(opens, UTC)
 
+    def is_paused(self, now: float) -> bool:
+        """Whether nothing may go after a 429."""
+        return now < self._paused_until
+
     def view(self, now: float, waiting: dict[Priority, int]) -> QuotaView:
         """What a user sees."""
         minute, day = self._minute, self._day

@@ -254,6 +254,11 @@ class Admission:
         return self._quota.view(self._now(), {priority: len(queue) for priority, queue in self._queues.items()})
 
     @property
+    def is_paused(self) -> bool:
+        """Whether nothing may go after a 429."""
+        return self._quota.is_paused(self._now())
+
+    @property
     def waits_for(self) -> Literal["pool", "quota"]:
         """What a call that is not admitted at once waits for first."""
         return "pool" if self._places <= 0 else "quota"

@@ -156,7 +156,7 @@ class WriteDriver:
     def _hand_out(self, write: Write) -> None:
         """The last look before the first byte: whether the write may still be sent."""
         if write.base_sent_at is not None:
-            self._preparer.check_age(write.base_sent_at)
+            self._preparer.check_base(write.base_sent_at)
         if write.locked is not None and self._locks.shared and not self._locks.still_held(write.locked):
             raise write_errors.lease_lost(write) if write.key is None else write_errors.key_lost(write)
         write.handed_out(self._session.effects.now())
@@ -185,7 +185,10 @@ class WriteDriver:
         write.state = WriteState.SETTLING
         await self._open_writes.record(write)
         write.wake_caller()
-        return await self._reader.settle(write, reason, once=once)
+        settled = await self._reader.settle(write, reason, once=once)
+        # What comes now is its end, or another attempt, whose time is not that of settling.
+        write.wake_caller()
+        return settled
 
     def _may_be_so_already(self, write: Write, refusal: APIError) -> bool:
         return may_be_so_already(

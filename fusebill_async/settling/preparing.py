@@ -88,16 +88,18 @@ class PutPreparer:
         write.base_sent_at = present.sent_at, wall
         return None
 
-    def check_age(self, read_sent_at: tuple[float, float]) -> None:
-        """Look, right before the first byte of a PUT, at how old the read is that it rests on.
+    def check_base(self, read_sent_at: tuple[float, float]) -> None:
+        """Look, right before the first byte of a PUT, whether it may still rest on its read.
 
         Args:
             read_sent_at: by the session's clock, which may stand still while a machine is suspended, and by the
                 system's clock.
 
         Raises:
-            ReadAgainError: it was sent too long ago by one of them.
+            ReadAgainError: it was sent too long ago by one of them, or the service has refused calls for the quota.
         """
+        if self._session.admission.is_paused:
+            raise ReadAgainError("the service refused calls for the quota after each read")
         effects, (sent_at, wall) = self._session.effects, read_sent_at
         age = max(effects.now() - sent_at, effects.wall() - wall)
         longest = max(_OLDEST_READ, self._policy.max_read_age)

@@ -79,15 +79,20 @@ class Writer:
         raise write_errors.without_end(write, self._policy)
 
     async def _wait_for_settling(self, write: Write, task: asyncio.Task[None]) -> None:
-        """Wait for settling, up to `SettlingPolicy(wait=)`. A further attempt is waited for without that bound."""
-        clock = asyncio.ensure_future(self._session.effects.sleep(self._policy.wait))
-        try:
-            await asyncio.wait([task, clock], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            clock.cancel()
-        while not task.done() and write.state is not WriteState.SETTLING:
-            write.caller_wakeup = asyncio.get_running_loop().create_future()
-            await write.caller_wakeup
+        """Wait while it is settled, for `SettlingPolicy(wait=)` in all. Further attempts do not count towards that."""
+        effects, left = self._session.effects, self._policy.wait
+        while not task.done() and (write.state is not WriteState.SETTLING or left > 0):
+            wakeup = write.caller_wakeup = asyncio.get_running_loop().create_future()
+            if write.state is not WriteState.SETTLING:
+                await wakeup
+                continue
+            began = effects.now()
+            clock = asyncio.ensure_future(effects.sleep(left))
+            try:
+                await asyncio.wait([wakeup, clock], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                clock.cancel()
+            left -= effects.now() - began
 
     # --- a write, as it goes on
 

@@ -34,7 +34,9 @@ def test_ids_of_a_csv(tmp_path, text):
         ("1.2E+07", "line 3: '1.2E+07' is no id: a spreadsheet has changed it: format the column as text"),
         ('"12,000"', "line 3: '12,000' is no id: a spreadsheet has changed it"),
         ("7.0", "a spreadsheet has changed it"),
-        ("0", "is no id"), ("x", "an id is a whole number from 1 to 2**63 - 1"), ("٣", "is no id"),
+        ("0", "line 3: '0' is no id: an id is a whole number"),
+        ("1" * 5000, "is no id: an id is a whole number"),
+        ("x", "an id is a whole number from 1 to 2**63 - 1"), ("٣", "is no id"),
         ("9223372036854775808", "is no id"), ("", "is no id"),
     ],
 )  # fmt: skip

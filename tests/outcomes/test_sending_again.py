@@ -4,6 +4,7 @@ import pytest
 
 from fusebill_async import (
     BadRequestError,
+    FusebillClient,
     FusebillError,
     Hooks,
     NotAppliedError,
@@ -15,7 +16,7 @@ from fusebill_async import (
     SettlingPolicy,
     Timeouts,
 )
-from fusebill_async.testing import Fault
+from fusebill_async.testing import Fault, FusebillSimulator, run_simulated
 from tests.outcomes.outcome_cases import VERBS, make_client
 
 
@@ -129,3 +130,22 @@ async def test_a_refusal_for_the_quota_is_no_answer_to_what_became_of_the_first_
             await client.customers.hold(1)
     assert raised.value.outcome is Outcome.NOT_APPLIED
     assert fusebill.received("hold", 1) == fusebill.received("get", 1) == 2
+
+
+def test_the_time_of_a_further_attempt_is_not_taken_from_the_time_for_settling():
+    async def main():
+        async with FusebillSimulator() as fusebill:
+            fusebill.add_customer(id=1, status="Active", modifiedTimestamp="2020-01-01T00:00:00.1234567Z")
+            fusebill.inject(Fault.reset_before_effect(operation="hold"))
+            fusebill.inject(Fault.hang_after_effect(operation="hold"))
+            settling = SettlingPolicy(quiet_period=10.0, wait=20.0)
+            timeouts = Timeouts(read=40.0)
+            async with FusebillClient(
+                "key", base_url=fusebill.base_url, settling=settling, timeouts=timeouts
+            ) as client:
+                # Settled for 10 s, sent again, silent for 40 s, and settled by one read.
+                answer = await client.with_response.customers.hold(1)
+                assert answer.confirmed_by == "read"
+            assert fusebill.effects("hold", 1) == 1
+
+    run_simulated(main)
