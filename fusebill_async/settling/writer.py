@@ -92,7 +92,7 @@ class Writer:
                 await asyncio.wait([wakeup, clock], return_when=asyncio.FIRST_COMPLETED)
             finally:
                 clock.cancel()
-            left -= effects.now() - began
+            left = 0.0 if clock.done() else left - (effects.now() - began)
 
     # --- a write, as it goes on
 

@@ -22,7 +22,7 @@ class Patience:
         return time.monotonic() + self._ahead
 
     async def _sleep(self, seconds):
-        if seconds == WAIT:
+        if seconds > 0.5 * WAIT:
             await self._over.wait()
         elif seconds > 0.5 * WINDOW:
             await self._turned.wait()

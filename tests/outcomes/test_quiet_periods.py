@@ -24,7 +24,7 @@ class Recorded:
         return time.monotonic() + sum(self.slept)
 
     async def _sleep(self, seconds):
-        if seconds == WAIT:
+        if seconds > 0.5 * WAIT:
             await asyncio.Event().wait()
         self.slept.append(seconds)
         await asyncio.sleep(0)
