@@ -24,7 +24,7 @@ QUICK = SettlingPolicy(first_read=0.005, quiet_period=0.05, retry_delay=0.01, wa
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--uvloop", action="store_true", help="run every event loop of the tests on uvloop")
-    parser.addoption("--rounds", type=int, default=2, help="rounds of SIGTERM with each web framework")
+    parser.addoption("--rounds", type=int, default=1, help="rounds of SIGTERM with each web framework")
     parser.addoption("--whole", action="store_true", help="see the whole matrix with hooks, not one verb of each kind")
 
 

@@ -506,6 +506,9 @@ class Judge:
     def _judge_pauses(self) -> Iterator[Finding]:
         """After a 429 nothing more of that client arrives for a second, but for what was on its way."""
         for at, client in self._history.refused:
+            if any(at <= cut < at + _TRAVEL for cut in self._history.cut):
+                # What is cut on its way tells its client nothing.
+                continue
             name = self._account(client)
             early = [
                 when

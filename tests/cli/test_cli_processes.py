@@ -52,6 +52,7 @@ async def test_the_demo_as_json(start):
 
 
 async def test_the_code_that_the_demo_shows_does_what_the_demo_does(fusebill, tmp_path, monkeypatch):
+    asyncio.get_running_loop().set_debug(False)
     monkeypatch.chdir(tmp_path)
     for number, status in zip(range(1001, 1006), ("Active", "Active", "Draft", "Active", "Draft"), strict=True):
         fusebill.add_customer(id=number, status=status)
