@@ -22,15 +22,17 @@ def encode_intent(intent: Intent) -> bytes:
     Raises:
         ValidationError: it holds what JSON does not have.
     """
-    return encode(
+    key, before = intent.key, _plain_before(intent.before)
+    return msgspec.json.encode(
         {
             "id": intent.id,
             "operation": intent.operation,
             "customer_id": intent.customer_id,
-            "named": _exact(intent.named),
+            # These hold what callers and the service have named, and that need not be JSON.
+            "named": msgspec.Raw(encode(_exact(intent.named)) if intent.named else b"{}"),
             "opened_at": intent.opened_at,
-            "before": _plain_before(intent.before),
-            "key": None if intent.key is None else attrs.asdict(intent.key),
+            "before": None if before is None else msgspec.Raw(encode(before)),
+            "key": None if key is None else {"id": key.id, "digest": key.digest, "began": key.began},
         }
     )
 
