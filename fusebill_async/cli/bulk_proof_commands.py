@@ -9,17 +9,10 @@ from typing import Annotated
 from cyclopts import App
 from cyclopts import Parameter as Option
 
+from fusebill_async.cli.bulk_asking import declined
 from fusebill_async.cli.bulk_check import Checked, UndoPlanned, proven
-from fusebill_async.cli.bulk_commands import (
-    RUNNING,
-    JournalFile,
-    Running,
-    SingleReads,
-    Yes,
-    declined,
-    perform,
-    run_job,
-)
+from fusebill_async.cli.bulk_options import RUNNING, JournalFile, Running, SingleReads, Yes
+from fusebill_async.cli.bulk_running import perform, run_job
 from fusebill_async.cli.exit_code import ExitCode
 from fusebill_async.cli.options import COMMON, Common
 from fusebill_async.cli.results import Result
@@ -30,11 +23,10 @@ from fusebill_async.models.enums import ServiceStartOption
 _SAMPLE = re.compile(r"(\d+(?:\.\d+)?)(%?)", re.ASCII)
 
 
-def add_proof_commands(app: App) -> App:
+def add_proof_commands(app: App) -> None:
     """Put the commands among those of `bulk`."""
     app.command(verify, name="verify")
     app.command(undo, name="undo")
-    return app
 
 
 async def verify(
