@@ -1,7 +1,9 @@
 """Jobs over many customers, which survive anything: `client.bulk`."""
 
+from fusebill_async.bulk.forecasts import ItemForecast, Verdict
 from fusebill_async.bulk.items import BadRow
 from fusebill_async.bulk.job import BulkJob
+from fusebill_async.bulk.previews import ItemPreview
 from fusebill_async.bulk.report import BulkItem, BulkPlan, BulkReport, read_items, read_report
 from fusebill_async.bulk.tallies import Tally
 from fusebill_async.bulk.verbs import Bulk
@@ -16,8 +18,11 @@ __all__ = [
     "BulkPlan",
     "BulkReport",
     "Drift",
+    "ItemForecast",
+    "ItemPreview",
     "Tally",
     "Unreadable",
+    "Verdict",
     "read_items",
     "read_report",
 ]
