@@ -3,6 +3,7 @@
 from fusebill_async.bulk.forecasts import ItemForecast, Verdict
 from fusebill_async.bulk.items import BadRow
 from fusebill_async.bulk.job import BulkJob
+from fusebill_async.bulk.journal_file import JobOwner, read_owner
 from fusebill_async.bulk.previews import ItemPreview
 from fusebill_async.bulk.report import BulkItem, BulkPlan, BulkReport, read_items, read_report
 from fusebill_async.bulk.tallies import Tally
@@ -20,9 +21,11 @@ __all__ = [
     "Drift",
     "ItemForecast",
     "ItemPreview",
+    "JobOwner",
     "Tally",
     "Unreadable",
     "Verdict",
     "read_items",
+    "read_owner",
     "read_report",
 ]

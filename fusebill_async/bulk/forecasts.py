@@ -95,7 +95,7 @@ class Forecaster:
         self._effects = effects
 
     async def forecasts(self, sample: int | None) -> AsyncGenerator[ItemForecast, None]:
-        """Look at each item that has no outcome, or at some that are spread evenly over the job.
+        """Look at each item that has no outcome, or at some that are spread over the job.
 
         Args:
             sample: how many; None is all.
@@ -104,7 +104,9 @@ class Forecaster:
             ConfigurationError: the service does not filter by ids, and single reads were not asked for.
             FusebillError: no further read would succeed.
         """
-        async with aclosing(sampled(self._path, self._effects, sample=sample, at_once=MOST_IDS)) as sets:
+        chance = self._sets.core.session.effects.random
+        sampling = sampled(self._path, self._effects, chance, sample=sample, at_once=MOST_IDS)
+        async with aclosing(sampling) as sets:
             async for items in sets:
                 for forecast in await self._look_at(items):
                     yield forecast
@@ -120,7 +122,7 @@ class Forecaster:
         except ENDS_IT:
             raise
         except FusebillError as error:
-            return [_forecast(item, Verdict.UNREADABLE, reason=str(error)) for item in items]
+            return [_forecast(item, Verdict.UNREADABLE, reason=error.message) for item in items]
         return [await self._judge(item, found.get(item.customer_id)) for item in items]
 
     async def _judge(self, item: Item, row: Reading | None) -> ItemForecast:
@@ -135,7 +137,7 @@ class Forecaster:
         except ENDS_IT:
             raise
         except _GUARDS as error:
-            return _forecast(item, Verdict.REFUSED, reason=str(error))
+            return _forecast(item, Verdict.REFUSED, reason=error.message)
         except (FusebillError, UnreadableAnswer) as error:
             return _forecast(item, Verdict.UNREADABLE, reason=str(error))
 

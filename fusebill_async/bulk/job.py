@@ -66,6 +66,16 @@ class BulkJob:
         title = "" if self._kind is None else f"{self._kind.operation.title}, "
         return f"BulkJob({title}journal={str(self._path)!r})"
 
+    @property
+    def waits_for(self) -> str:
+        """Why a job that runs begins nothing at this moment, in words; "" if nothing holds it back."""
+        return "" if self._run is None else self._run.waits_for
+
+    @property
+    def total(self) -> int:
+        """How many items are to end in the run that is under way; 0 if none is."""
+        return 0 if self._run is None else self._run.total
+
     # --- what a user does with it
 
     async def plan(self) -> BulkPlan:
@@ -89,7 +99,7 @@ class BulkJob:
         They are read by sets of ids, 200 a call. What others change before the job runs is not known yet.
 
         Args:
-            sample: look at so many items, spread evenly over the job; None is all.
+            sample: look at so many items, spread over the job; None is all.
 
         Raises:
             ConfigurationError: no read can tell, the journal cannot be used, or the service does not filter by ids,
@@ -108,7 +118,7 @@ class BulkJob:
         The API has previews of `activate`, `activate_items` and `release_hold`.
 
         Args:
-            sample: ask for so many items, spread evenly over the job; None is all.
+            sample: ask for so many items, spread over the job; None is all.
 
         Raises:
             ConfigurationError: the API has no preview of the operation, or the journal cannot be used.
@@ -141,7 +151,7 @@ class BulkJob:
         now = self._core.session.effects.now
         try:
             async with await self._begin(journal) as run:
-                lines = ProgressLines(run.operation, await journal.count_to_do(), now()) if progress else None
+                lines = ProgressLines(run.operation, run.total, now()) if progress else None
                 while (item := await run.next()) is not None:
                     if lines is not None:
                         lines.note(item, now())

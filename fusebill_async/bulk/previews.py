@@ -67,7 +67,7 @@ class Previewer:
         self._concurrency = concurrency
 
     async def previews(self, sample: int | None) -> AsyncGenerator[ItemPreview, None]:
-        """Preview each item that has no outcome, or some that are spread evenly over the job.
+        """Preview each item that has no outcome, or some that are spread over the job.
 
         Args:
             sample: how many; None is all.
@@ -76,7 +76,9 @@ class Previewer:
             PreviewChangedStateError: after a preview a customer was in another state: the service may have acted.
             FusebillError: no further preview would succeed.
         """
-        sets = sampled(self._path, self._effects, sample=sample, at_once=self._concurrency)
+        sets = sampled(
+            self._path, self._effects, self._core.session.effects.random, sample=sample, at_once=self._concurrency
+        )
         async with aclosing(sets):
             async for items in sets:
                 for preview in await asyncio.gather(*map(self._ask, items)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -15,17 +16,33 @@ from fusebill_async.bulk import BulkJob
 from fusebill_async.cli.bulk_asking import declined
 from fusebill_async.cli.bulk_check import proven
 from fusebill_async.cli.bulk_input import FileInput
-from fusebill_async.cli.bulk_options import GIVEN, RUNNING, File, Given, JournalFile, Running, Yes
+from fusebill_async.cli.bulk_looking import changes_of, invoices_of
+from fusebill_async.cli.bulk_options import (
+    GIVEN,
+    LOOKING_AHEAD,
+    RUNNING,
+    File,
+    Given,
+    JournalFile,
+    LookingAhead,
+    Running,
+    Yes,
+)
+from fusebill_async.cli.bulk_performing import Context, perform
 from fusebill_async.cli.bulk_plan import Planned
-from fusebill_async.cli.bulk_running import perform, run_job
+from fusebill_async.cli.bulk_running import run_job
 from fusebill_async.cli.exit_code import ExitCode
 from fusebill_async.cli.failures import NotDone
 from fusebill_async.cli.input import STDIN
 from fusebill_async.cli.options import COMMON, Common, option_type
 from fusebill_async.cli.results import Result
-from fusebill_async.client import FusebillClient
+from fusebill_async.cli.usage import UsageError
+from fusebill_async.errors import AuthenticationError, FusebillError
 from fusebill_async.operations import OPERATIONS, REPLACE, UPDATE, Operation, Safety
 from fusebill_async.outcome import Outcome
+
+_FOR_THE_QUOTA = 10.0
+"""Seconds that a plan waits for the quota, at most."""
 
 
 def add_input_commands(app: App) -> None:
@@ -55,12 +72,27 @@ def _name(operation: Operation) -> str:
 
 def _plan_command(operation: Operation) -> Callable[..., Awaitable[ExitCode]]:
     async def command(
-        file: str, *, journal: Path, given: Given = GIVEN, common: Common = COMMON, **options: Any
+        file: str,
+        *,
+        journal: Path,
+        given: Given = GIVEN,
+        ahead: LookingAhead = LOOKING_AHEAD,
+        common: Common = COMMON,
+        **options: Any,
     ) -> ExitCode:
-        async def work(client: FusebillClient) -> Result:
-            rows = FileInput(file, operation, given.form)
-            job = _job(client, operation, rows, journal, options)
-            return Planned(await job.plan(), journal, rows.erased, rows.empty, rows.unused)
+        if ahead.sample is not None and not (ahead.diff or ahead.diff_to or ahead.preview):
+            raise UsageError("--sample goes with --diff, --diff-to or --preview")
+
+        async def work(context: Context) -> Result:
+            rows = FileInput(file, operation, given.form, ignore_columns=given.ignore_columns)
+            job = _job(context, operation, rows, journal, options | {"single_reads": ahead.single_reads})
+            planned = await _planned(context, job, rows, journal, ask_quota=True)
+            to_do, name = planned.plan.to_do, journal.stem
+            if ahead.diff or ahead.diff_to is not None:
+                planned = attrs.evolve(planned, changes=await changes_of(context, job, to_do, ahead, name))
+            if ahead.preview:
+                planned = attrs.evolve(planned, invoiced=await invoices_of(context, job, to_do, ahead, name))
+            return planned
 
         return await perform(operation, work, common)
 
@@ -78,15 +110,15 @@ def _run_command(operation: Operation) -> Callable[..., Awaitable[ExitCode]]:
         common: Common = COMMON,
         **options: Any,
     ) -> ExitCode:
-        async def work(client: FusebillClient) -> Result:
-            rows = FileInput(file, operation, given.form)
+        async def work(context: Context) -> Result:
+            rows = FileInput(file, operation, given.form, ignore_columns=given.ignore_columns)
             settings = {**running.settings(), "skip_bad_rows": given.skip_bad_rows}
-            job = _job(client, operation, rows, journal, options | settings)
-            planned = Planned(await job.plan(), journal, rows.erased, rows.empty, rows.unused)
+            job = _job(context, operation, rows, journal, options | settings)
+            planned = await _planned(context, job, rows, journal, ask_quota=not yes)
             if planned.plan.bad_rows and not given.skip_bad_rows:
                 return _bad_rows(planned)
             no = None if yes else declined(planned, common, stdin_is_taken=file == STDIN)
-            result = no or await run_job(client, job, planned.plan.to_do, journal, running.progress)
+            result = no or await run_job(context, job, journal, running.progress)
             return await proven(result, job) if running.verify else result
 
         return await perform(operation, work, common)
@@ -94,18 +126,46 @@ def _run_command(operation: Operation) -> Callable[..., Awaitable[ExitCode]]:
     return _described(command, operation)
 
 
-def _job(
-    client: FusebillClient, operation: Operation, rows: FileInput, journal: Path, options: dict[str, Any]
-) -> BulkJob:
+async def _planned(context: Context, job: BulkJob, rows: FileInput, journal: Path, *, ask_quota: bool) -> Planned:
+    """Read the input, and work out what the job would do. The quota costs one call, and is no reason to fail."""
+    no_quota = await _no_quota(context) if ask_quota else ""
+    return Planned(await job.plan(), journal, rows.erased, rows.empty, rows.unused, no_quota)
+
+
+async def _no_quota(context: Context) -> str:
+    """Learn the quota from one read; why that was not possible, in words.
+
+    Raises:
+        AuthenticationError: the API key is refused, so that nothing else would succeed either.
+    """
+    try:
+        async with asyncio.timeout(_FOR_THE_QUOTA):
+            await context.client.request("GET", "/customers", query={"pageSize": 1})
+    except AuthenticationError:
+        raise
+    except (FusebillError, TimeoutError) as error:
+        return str(error) or f"no answer within {_FOR_THE_QUOTA:g} s"
+    return ""
+
+
+def _job(context: Context, operation: Operation, rows: FileInput, journal: Path, options: dict[str, Any]) -> BulkJob:
     arguments = {name: value for name, value in options.items() if value is not None and value != ()}
-    start: Any = getattr(client.bulk, _name(operation).replace("-", "_"))
+    start: Any = getattr(context.client.bulk, _name(operation).replace("-", "_"))
     job: BulkJob = start(rows, journal=journal, **arguments)
     return job
 
 
 def _described(command: Any, operation: Operation) -> Callable[..., Awaitable[ExitCode]]:
     """Give a command the options of its operation."""
-    kinds = {"file": File, "journal": JournalFile, "yes": Yes, "given": Given, "running": Running, "common": Common}
+    kinds = {
+        "file": File,
+        "journal": JournalFile,
+        "yes": Yes,
+        "given": Given,
+        "ahead": LookingAhead,
+        "running": Running,
+        "common": Common,
+    }
     own = [
         inspect.Parameter(
             parameter.name,

@@ -13,17 +13,15 @@ from fusebill_async.cli.bulk_asking import not_again, not_erased
 from fusebill_async.cli.bulk_check import proven
 from fusebill_async.cli.bulk_items import Form, write_items
 from fusebill_async.cli.bulk_options import JOB, RUNNING, JournalFile, Running, Yes
+from fusebill_async.cli.bulk_performing import Context, perform
 from fusebill_async.cli.bulk_report import Reported
-from fusebill_async.cli.bulk_running import perform, run_job
+from fusebill_async.cli.bulk_running import run_job
 from fusebill_async.cli.exit_code import ExitCode
 from fusebill_async.cli.failures import Failed
 from fusebill_async.cli.options import COMMON, Common, Json, Verbose
 from fusebill_async.cli.performing import show
 from fusebill_async.cli.results import Result
-from fusebill_async.client import FusebillClient
 from fusebill_async.errors import FusebillError
-
-_RETRIES = ("rejected", "not_applied")
 
 
 def add_journal_commands(app: App) -> None:
@@ -53,15 +51,14 @@ async def resume(
     It asks before it sends again what moves money and was not applied.
     """
 
-    async def work(client: FusebillClient) -> Result:
-        job = client.bulk.resume(journal, retry=retry, message=message, **running.settings())
-        before = await job.report()
+    async def work(context: Context) -> Result:
+        job = context.client.bulk.resume(journal, retry=retry, message=message, **running.settings())
         if retry == "not_applied" and not yes:
+            before = await job.report()
             no = not_again(before.operation, before.not_applied, common)
             if no is not None:
                 return no
-        total = before.unprocessed + before.unknown + (getattr(before, retry) if retry in _RETRIES else 0)
-        result = await run_job(client, job, total, journal, running.progress)
+        result = await run_job(context, job, journal, running.progress)
         return await proven(result, job) if running.verify else result
 
     return await perform(None, work, common)
@@ -97,11 +94,11 @@ def report(
 async def wipe(*, journal: JournalFile, yes: Yes = False, common: Common = COMMON) -> ExitCode:
     """Erase what a journal holds of persons; ids, outcomes and times stay. The job cannot be undone any more."""
 
-    async def work(client: FusebillClient) -> Result:
+    async def work(context: Context) -> Result:
         no = None if yes else not_erased(journal, common)
         if no is not None:
             return no
-        await client.bulk.resume(journal).wipe()
+        await context.client.bulk.resume(journal).wipe()
         return Reported.of(journal, failures=False)
 
     return await perform(None, work, common)

@@ -14,7 +14,8 @@ from fusebill_async.cli.bulk_input import Form
 from fusebill_async.cli.bulk_progress import Kind as ProgressKind
 
 JOB = Group("The job", sort_key=1)
-_STOPS = Group("When it stops", sort_key=2)
+_LOOKS = Group("Look ahead", sort_key=2)
+_STOPS = Group("When it stops", sort_key=3)
 
 JournalFile: TypeAlias = Annotated[
     Path,
@@ -56,6 +57,49 @@ class Given:
     skip_bad_rows: Annotated[
         bool, Option(negative="", group=JOB, show_default=False, help="Set bad rows aside, and do the others.")
     ] = False
+    ignore_columns: Annotated[
+        bool,
+        Option(
+            negative="",
+            group=JOB,
+            show_default=False,
+            help="Leave out columns that the operation has no use for.",
+        ),
+    ] = False
+
+
+@Option(name="*")
+@attrs.frozen(kw_only=True)
+class LookingAhead:
+    """The options of a plan that say what else it finds out. None of them writes anything at the service."""
+
+    diff: Annotated[
+        bool,
+        Option(negative="", group=_LOOKS, show_default=False, help="Read customers, and show what would change."),
+    ] = False
+    diff_to: Annotated[
+        Path | None,
+        Option(group=_LOOKS, show_default=False, help="Read all of them, and write this CSV: a line for each field."),
+    ] = None
+    preview: Annotated[
+        bool,
+        Option(
+            negative="",
+            group=_LOOKS,
+            show_default=False,
+            help="Total what would be invoiced, by currency. It takes a call for each item.",
+        ),
+    ] = False
+    sample: Annotated[
+        int | None,
+        Option(
+            group=_LOOKS,
+            show_default=False,
+            validator=validators.Number(gte=1),
+            help="Look at so many, spread over the job by chance: 20 for --diff, or else all.",
+        ),
+    ] = None
+    single_reads: SingleReads = False
 
 
 @Option(name="*")
@@ -111,4 +155,4 @@ class Running:
         return attrs.asdict(self, filter=lambda field, _: field.name not in ("progress", "verify"))
 
 
-GIVEN, RUNNING = Given(), Running()
+GIVEN, RUNNING, LOOKING_AHEAD = Given(), Running(), LookingAhead()

@@ -14,10 +14,12 @@ from rich.table import Table
 from rich.text import Text
 
 from fusebill_async.bulk import BulkPlan
+from fusebill_async.cli.bulk_ahead import Changes, Invoiced
 from fusebill_async.cli.exit_code import ExitCode
 from fusebill_async.cli.results import Result
 from fusebill_async.cli.wire_text import printable
 from fusebill_async.converting import encode
+from fusebill_async.operations import UPDATE
 
 
 @attrs.frozen
@@ -29,6 +31,9 @@ class Planned(Result):
         journal: its file.
         erased, empty: how many cells of the input erase a field or leave it alone, by its name.
         unused: columns of the input that the operation has no use for.
+        no_quota: why the quota is not known, in words.
+        changes: what it would change, if that was looked at.
+        invoiced: what it would invoice, if that was asked for.
     """
 
     plan: BulkPlan
@@ -36,6 +41,9 @@ class Planned(Result):
     erased: Counter[str] = attrs.field(factory=Counter[str])
     empty: Counter[str] = attrs.field(factory=Counter[str])
     unused: list[str] = attrs.field(factory=list[str])
+    no_quota: str = ""
+    changes: Changes | None = None
+    invoiced: Invoiced | None = None
 
     @property
     def exit_code(self) -> ExitCode:
@@ -76,6 +84,8 @@ class Planned(Result):
                     for each in plan.first_requests
                 ],
                 "journal": str(self.journal),
+                **({} if self.changes is None else {"diff": self.changes.as_object()}),
+                **({} if self.invoiced is None else {"preview": self.invoiced.as_object()}),
             }
         )
 
@@ -94,10 +104,18 @@ class Planned(Result):
         if more > 0:
             console.print(f"and {more:,} more bad rows")
         if plan.first_requests:
-            console.print(Text("The first requests:", style="dim"))
+            beside = ", beside which the rest of each customer goes back as it stands" if self._is_update else ""
+            console.print(Text(f"The first requests{beside}:", style="dim"))
         for request in plan.first_requests:
             body = "" if request.body is None else f"  {printable(request.body.decode())}"
             console.print(Text(f"  {request.method} {request.target}{body}"), soft_wrap=True)
+        for ahead in (self.changes, self.invoiced):
+            if ahead is not None:
+                ahead.print_on(console)
+
+    @property
+    def _is_update(self) -> bool:
+        return self.plan.operation == UPDATE.title
 
     def _rows(self) -> Iterator[tuple[str, str]]:
         plan = self.plan
@@ -108,7 +126,8 @@ class Planned(Result):
             yield "to do", f"{plan.to_do:,}"
         yield "calls", f"{plan.calls:,}"
         minute, day = _left(plan, "minute"), _left(plan, "day")
-        yield "quota", "not told yet" if minute is None else f"{minute:,} left this minute, {day:,} today"
+        unknown = f"not told: {printable(self.no_quota)}" if self.no_quota else "not told"
+        yield "quota", unknown if minute is None else f"{minute:,} left this minute, {day:,} today"
         days = "" if plan.days == 1 else f", on {plan.days} days, as the quota of a day has it"
         yield "takes", f"{plan.duration}, until {self.ends_at:%Y-%m-%d %H:%M}{days}"
         for what, counts in (("erases", self.erased), ("leaves alone", self.empty)):

@@ -10,7 +10,7 @@ import attrs
 from rich.console import Console
 from rich.text import Text
 
-from fusebill_async.bulk import BulkReport, Tally, read_items, read_report
+from fusebill_async.bulk import BulkReport, JobOwner, Tally, read_items, read_owner, read_report
 from fusebill_async.bulk.failures import FailureGroup, grouped
 from fusebill_async.cli.exit_code import ExitCode
 from fusebill_async.cli.results import Result
@@ -29,29 +29,41 @@ class Reported(Result):
         report: its tallies.
         groups: of its failures.
         journal: its file.
+        owner: the process that has the journal open; None if none has.
+        ran: this command has run the job.
     """
 
     report: BulkReport
     groups: list[FailureGroup]
     journal: Path
+    owner: JobOwner | None = None
+    ran: bool = False
 
     @classmethod
-    def of(cls, journal: Path, *, failures: bool = True) -> Reported:
+    def of(cls, journal: Path, *, failures: bool = True, ran: bool = False) -> Reported:
         """From the journal, with or without its failures."""
-        return cls(read_report(journal), grouped(read_items(journal)) if failures else [], journal)
+        groups = grouped(read_items(journal)) if failures else []
+        return cls(read_report(journal), groups, journal, read_owner(journal), ran)
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether a process runs the job at this moment."""
+        return self.owner is not None and not self.owner.is_gone
 
     @property
     def exit_code(self) -> ExitCode:
-        """As the contract has it: unknown, refused or not applied, done."""
+        """As the contract has it: unknown, refused or not applied, done. A job under way has not failed yet."""
         report = self.report
+        if self.is_under_way:
+            return ExitCode.DONE
         if report.unknown:
             return ExitCode.UNKNOWN
         return ExitCode.NOT_DONE if report.rejected or report.not_applied else ExitCode.DONE
 
     @property
     def happened(self) -> str:
-        """The sentence."""
-        return self.sentence
+        """The sentence, if this command has run the job."""
+        return self.sentence if self.ran else ""
 
     @property
     def sentence(self) -> str:
@@ -61,7 +73,7 @@ class Reported(Result):
             (report.applied, "applied"),
             (report.rejected, "refused"),
             (report.not_applied, "not applied"),
-            (report.unknown, "not known"),
+            (report.unknown, "under way" if self.is_under_way else "not known"),
             (report.skipped, "skipped"),
             (report.unprocessed, "not begun"),
         ]
@@ -75,11 +87,13 @@ class Reported(Result):
     def print_on(self, console: Console) -> None:
         """The sentence, what to do now, and the failures."""
         console.print(Text(self.sentence, style="bold"))
-        if self.report.stopped:
+        if self.owner is not None:
+            console.print(self._owner_text(self.owner), soft_wrap=True, markup=False)
+        if self.report.stopped and not self.is_under_way:
             console.print(f"It stopped: {printable(self.report.stopped)}")
         for note in self.report.notes:
             console.print(f"Note: {printable(note)}", markup=False)
-        for why, command in self._next_steps():
+        for why, command in () if self.is_under_way else self._next_steps():
             console.print(Text(f"{why}:", style="dim"))
             console.print(f"  {command}", soft_wrap=True, markup=False)
         for group in self.groups[:_MOST_GROUPS]:
@@ -95,6 +109,11 @@ class Reported(Result):
             console.print(
                 f"\nand {len(self.groups) - _MOST_GROUPS} more kinds of failure: report -o csv shows each item"
             )
+
+    def _owner_text(self, owner: JobOwner) -> str:
+        who = f"process {owner.pid} on {printable(owner.machine)}"
+        since = f"since {owner.since:%Y-%m-%d %H:%M:%S} UTC"
+        return f"{who} ran it {since}, and ended without a word" if owner.is_gone else f"{who} runs it {since}"
 
     def _next_steps(self) -> Iterator[tuple[str, str]]:
         resume = f"fusebill-async bulk resume --journal {shlex.quote(str(self.journal))}"

@@ -1,4 +1,4 @@
-"""The first signal stops a job after what is under way, the next one at once."""
+"""The first signal ends a bulk command after what is under way, the next one at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import attrs
 
 from fusebill_async.cli.exit_code import ExitCode
 from fusebill_async.cli.input import SIGNALS
-from fusebill_async.cli.terminal import messages
+from fusebill_async.cli.terminal import say
 
 
 @attrs.define
@@ -18,26 +18,29 @@ class Signals:
     """The signals that came.
 
     Attributes:
-        pressed: how many.
-        exit_code: of the last one.
+        count: how many; more than two are as two.
+        exit_code: that of the last one.
+        runs_a_job: whether a job is under way, which the first signal stops and the second one drops.
     """
 
-    pressed: int = 0
+    count: int = 0
     exit_code: ExitCode = ExitCode.INTERRUPTED
+    runs_a_job: bool = False
 
 
 @contextmanager
 def stoppable() -> Generator[Signals]:
-    """Let the first SIGINT or SIGTERM stop the job after what is under way, and the next one at once."""
-    loop, job, signals = asyncio.get_running_loop(), asyncio.current_task(), Signals()
-    assert job is not None
+    """Let SIGINT and SIGTERM cancel the command, handled between two steps of the event loop."""
+    loop, command, signals = asyncio.get_running_loop(), asyncio.current_task(), Signals()
+    assert command is not None
 
     def press(code: ExitCode) -> None:
-        signals.pressed += 1
-        signals.exit_code = code
-        if signals.pressed == 1:
-            messages().print("Stopping: what is under way is seen to its end. Once more leaves it open.", style="dim")
-        job.cancel()
+        if signals.count < 2:
+            signals.count += 1
+            signals.exit_code = code
+            command.cancel()
+        if signals.count == 1 and signals.runs_a_job:
+            say("Stopping: what is under way is seen to its end. Once more leaves it open.")
 
     try:
         for number, code in SIGNALS.items():

@@ -6,6 +6,7 @@ import asyncio
 import csv
 import io
 import json
+import re
 import signal
 
 import pytest
@@ -39,7 +40,8 @@ async def test_a_plan_for_people(cli, fusebill, ids):
     assert ran.code == 0
     assert "customers.hold  60 items" in ran.out
     assert "POST /CustomerHold/1\n" in ran.out
-    assert "takes           0:00:04, until 20" in ran.out
+    assert re.search(r"\nquota +[\d,]+ left this minute, [\d,]+ today *\n", ran.out)
+    assert re.search(r"\ntakes +0:00:00, until 20\d\d-\d\d-\d\d \d\d:\d\d *\n", ran.out)
     assert fusebill.effects("hold") == 0
 
 
