@@ -14,7 +14,7 @@ from fusebill_async.cli.bulk_check import proven
 from fusebill_async.cli.bulk_items import Form, write_items
 from fusebill_async.cli.bulk_options import JOB, RUNNING, JournalFile, Running, Yes
 from fusebill_async.cli.bulk_performing import Context, perform
-from fusebill_async.cli.bulk_report import Reported
+from fusebill_async.cli.bulk_report import Reported, Wiped
 from fusebill_async.cli.bulk_running import run_job
 from fusebill_async.cli.exit_code import ExitCode
 from fusebill_async.cli.failures import Failed
@@ -99,7 +99,7 @@ async def wipe(*, journal: JournalFile, yes: Yes = False, common: Common = COMMO
         if no is not None:
             return no
         await context.client.bulk.resume(journal).wipe()
-        return Reported.of(journal, failures=False)
+        return Wiped(Reported.of(journal, failures=False))
 
     return await perform(None, work, common)
 

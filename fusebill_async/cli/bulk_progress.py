@@ -104,6 +104,11 @@ class JobProgress:
         self._counts[end] += 1
         self._ended_at = time.monotonic()
 
+    def say(self, text: str) -> None:
+        """Say something on stderr, above the display."""
+        with suppress(OSError):
+            self._console.print(text, style="dim", markup=False)
+
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(min(1.0, EVERY[self._form]))
@@ -118,7 +123,7 @@ class JobProgress:
                     self._show()
 
     def _show(self) -> None:
-        self._total = max(self._ask_total(), self._done)
+        self._total = max(self._total, self._ask_total(), self._done)
         if self._live is not None:
             self._live.update(self._display(), refresh=True)
         elif self._form == "json":

@@ -128,3 +128,23 @@ class Reported(Result):
             return ""
         command = f"fusebill-async bulk resume --journal {shlex.quote(str(self.journal))}"
         return f"{command} --retry {_RETRIED[group.tally]} --message {shlex.quote(group.part)}"
+
+
+@attrs.frozen
+class Wiped(Result):
+    """A journal that was wiped, and how its job stands."""
+
+    reported: Reported
+
+    @property
+    def happened(self) -> str:
+        """That it was wiped: nothing brings that back."""
+        return f"{self.reported.journal} holds nothing of persons any more; ids, outcomes and times stay"
+
+    def as_json(self) -> bytes:
+        """The six tallies."""
+        return self.reported.as_json()
+
+    def print_on(self, console: Console) -> None:
+        """What was done."""
+        console.print(Text.assemble(("wiped", "bold green"), f"  {self.happened}"))

@@ -43,9 +43,9 @@ async def run_job(context: Context, job: BulkJob, journal: Path, kind: ProgressK
     def waits_for() -> str:
         return "what is under way is seen to its end" if signals.count else job.waits_for
 
-    signals.runs_a_job = True
     try:
         progress = JobProgress(context, journal.stem, lambda: job.total, kind, styles=_STYLES, waits_for=waits_for)
+        signals.tell = progress.say
         async with progress, aclosing(aiter(job)) as items:
             async for item in items:
                 progress.note(item.tally)
@@ -54,12 +54,16 @@ async def run_job(context: Context, job: BulkJob, journal: Path, kind: ProgressK
             raise
         code = ExitCode.STOPPED if signals.count == 1 else signals.exit_code
     finally:
-        signals.runs_a_job = False
+        signals.tell = None
     reported = Reported.of(journal, ran=True)
-    context.ran = reported
-    if code is not None or reported.report.unprocessed:
+    if reported.report.unprocessed and code is None:
+        code = ExitCode.STOPPED
+    if reported.report.is_done:
+        # The signal came when nothing was left to be begun.
+        code = None
+    if code is not None:
         _tell_how_to_go_on(journal)
-        context.ran = CutShort(reported, code or ExitCode.STOPPED)
+    context.ran = reported if code is None else CutShort(reported, code)
     return context.ran
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 import attrs
 
 from fusebill_async.cli.exit_code import ExitCode
 from fusebill_async.cli.input import SIGNALS
-from fusebill_async.cli.terminal import say
 
 
 @attrs.define
@@ -20,12 +19,12 @@ class Signals:
     Attributes:
         count: how many; more than two are as two.
         exit_code: that of the last one.
-        runs_a_job: whether a job is under way, which the first signal stops and the second one drops.
+        tell: says on stderr what the first one does, while a job is under way; None while none is.
     """
 
     count: int = 0
     exit_code: ExitCode = ExitCode.INTERRUPTED
-    runs_a_job: bool = False
+    tell: Callable[[str], None] | None = None
 
 
 @contextmanager
@@ -39,8 +38,8 @@ def stoppable() -> Generator[Signals]:
             signals.count += 1
             signals.exit_code = code
             command.cancel()
-        if signals.count == 1 and signals.runs_a_job:
-            say("Stopping: what is under way is seen to its end. Once more leaves it open.")
+        if signals.count == 1 and signals.tell is not None:
+            signals.tell("Stopping: what is under way is seen to its end. Once more leaves it open.")
 
     try:
         for number, code in SIGNALS.items():
