@@ -87,7 +87,8 @@ class FileInput:
     # --- CSV
 
     def _rows(self, text: TextIO) -> Iterator[Any]:
-        rows = csv.reader(text)
+        # Strict: a file that ends within quotes was cut off.
+        rows = csv.reader(text, strict=True)
         try:
             header = next(rows, None)
             if not header:
@@ -142,7 +143,7 @@ class FileInput:
         for parameter in own:
             if name in {parameter.name, parameter.key}:
                 return parameter
-        takes = f"takes {', '.join(parameter.name for parameter in own)}" if own else "takes no options"
+        takes = f"takes {', '.join(parameter.name for parameter in own)}" if own else "takes none"
         raise ValidationError(f"{shown(name)} is no option: {self.operation.title} {takes}", field=name)
 
     def _row(self, row: list[str], line: int, place: int, columns: Mapping[int, Any], width: int) -> Any:

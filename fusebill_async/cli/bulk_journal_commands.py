@@ -14,7 +14,7 @@ from fusebill_async.cli.bulk_check import proven
 from fusebill_async.cli.bulk_items import Form, write_items
 from fusebill_async.cli.bulk_options import JOB, RUNNING, JournalFile, Running, Yes
 from fusebill_async.cli.bulk_performing import Context, perform
-from fusebill_async.cli.bulk_report import Reported, Wiped
+from fusebill_async.cli.bulk_report import Reported, Watched, Wiped
 from fusebill_async.cli.bulk_running import run_job
 from fusebill_async.cli.exit_code import ExitCode
 from fusebill_async.cli.failures import Failed
@@ -65,8 +65,8 @@ async def resume(
 
 
 def status(*, journal: JournalFile, json: Json = False, verbose: Verbose = False) -> ExitCode:  # noqa: ARG001
-    """Show how a job stands, also while another process runs it."""
-    return _tell(lambda: Reported.of(journal, failures=False), json=json)
+    """Show how a job stands, and which process runs it."""
+    return _tell(lambda: Watched.of(journal, failures=False), json=json)
 
 
 def report(

@@ -28,7 +28,7 @@ EVERY = {"terminal": 0.2, "plain": 60.0, "json": 1.0, "none": 60.0}
 """Seconds between two looks, whether anything has ended or not."""
 _RECENT = 30.0
 """Seconds over which the rate is taken."""
-_LONG = 5.0
+LONG = 5.0
 """Seconds without an end that are worth a word."""
 
 
@@ -186,7 +186,7 @@ class JobProgress:
         """What it waits for; "" if all goes well."""
         reason, quiet = printable(self._waits_for()), time.monotonic() - self._ended_at
         told = f"waiting: {reason}" if reason else ""
-        if quiet >= _LONG and self._done < self._total:
+        if quiet >= LONG and self._done < self._total:
             told += f"{'; ' if told else ''}nothing has ended for {timedelta(seconds=round(quiet))}"
         return told
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 import attrs
 from rich.console import Console
@@ -40,7 +41,7 @@ class Reported(Result):
     ran: bool = False
 
     @classmethod
-    def of(cls, journal: Path, *, failures: bool = True, ran: bool = False) -> Reported:
+    def of(cls, journal: Path, *, failures: bool = True, ran: bool = False) -> Self:
         """From the journal, with or without its failures."""
         groups = grouped(read_items(journal)) if failures else []
         return cls(read_report(journal), groups, journal, read_owner(journal), ran)
@@ -128,6 +129,15 @@ class Reported(Result):
             return ""
         command = f"fusebill-async bulk resume --journal {shlex.quote(str(self.journal))}"
         return f"{command} --retry {_RETRIED[group.tally]} --message {shlex.quote(group.part)}"
+
+
+@attrs.frozen
+class Watched(Reported):
+    """How a job stands, and which process has it open."""
+
+    def as_json(self) -> bytes:
+        """The six tallies, and the process; null if none has it open."""
+        return encode({**self.report.tallies, "process": None if self.owner is None else attrs.asdict(self.owner)})
 
 
 @attrs.frozen
