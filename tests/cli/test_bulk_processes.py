@@ -15,6 +15,7 @@ from decimal import Decimal
 import pytest
 
 from fusebill_async.bulk import read_report
+from fusebill_async.testing import Fault
 from tests.cli.conftest import finish
 
 COUNT = 60
@@ -320,7 +321,7 @@ BAD = {
     "a column that is no option": (
         "hold",
         b"id,colour\n1,x\n",
-        "'colour' is no option: customers.hold takes no options",
+        "'colour' is no option: customers.hold takes none",
     ),
     "no rows at all": ("hold", b"", "is empty: its first line names the columns"),
     "another encoding": ("hold", "id\n1\n".encode("utf-16"), "is not UTF-8"),
