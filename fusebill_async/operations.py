@@ -412,6 +412,14 @@ OPERATIONS: tuple[Operation, ...] = (
 BY_TITLE: dict[str, Operation] = {operation.title: operation for operation in OPERATIONS}
 
 
+def preview_of(operation: Operation) -> Operation | None:
+    """The operation that shows what another one would invoice; None if the API has none."""
+    if not operation.moves_money:
+        return None
+    same = (operation.method, operation.path)
+    return next((each for each in OPERATIONS if not each.writes and (each.method, each.path) == same), None)
+
+
 def names_of(statuses: Collection[Status]) -> str:
     """Statuses in words, in the order of a customer's life: "Draft, Active or Hold"."""
     names = [str(status) for status in Status if status in statuses]

@@ -1,7 +1,10 @@
 """Jobs over many customers, which survive anything: `client.bulk`."""
 
+from fusebill_async.bulk.forecasts import ItemForecast, Verdict
 from fusebill_async.bulk.items import BadRow
 from fusebill_async.bulk.job import BulkJob
+from fusebill_async.bulk.journal_file import JobOwner, read_owner
+from fusebill_async.bulk.previews import ItemPreview
 from fusebill_async.bulk.report import BulkItem, BulkPlan, BulkReport, read_items, read_report
 from fusebill_async.bulk.tallies import Tally
 from fusebill_async.bulk.verbs import Bulk
@@ -16,8 +19,13 @@ __all__ = [
     "BulkPlan",
     "BulkReport",
     "Drift",
+    "ItemForecast",
+    "ItemPreview",
+    "JobOwner",
     "Tally",
     "Unreadable",
+    "Verdict",
     "read_items",
+    "read_owner",
     "read_report",
 ]

@@ -11,6 +11,8 @@ from fusebill_async.bulk.report import BulkItem
 from fusebill_async.bulk.tallies import Tally
 
 _NUMBER = re.compile(r"\d+")
+_STATUS = re.compile(r"\d{3}: ")
+"""What a message of the service begins with. It is no id, and stays."""
 _IDS = 3
 """Customers that a group names."""
 FAILED = (Tally.UNKNOWN, Tally.REJECTED, Tally.NOT_APPLIED, Tally.SKIPPED)
@@ -36,13 +38,26 @@ class FailureGroup:
     customer_ids: list[int] = attrs.field(factory=list[int])
 
 
+def blanked(message: str) -> str:
+    """A message with N in place of each number, so that those which differ by an id alone are one."""
+    return "N".join(_parts(message))
+
+
+def _parts(message: str) -> list[str]:
+    """What stands between the numbers of a message."""
+    status = _STATUS.match(message)
+    begin = "" if status is None else status[0]
+    first, *others = _NUMBER.split(message.removeprefix(begin))
+    return [begin + first, *others]
+
+
 def grouped(items: Iterable[BulkItem]) -> list[FailureGroup]:
     """Group the items that failed, the largest groups of each tally first."""
     groups: dict[tuple[Tally, str], FailureGroup] = {}
     for item in items:
         if item.tally not in FAILED:
             continue
-        parts = _NUMBER.split(item.message)
+        parts = _parts(item.message)
         message = "N".join(parts)
         group = groups.get((item.tally, message))
         if group is None:

@@ -186,13 +186,17 @@ class VerbJob:
             build_request(self.operation, 1, **self.arguments)
             self._is_checked = True
 
+    def arguments_of(self, item: Item) -> dict[str, Any]:
+        """The arguments of an item: those of the job, and its own before them."""
+        return {**self.arguments, **_own(item)}
+
     async def objection(self, core: ClientCore, item: Item) -> str:  # noqa: ARG002 (the protocol's)
         """None, and nothing is read for it."""
         return ""
 
     def write(self, core: ClientCore, item: Item) -> Write:
         """The write of an item."""
-        write = core.write_of(self.operation, item.customer_id, {**self.arguments, **_own(item)})
+        write = core.write_of(self.operation, item.customer_id, self.arguments_of(item))
         if item.known is not None:
             write.knows(Reading.of(decode_customer(item.known)), recent=True)
         return write
@@ -202,7 +206,7 @@ class VerbJob:
 
     def sent(self, item: Item, present: WireObject) -> Mapping[str, Any]:  # noqa: ARG002 (the protocol's)
         """The parameters in the body."""
-        return named_in_body(self.operation, {**self.arguments, **_own(item)})
+        return named_in_body(self.operation, self.arguments_of(item))
 
 
 @attrs.frozen(kw_only=True)

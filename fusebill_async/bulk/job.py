@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from functools import partial
-from math import ceil
 from pathlib import Path
 
+from fusebill_async.bulk.forecasts import Forecaster, ItemForecast
 from fusebill_async.bulk.id_sets import MOST_IDS, IdSets
-from fusebill_async.bulk.items import Item, Kind
+from fusebill_async.bulk.items import Kind
 from fusebill_async.bulk.journal import JobFacts, Journal
 from fusebill_async.bulk.kinds import kind_of
 from fusebill_async.bulk.options import JobOptions
+from fusebill_async.bulk.planning import planned
+from fusebill_async.bulk.previews import ItemPreview, Previewer
 from fusebill_async.bulk.progress import ProgressLines
 from fusebill_async.bulk.reading import InputReader, Items
 from fusebill_async.bulk.report import BulkItem, BulkPlan, BulkReport, read_facts, read_report
@@ -21,7 +24,6 @@ from fusebill_async.bulk.verification import BulkCheck, Verifier
 from fusebill_async.errors import ClientStateError, ConfigurationError, ValidationError
 from fusebill_async.resources.core import ClientCore
 from fusebill_async.stores.effects import StoreEffects
-from fusebill_async.wire.request import Request
 
 _EXAMPLES = 20
 """Bad rows that a plan names, at most."""
@@ -64,6 +66,16 @@ class BulkJob:
         title = "" if self._kind is None else f"{self._kind.operation.title}, "
         return f"BulkJob({title}journal={str(self._path)!r})"
 
+    @property
+    def waits_for(self) -> str:
+        """Why a job that runs begins nothing at this moment, in words; "" if nothing holds it back."""
+        return "" if self._run is None else self._run.waits_for
+
+    @property
+    def total(self) -> int:
+        """How many items are to end in the run that is under way; 0 if none is."""
+        return 0 if self._run is None else self._run.total
+
     # --- what a user does with it
 
     async def plan(self) -> BulkPlan:
@@ -74,11 +86,50 @@ class BulkJob:
         """
         journal = await self._open()
         try:
-            kind, facts = await self._know(journal)
+            kind, _ = await self._know(journal)
             bad, first = await journal.bad_rows(_EXAMPLES), await journal.items_to_do(0, 5)
-            return self._planned(kind, facts, await self.report(), bad, first)
+            reads_ahead = self._options.reads_ahead(kind)
+            return planned(self._core, kind, await self.report(), bad=bad, first=first, reads_ahead=reads_ahead)
         finally:
             await self._close(journal)
+
+    async def diff(self, sample: int | None = None) -> AsyncGenerator[ItemForecast]:
+        """Read the customers, and give what each item would change. No write is sent.
+
+        They are read by sets of ids, 200 a call. What others change before the job runs is not known yet.
+
+        Args:
+            sample: look at so many items, spread over the job; None is all.
+
+        Raises:
+            ConfigurationError: no read can tell, the journal cannot be used, or the service does not filter by ids,
+                and the job was not given `single_reads=True`.
+        """
+        kind = await self._see_input()
+        is_small = sample is not None and sample <= MOST_IDS
+        sets = IdSets(as_batch(self._core), single_reads=self._options.single_reads or is_small)
+        async with aclosing(Forecaster(sets, kind, self._path, self._effects).forecasts(sample)) as forecasts:
+            async for forecast in forecasts:
+                yield forecast
+
+    async def preview(self, sample: int | None = None) -> AsyncGenerator[ItemPreview]:
+        """Ask the service what each item would invoice, a call for each. Nothing is invoiced.
+
+        The API has previews of `activate`, `activate_items` and `release_hold`.
+
+        Args:
+            sample: ask for so many items, spread over the job; None is all.
+
+        Raises:
+            ConfigurationError: the API has no preview of the operation, or the journal cannot be used.
+            PreviewChangedStateError: after a preview a customer was in another state: the service may have acted.
+        """
+        kind = await self._see_input()
+        core, concurrency = as_batch(self._core), self._options.concurrency
+        previewer = Previewer(core, kind, self._path, self._effects, concurrency)
+        async with aclosing(previewer.previews(sample)) as previews:
+            async for preview in previews:
+                yield preview
 
     async def run(self, *, progress: bool = False) -> BulkReport:
         """Carry out what is left to do.
@@ -100,7 +151,7 @@ class BulkJob:
         now = self._core.session.effects.now
         try:
             async with await self._begin(journal) as run:
-                lines = ProgressLines(run.operation, await journal.count_to_do(), now()) if progress else None
+                lines = ProgressLines(run.operation, run.total, now()) if progress else None
                 while (item := await run.next()) is not None:
                     if lines is not None:
                         lines.note(item, now())
@@ -216,6 +267,14 @@ class BulkJob:
         self._has_read = True
         return kind, facts
 
+    async def _see_input(self) -> Kind:
+        """Have the input in the journal, and say what the job does."""
+        journal = await self._open()
+        try:
+            return (await self._know(journal))[0]
+        finally:
+            await self._close(journal)
+
     # --- a run
 
     async def _begin(self, journal: Journal) -> JobRun:
@@ -225,40 +284,6 @@ class BulkJob:
             _check_rows(*await journal.bad_rows(5))
         self._run = JobRun(self._core, journal, kind, self._options)
         return self._run
-
-    # --- a plan
-
-    def _planned(
-        self, kind: Kind, facts: JobFacts, report: BulkReport, bad: tuple[int, list[tuple[int, str]]], first: list[Item]
-    ) -> BulkPlan:
-        quota, policy = self._core.session.admission.quota, self._core.quota_policy
-        calls = report.unprocessed * kind.requests
-        if self._options.reads_ahead(kind):
-            calls += ceil(report.unprocessed / MOST_IDS)
-        minute = (quota.minute.limit if quota.minute else policy.per_minute) * policy.share
-        day = (quota.day.limit if quota.day else policy.per_day) * policy.share * (1 - policy.day_reserve)
-        left = day - quota.used_day
-        further_days = max(0, ceil((calls - left) / day)) if policy.enabled and calls > left else 0
-        return BulkPlan(
-            operation=kind.operation.title,
-            items=report.items,
-            duplicates=facts.duplicates,
-            bad_rows=bad[0],
-            examples=tuple(bad[1]),
-            to_do=report.unprocessed,
-            calls=calls,
-            quota=quota,
-            seconds=calls / minute * 60 if policy.enabled else 0.0,
-            days=further_days + 1,
-            first_requests=tuple(self._request(kind, item) for item in first),
-        )
-
-    def _request(self, kind: Kind, item: Item) -> Request:
-        write = kind.write(self._core, item)
-        if write.call.request is not None:
-            return write.call.request
-        assert write.update is not None
-        return write.update.as_asked()
 
 
 def _elsewhere(path: Path, facts: JobFacts, service: str) -> ConfigurationError:

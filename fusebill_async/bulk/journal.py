@@ -225,8 +225,7 @@ class Journal:
             after: the number of the last one that was given.
             limit: how many at most.
         """
-        rows = await self._do(lambda connection: connection.execute(_TO_DO, (after, limit)).fetchall())
-        return [item_of(row) for row in rows]
+        return await self._do(partial(to_do_in, after=after, limit=limit))
 
     def keep_snapshots(self, customers: Sequence[tuple[int, bytes]]) -> None:
         """Keep what was there before items are carried out. An intent that is recorded later is not without it.
@@ -309,6 +308,11 @@ def item_of(row: Sequence[Any], intent_id: str | None = None) -> Item:
         attempts=attempts,
         intent_id=intent_id,
     )
+
+
+def to_do_in(connection: sqlite3.Connection, after: int, limit: int) -> list[Item]:
+    """The items that have no outcome, from the one after a number on, so many at most."""
+    return [item_of(row) for row in connection.execute(_TO_DO, (after, limit))]
 
 
 def facts_in(connection: sqlite3.Connection) -> JobFacts | None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+
+import attrs
 
 from fusebill_async.errors import ConfigurationError, StoreUnavailableError
 from fusebill_async.stores.effects import Process, StoreEffects, machine_name
@@ -55,6 +58,26 @@ TABLES = (
         item INTEGER PRIMARY KEY, wire BLOB NOT NULL, read_at REAL NOT NULL
     )""",
 )
+
+
+_OWNER = "SELECT token, machine, host, pid, started, since FROM owner"
+
+
+@attrs.frozen(kw_only=True)
+class JobOwner:
+    """The process that has a journal open.
+
+    Attributes:
+        machine: its name.
+        pid: of the process there.
+        since: when it opened the journal (aware, UTC).
+        is_gone: whether it has certainly ended without closing it, as one that was killed.
+    """
+
+    machine: str
+    pid: int
+    since: datetime
+    is_gone: bool
 
 
 class JournalFile:
@@ -169,7 +192,7 @@ class JournalFile:
     def _take(self, connection: sqlite3.Connection) -> None:
         """Make it ours, unless a process has it that may live."""
         effects = self._effects
-        row = connection.execute("SELECT token, machine, host, pid, started, since FROM owner").fetchone()
+        row = connection.execute(_OWNER).fetchone()
         if row is not None:
             token, machine, host, pid, started, since = row
             if token == self._token:
@@ -240,3 +263,18 @@ def open_to_read(path: Path) -> sqlite3.Connection:
     except sqlite3.Error as error:
         raise ConfigurationError(f"the journal {path} cannot be read ({error})") from error
     raise ConfigurationError(f"{path} is empty: it is no journal")
+
+
+def read_owner(path: Path, effects: StoreEffects | None = None) -> JobOwner | None:
+    """The process that has a journal open; None if none has.
+
+    Raises:
+        ConfigurationError: there is no such journal, or it cannot be read.
+    """
+    with closing(open_to_read(path)) as connection:
+        row = connection.execute(_OWNER).fetchone()
+    if row is None:
+        return None
+    _, machine, host, pid, started, since = row
+    is_gone = _is_gone(effects or StoreEffects(), machine, Process(host, pid, started))
+    return JobOwner(machine=machine, pid=pid, since=datetime.fromtimestamp(since, UTC), is_gone=is_gone)

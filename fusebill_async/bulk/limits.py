@@ -68,12 +68,14 @@ class Judge:
     Attributes:
         stopped: why it does not, in words; "" as long as it does.
         not_before: when the next item may be sent, by the session's clock.
+        waits_for: why it was not sent before, in words.
     """
 
     _limits: Limits
     _reached_at: float
     stopped: str = ""
     not_before: float = 0.0
+    waits_for: str = ""
     _ended: int = 0
     _failed: int = 0
     _misses: int = 0
@@ -116,6 +118,7 @@ class Judge:
     def _wait_for_quota(self, opens_at: datetime, now: float, wall: float) -> None:
         if self._limits.on_day_end == "stop":
             self.stop(f"the quota is used up until {opens_at:%Y-%m-%d %H:%M:%S} UTC")
+        self.waits_for = f"the quota is used up until {opens_at:%Y-%m-%d %H:%M:%S} UTC"
         # Where it has opened already, the next call finds out.
         self.not_before = max(self.not_before, now + max(1.0, opens_at.timestamp() - wall))
 
@@ -123,6 +126,7 @@ class Judge:
         if now - self._reached_at > self._limits.patience:
             self.stop(f"the service was out of reach for {self._limits.patience:g} s: {error}")
         if now >= self.not_before:
+            self.waits_for = f"the service is out of reach: {error}"
             # Those that were under way when the pause began tell nothing new.
             self.not_before = now + min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**self._misses)
             self._misses += 1

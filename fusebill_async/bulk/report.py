@@ -42,7 +42,7 @@ class BulkPlan:
         to_do: items that have no outcome yet.
         calls: requests that they take, if nothing goes wrong.
         quota: what is known of the quota.
-        seconds: how long they take at least, as the quota has it.
+        seconds: how long they take at least, as the quota has it; nights for which the day's quota is used up count.
         days: on how many days calls are made.
         first_requests: the first five; of an update the body holds the changes alone.
     """

@@ -37,6 +37,9 @@ class JobRun:
         journal: open, with its input.
         kind: what the job does.
         options: how.
+
+    Attributes:
+        total: how many items are to end in it; known when it has begun.
     """
 
     def __init__(self, core: ClientCore, journal: Journal, kind: Kind, options: JobOptions) -> None:
@@ -48,6 +51,7 @@ class JobRun:
         self._listeners = core.session.teller.listeners
         self._judge = Judge(options.limits, self._effects.now())
         self._pool: Pool | None = None
+        self.total = 0
 
     async def __aenter__(self) -> Self:
         journal, kind, options = self._journal, self._kind, self._options
@@ -56,7 +60,9 @@ class JobRun:
             await journal.retry(Tally(options.retry), options.message)
         only_read = options.retry == "unknown"
         carrier = LocalCarrier(self._core, kind, journal.ledger, only_read=only_read)
-        feed = Feed(await journal.open_items(), _nothing if only_read else self._items_to_do(), self._effects.now)
+        left_open = await journal.open_items()
+        self.total = len(left_open) if only_read else await journal.count_to_do()
+        feed = Feed(left_open, _nothing if only_read else self._items_to_do(), self._effects.now)
         self._pool = Pool(feed, carrier, self._judge, options.concurrency, self._effects)
         self._listeners.tell("job", JobEvent(operation=kind.operation.title, state="began"))
         self._pool.start()
@@ -84,6 +90,11 @@ class JobRun:
     def operation(self) -> str:
         """What the job does, such as "customers.hold"."""
         return self._kind.operation.title
+
+    @property
+    def waits_for(self) -> str:
+        """Why nothing is begun at this moment, in words; "" if nothing holds it back."""
+        return self._judge.waits_for if self._effects.now() < self._judge.not_before else ""
 
     def _items_to_do(self) -> Callable[[int, int], Awaitable[list[Item]]]:
         """What gives the next items: the journal, or whoever reads their customers first."""

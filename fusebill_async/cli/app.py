@@ -17,7 +17,6 @@ from cyclopts import Parameter as Option
 
 from fusebill_async._version import __version__
 from fusebill_async.cli.bulk_commands import bulk_app
-from fusebill_async.cli.bulk_proof_commands import add_proof_commands
 from fusebill_async.cli.demo import run_demo
 from fusebill_async.cli.doctor import doctor
 from fusebill_async.cli.exit_code import ExitCode
@@ -76,7 +75,7 @@ def make_app() -> App:
             app[operation.resource].command(command, name=command_name(operation), sort_key=place)
     app.command(list_unresolved, name="unresolved", group=_CUSTOMERS, sort_key=len(OPERATIONS) + 1)
     app.command(resolve, name="resolve", group=_CUSTOMERS, sort_key=len(OPERATIONS) + 2)
-    app.command(add_proof_commands(bulk_app(group=_CUSTOMERS, sort_key=len(OPERATIONS) + 3)))
+    app.command(bulk_app(group=_CUSTOMERS, sort_key=len(OPERATIONS) + 3))
     app.command(request, name="request", group=_ACCOUNT, sort_key=1)
     app.command(quota, name="quota", group=_ACCOUNT, sort_key=2)
     app.command(doctor, name="doctor", group=_ACCOUNT, sort_key=3)

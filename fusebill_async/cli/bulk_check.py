@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from fusebill_async.bulk import BulkCheck, BulkJob
-from fusebill_async.cli.bulk_report import Planned, Reported
+from fusebill_async.cli.bulk_plan import Planned
+from fusebill_async.cli.bulk_report import Reported
 from fusebill_async.cli.exit_code import ExitCode
 from fusebill_async.cli.results import Result
 from fusebill_async.cli.wire_text import printable

@@ -6,7 +6,7 @@ import csv
 import io
 import sys
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, TextIO, TypeAlias
@@ -19,6 +19,7 @@ from fusebill_async.cli.input import STDIN, interruptible_input
 from fusebill_async.converting import UnreadableAnswer, decode_json
 from fusebill_async.errors import ValidationError, shown
 from fusebill_async.operations import UPDATE, Operation, Parameter
+from fusebill_async.updating.changes import wire_changes
 from fusebill_async.wire.checks import is_object
 from fusebill_async.wire.request import LARGEST_ID
 
@@ -27,6 +28,10 @@ Form: TypeAlias = Literal["csv", "jsonl"]
 ERASES = r"\N"
 """What stands in a cell whose field is to be erased."""
 _IDS = frozenset({"id", "customer_id", "customerid"})
+_AT_ONCE = 65_536
+"""Bytes that are read at once."""
+_NAMED = 3
+"""Columns that an error names."""
 _MOST_DIGITS = 30
 """An id has at most 19, and zeros before them."""
 _JSON_LINES = frozenset({".jsonl", ".ndjson"})
@@ -40,6 +45,7 @@ class FileInput:
         file: its path; "-" is standard input.
         operation: what the rows are for.
         form: how it is written; None goes by the name of the file.
+        ignore_columns: take no notice of columns that the operation has no use for.
         erased: how many cells erase a field, by its name. It is known when the rows were read.
         empty: the same for cells that leave it alone.
         unused: columns that the operation has no use for.
@@ -48,12 +54,13 @@ class FileInput:
     file: str
     operation: Operation
     form: Form | None = None
+    ignore_columns: bool = False
     erased: Counter[str] = attrs.field(factory=Counter[str], init=False)
     empty: Counter[str] = attrs.field(factory=Counter[str], init=False)
     unused: list[str] = attrs.field(factory=list[str], init=False)
 
     def __iter__(self) -> Iterator[Any]:
-        with self._opened() as text, interruptible_input():
+        with self._opened() as text:
             if self._is_json(text):
                 yield from self._json_lines(text)
             else:
@@ -62,11 +69,9 @@ class FileInput:
     @contextmanager
     def _opened(self) -> Generator[TextIO]:
         try:
-            if self.file == STDIN:
-                yield io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig", newline="")
-            else:
-                with Path(self.file).open(encoding="utf-8-sig", newline="") as text:
-                    yield text
+            raw: Any = _Interruptible(self.file)
+            with io.TextIOWrapper(io.BufferedReader(raw, _AT_ONCE), encoding="utf-8-sig", newline="") as text:
+                yield text
         except OSError as error:
             raise ValidationError(f"{self.file} cannot be read: {error.strerror}", field="file") from None
         except UnicodeDecodeError:
@@ -82,7 +87,8 @@ class FileInput:
     # --- CSV
 
     def _rows(self, text: TextIO) -> Iterator[Any]:
-        rows = csv.reader(text)
+        # Strict: a file that ends within quotes was cut off.
+        rows = csv.reader(text, strict=True)
         try:
             header = next(rows, None)
             if not header:
@@ -107,19 +113,38 @@ class FileInput:
         return found[0]
 
     def _columns(self, names: Sequence[str], place: int) -> dict[int, str | Parameter]:
-        """What each column is for, by its place: the name of a field, or a parameter of the operation."""
-        others = {number: name for number, name in enumerate(names) if number != place and name}
+        """What each column is for, by its place: the name of a field, or a parameter of the operation.
+
+        Raises:
+            ValidationError: the operation has no use for some of them.
+        """
+        used: dict[int, str | Parameter] = {}
+        useless: list[str] = []
+        for number, name in enumerate(names):
+            if number == place or not name:
+                continue
+            try:
+                used[number] = self._column(name)
+            except ValidationError as error:
+                useless.append(error.message)
+                self.unused.append(name)
+        if useless and not self.ignore_columns:
+            more = f"; and {len(useless) - _NAMED} more" if len(useless) > _NAMED else ""
+            told = f"{'; '.join(useless[:_NAMED])}{more}"
+            raise ValidationError(f"{self.file}: {told}. Take that out, or add --ignore-columns", field="file")
+        return used
+
+    def _column(self, name: str) -> str | Parameter:
         if self.operation is UPDATE:
-            return dict(others)
-        by_name = {
-            spelt: parameter
-            for parameter in self.operation.parameters
-            if parameter.name != "customer_id"
-            for spelt in (parameter.name, parameter.key)
-        }
-        used = {number: by_name[name] for number, name in others.items() if name in by_name}
-        self.unused = [name for number, name in others.items() if number not in used]
-        return dict(used)
+            # What is no field, or one that the service sets, is refused as it is in an update.
+            wire_changes(fields_of([(name, None)]))
+            return name
+        own = [parameter for parameter in self.operation.parameters if parameter.name != "customer_id"]
+        for parameter in own:
+            if name in {parameter.name, parameter.key}:
+                return parameter
+        takes = f"takes {', '.join(parameter.name for parameter in own)}" if own else "takes none"
+        raise ValidationError(f"{shown(name)} is no option: {self.operation.title} {takes}", field=name)
 
     def _row(self, row: list[str], line: int, place: int, columns: Mapping[int, Any], width: int) -> Any:
         if len(row) != width:
@@ -150,26 +175,78 @@ class FileInput:
     # --- JSON lines
 
     def _json_lines(self, text: TextIO) -> Iterator[Any]:
+        names: dict[str, str | None] = {}
         for line, written in enumerate(text, 1):
             if not written.strip():
                 continue
             try:
-                yield _of_json(decode_json(written.encode()))
+                customer_id, given = _of_json(decode_json(written.encode()))
             except UnreadableAnswer as error:
                 yield BadRow(f"line {line}: no JSON ({error.reason})")
+                continue
             except ValidationError as error:
                 yield BadRow(f"line {line}: {error}")
+                continue
+            for name in given:
+                if name not in names:
+                    names[name] = self._named(name, line)
+            own = {names[name]: value for name, value in given.items() if names[name] is not None}
+            yield (customer_id, own) if own else customer_id
+
+    def _named(self, name: str, line: int) -> str | None:
+        """The Python name of a key; None if the operation has no use for it.
+
+        Raises:
+            ValidationError: it has none, and such keys are not to be ignored.
+        """
+        try:
+            column = self._column(name)
+        except ValidationError as error:
+            if self.ignore_columns:
+                self.unused.append(name)
+                return None
+            raise ValidationError(
+                f"{self.file}, line {line}: {error.message}. Take it out, or add --ignore-columns", field="file"
+            ) from None
+        return next(iter(fields_of([(column, None)]))) if isinstance(column, str) else column.name
 
 
-def _of_json(value: Any) -> Any:
+def _of_json(value: Any) -> tuple[int, dict[str, Any]]:
+    """The id that a line gives, and what else."""
     if not is_object(value):
-        return _json_id(value)
-    own = {name: given for name, given in value.items() if name.lower() not in _IDS}
+        return _json_id(value), {}
     ids = [given for name, given in value.items() if name.lower() in _IDS]
     if len(ids) != 1:
         raise ValidationError(f"it needs one id: {shown(value)}")
-    customer_id = _json_id(ids[0])
-    return (customer_id, own) if own else customer_id
+    return _json_id(ids[0]), {name: given for name, given in value.items() if name.lower() not in _IDS}
+
+
+class _Interruptible(io.RawIOBase):
+    """A file whose reading a signal ends at once, also where it is a pipe into which nobody writes."""
+
+    def __init__(self, file: str) -> None:
+        super().__init__()
+        with interruptible_input():
+            self._file = None if file == STDIN else io.FileIO(file)
+        stdin: Any = sys.stdin.buffer
+        self._read: Callable[[int], bytes | None] = stdin.read1 if self._file is None else self._file.read
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Read some bytes."""
+        with interruptible_input():
+            data = self._read(len(buffer)) or b""
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        """Close the file; standard input stays open."""
+        if self._file is not None:
+            self._file.close()
+        super().close()
 
 
 def _json_id(value: Any) -> int:

@@ -9,32 +9,24 @@ from typing import Annotated
 from cyclopts import App
 from cyclopts import Parameter as Option
 
+from fusebill_async.cli.bulk_asking import declined
 from fusebill_async.cli.bulk_check import Checked, UndoPlanned, proven
-from fusebill_async.cli.bulk_commands import (
-    RUNNING,
-    JournalFile,
-    Running,
-    SingleReads,
-    Yes,
-    declined,
-    perform,
-    run_job,
-)
+from fusebill_async.cli.bulk_options import RUNNING, JournalFile, Running, SingleReads, Yes
+from fusebill_async.cli.bulk_performing import Context, perform
+from fusebill_async.cli.bulk_running import run_job
 from fusebill_async.cli.exit_code import ExitCode
 from fusebill_async.cli.options import COMMON, Common
 from fusebill_async.cli.results import Result
 from fusebill_async.cli.usage import UsageError
-from fusebill_async.client import FusebillClient
 from fusebill_async.models.enums import ServiceStartOption
 
 _SAMPLE = re.compile(r"(\d+(?:\.\d+)?)(%?)", re.ASCII)
 
 
-def add_proof_commands(app: App) -> App:
+def add_proof_commands(app: App) -> None:
     """Put the commands among those of `bulk`."""
     app.command(verify, name="verify")
     app.command(undo, name="undo")
-    return app
 
 
 async def verify(
@@ -50,8 +42,8 @@ async def verify(
     """
     part = _part(sample)
 
-    async def work(client: FusebillClient) -> Result:
-        return Checked(await client.bulk.resume(journal, single_reads=single_reads).verify(part))
+    async def work(context: Context) -> Result:
+        return Checked(await context.client.bulk.resume(journal, single_reads=single_reads).verify(part))
 
     return await perform(None, work, common)
 
@@ -89,8 +81,8 @@ async def undo(
     the snapshot, holds are released. An undo that was stopped goes on with bulk resume --journal U.
     """
 
-    async def work(client: FusebillClient) -> Result:
-        job = client.bulk.undo(
+    async def work(context: Context) -> Result:
+        job = context.client.bulk.undo(
             journal,
             journal=into,
             service_start_option=service_start_option,
@@ -99,7 +91,7 @@ async def undo(
         )
         planned = UndoPlanned(await job.plan(), into)
         no = None if yes else declined(planned, common, stdin_is_taken=False)
-        result = no or await run_job(client, job, planned.plan.to_do, into, running.progress)
+        result = no or await run_job(context, job, into, running.progress)
         return await proven(result, job) if running.verify else result
 
     return await perform(None, work, common)

@@ -1,153 +1,25 @@
-"""A job's plan and its report, for people and for programs."""
+"""A job's report, for people and for programs."""
 
 from __future__ import annotations
 
-import csv
-import io
 import shlex
-from collections import Counter
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Self
 
 import attrs
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from fusebill_async.bulk import BulkPlan, BulkReport, Tally, read_items, read_report
+from fusebill_async.bulk import BulkReport, JobOwner, Tally, read_items, read_owner, read_report
 from fusebill_async.bulk.failures import FailureGroup, grouped
 from fusebill_async.cli.exit_code import ExitCode
 from fusebill_async.cli.results import Result
-from fusebill_async.cli.terminal import write_bytes
 from fusebill_async.cli.wire_text import printable
 from fusebill_async.converting import encode
 
-Form: TypeAlias = Literal["text", "csv", "jsonl"]
-
-_COLUMNS = (
-    "number",
-    "customer_id",
-    "tally",
-    "outcome",
-    "attribution",
-    "status",
-    "attempts",
-    "run",
-    "ended_at",
-    "message",
-)
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for the beginning of a formula."""
 _MOST_GROUPS = 20
 _RETRIED = {Tally.REJECTED: "rejected", Tally.NOT_APPLIED: "not_applied"}
-
-
-@attrs.frozen
-class Planned(Result):
-    """What a job would do.
-
-    Attributes:
-        plan: of it.
-        journal: its file.
-        erased, empty: how many cells of the input erase a field or leave it alone, by its name.
-        unused: columns of the input that the operation has no use for.
-    """
-
-    plan: BulkPlan
-    journal: Path
-    erased: Counter[str] = attrs.field(factory=Counter[str])
-    empty: Counter[str] = attrs.field(factory=Counter[str])
-    unused: list[str] = attrs.field(factory=list[str])
-
-    @property
-    def exit_code(self) -> ExitCode:
-        """A plan with bad rows is none that can be run as it is."""
-        return ExitCode.USAGE if self.plan.bad_rows else ExitCode.DONE
-
-    @property
-    def ends_at(self) -> datetime:
-        """When it ends if it begins now and all goes well, in local time."""
-        return datetime.now().astimezone() + self.plan.duration
-
-    def as_json(self) -> bytes:
-        """One object."""
-        plan = self.plan
-        return encode(
-            {
-                "operation": plan.operation,
-                "items": plan.items,
-                "duplicates": plan.duplicates,
-                "bad_rows": plan.bad_rows,
-                "examples": [{"row": row, "reason": reason} for row, reason in plan.examples],
-                "to_do": plan.to_do,
-                "calls": plan.calls,
-                "minute_left": _left(plan, "minute"),
-                "day_left": _left(plan, "day"),
-                "seconds": round(plan.seconds),
-                "ends_at": self.ends_at.isoformat(timespec="seconds"),
-                "days": plan.days,
-                "erased": dict(self.erased),
-                "empty": dict(self.empty),
-                "unused_columns": self.unused,
-                "first_requests": [
-                    {
-                        "method": each.method,
-                        "target": each.target,
-                        "body": None if each.body is None else each.body.decode(),
-                    }
-                    for each in plan.first_requests
-                ],
-                "journal": str(self.journal),
-            }
-        )
-
-    def print_on(self, console: Console) -> None:
-        """A table of what is to be done, and what the first requests are."""
-        plan = self.plan
-        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-        table.add_column(style="bold")
-        table.add_column(overflow="fold")
-        for name, text in self._rows():
-            table.add_row(name, text)
-        console.print(table)
-        for _, reason in plan.examples:
-            console.print(Text.assemble(("bad row", "bold red"), f"  {printable(reason)}"), soft_wrap=True)
-        more = plan.bad_rows - len(plan.examples)
-        if more > 0:
-            console.print(f"and {more:,} more bad rows")
-        if plan.first_requests:
-            console.print(Text("The first requests:", style="dim"))
-        for request in plan.first_requests:
-            body = "" if request.body is None else f"  {printable(request.body.decode())}"
-            console.print(Text(f"  {request.method} {request.target}{body}"), soft_wrap=True)
-
-    def _rows(self) -> Iterator[tuple[str, str]]:
-        plan = self.plan
-        besides = [f"rows that said the same as another: {plan.duplicates:,}"] if plan.duplicates else []
-        besides += [f"bad rows: {plan.bad_rows:,}"] if plan.bad_rows else []
-        yield plan.operation, f"{plan.items:,} items" + (f"; {'; '.join(besides)}" if besides else "")
-        if plan.to_do != plan.items:
-            yield "to do", f"{plan.to_do:,}"
-        yield "calls", f"{plan.calls:,}"
-        minute, day = _left(plan, "minute"), _left(plan, "day")
-        yield "quota", "not told yet" if minute is None else f"{minute:,} left this minute, {day:,} today"
-        days = "" if plan.days == 1 else f", on {plan.days} days, as the quota of a day has it"
-        yield "takes", f"{plan.duration}, until {self.ends_at:%Y-%m-%d %H:%M}{days}"
-        for what, counts in (("erases", self.erased), ("leaves alone", self.empty)):
-            if counts:
-                yield what, ", ".join(f"{name} in {count:,} rows" for name, count in counts.items())
-        if self.unused:
-            yield "not used", f"columns {', '.join(self.unused)}"
-        yield "journal", str(self.journal)
-
-
-def _left(plan: BulkPlan, window: Literal["minute", "day"]) -> int | None:
-    quota = plan.quota
-    seen = quota.minute if window == "minute" else quota.day
-    used = quota.used_minute if window == "minute" else quota.used_day
-    return None if seen is None else max(0, seen.limit - used)
 
 
 @attrs.frozen
@@ -158,29 +30,41 @@ class Reported(Result):
         report: its tallies.
         groups: of its failures.
         journal: its file.
+        owner: the process that has the journal open; None if none has.
+        ran: this command has run the job.
     """
 
     report: BulkReport
     groups: list[FailureGroup]
     journal: Path
+    owner: JobOwner | None = None
+    ran: bool = False
 
     @classmethod
-    def of(cls, journal: Path, *, failures: bool = True) -> Reported:
+    def of(cls, journal: Path, *, failures: bool = True, ran: bool = False) -> Self:
         """From the journal, with or without its failures."""
-        return cls(read_report(journal), grouped(read_items(journal)) if failures else [], journal)
+        groups = grouped(read_items(journal)) if failures else []
+        return cls(read_report(journal), groups, journal, read_owner(journal), ran)
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether a process runs the job at this moment."""
+        return self.owner is not None and not self.owner.is_gone
 
     @property
     def exit_code(self) -> ExitCode:
-        """As the contract has it: unknown, refused or not applied, done."""
+        """As the contract has it: unknown, refused or not applied, done. A job under way has not failed yet."""
         report = self.report
+        if self.is_under_way:
+            return ExitCode.DONE
         if report.unknown:
             return ExitCode.UNKNOWN
         return ExitCode.NOT_DONE if report.rejected or report.not_applied else ExitCode.DONE
 
     @property
     def happened(self) -> str:
-        """The sentence."""
-        return self.sentence
+        """The sentence, if this command has run the job."""
+        return self.sentence if self.ran else ""
 
     @property
     def sentence(self) -> str:
@@ -190,7 +74,7 @@ class Reported(Result):
             (report.applied, "applied"),
             (report.rejected, "refused"),
             (report.not_applied, "not applied"),
-            (report.unknown, "not known"),
+            (report.unknown, "under way" if self.is_under_way else "not known"),
             (report.skipped, "skipped"),
             (report.unprocessed, "not begun"),
         ]
@@ -204,11 +88,13 @@ class Reported(Result):
     def print_on(self, console: Console) -> None:
         """The sentence, what to do now, and the failures."""
         console.print(Text(self.sentence, style="bold"))
-        if self.report.stopped:
+        if self.owner is not None:
+            console.print(self._owner_text(self.owner), soft_wrap=True, markup=False)
+        if self.report.stopped and not self.is_under_way:
             console.print(f"It stopped: {printable(self.report.stopped)}")
         for note in self.report.notes:
             console.print(f"Note: {printable(note)}", markup=False)
-        for why, command in self._next_steps():
+        for why, command in () if self.is_under_way else self._next_steps():
             console.print(Text(f"{why}:", style="dim"))
             console.print(f"  {command}", soft_wrap=True, markup=False)
         for group in self.groups[:_MOST_GROUPS]:
@@ -225,6 +111,11 @@ class Reported(Result):
                 f"\nand {len(self.groups) - _MOST_GROUPS} more kinds of failure: report -o csv shows each item"
             )
 
+    def _owner_text(self, owner: JobOwner) -> str:
+        who = f"process {owner.pid} on {printable(owner.machine)}"
+        since = f"since {owner.since:%Y-%m-%d %H:%M:%S} UTC"
+        return f"{who} ran it {since}, and ended without a word" if owner.is_gone else f"{who} runs it {since}"
+
     def _next_steps(self) -> Iterator[tuple[str, str]]:
         resume = f"fusebill-async bulk resume --journal {shlex.quote(str(self.journal))}"
         if self.report.unprocessed:
@@ -240,22 +131,30 @@ class Reported(Result):
         return f"{command} --retry {_RETRIED[group.tally]} --message {shlex.quote(group.part)}"
 
 
-def write_items(journal: Path, form: Form) -> None:
-    """Write every item of a job to stdout, as CSV or JSON lines."""
-    if form == "csv":
-        write_bytes((",".join(_COLUMNS) + "\r\n").encode())
-    for item in read_items(journal):
-        facts = {name: getattr(item, name) for name in _COLUMNS}
-        write_bytes(encode(facts) + b"\n" if form == "jsonl" else _csv_line(facts))
+@attrs.frozen
+class Watched(Reported):
+    """How a job stands, and which process has it open."""
+
+    def as_json(self) -> bytes:
+        """The six tallies, and the process; null if none has it open."""
+        return encode({**self.report.tallies, "process": None if self.owner is None else attrs.asdict(self.owner)})
 
 
-def _csv_line(facts: dict[str, Any]) -> bytes:
-    line = io.StringIO()
-    csv.writer(line).writerow([_cell(value) for value in facts.values()])
-    return line.getvalue().encode()
+@attrs.frozen
+class Wiped(Result):
+    """A journal that was wiped, and how its job stands."""
 
+    reported: Reported
 
-def _cell(value: Any) -> str:
-    """A text that no spreadsheet takes for a formula."""
-    text = "" if value is None else value.isoformat() if isinstance(value, datetime) else str(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    @property
+    def happened(self) -> str:
+        """That it was wiped: nothing brings that back."""
+        return f"{self.reported.journal} holds nothing of persons any more; ids, outcomes and times stay"
+
+    def as_json(self) -> bytes:
+        """The six tallies."""
+        return self.reported.as_json()
+
+    def print_on(self, console: Console) -> None:
+        """What was done."""
+        console.print(Text.assemble(("wiped", "bold green"), f"  {self.happened}"))

@@ -17,11 +17,12 @@ SETTLING = SettlingPolicy(wait=120.0)
 TIMEOUTS = Timeouts()
 
 
-def open_client(common: Common) -> FusebillClient:
+def open_client(common: Common, waits: Progress | None = None) -> FusebillClient:
     """A client from FUSEBILL_API_KEY and FUSEBILL_BASE_URL.
 
     Args:
         common: the options of the command.
+        waits: says what is waited for; one that is made for it, if None.
 
     Raises:
         ConfigurationError: the environment does not hold what is needed.
@@ -32,7 +33,7 @@ def open_client(common: Common) -> FusebillClient:
         settling=SETTLING,
         timeouts=TIMEOUTS,
         allow_http=common.allow_http,
-        hooks=[Progress(), *automatic()],
+        hooks=[waits or Progress(), *automatic()],
         store=None if common.kept_in is None else SQLiteStore(common.kept_in),
         **given,
     )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Generator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from typing import TypeAlias
 
 import attrs
 
-from fusebill_async.cli.terminal import messages
+from fusebill_async.cli.terminal import say
 from fusebill_async.session.events import AttemptEvent, CallEvent, QuotaEvent, SettlingEvent, WaitedFor, WaitEvent
 from fusebill_async.session.hooks import Hooks
 
@@ -37,9 +37,14 @@ class _Waiting:
 
 
 class Progress(Hooks):
-    """Says what a command waits for. What ends within `EVERY` is not worth a word."""
+    """Says what a command waits for. What ends within `EVERY` is not worth a word.
+
+    Attributes:
+        quiet: nothing is said, because something else shows how it goes on.
+    """
 
     def __init__(self) -> None:
+        self.quiet = False
         self._waits: list[_Waiting] = []
         self._clock: asyncio.TimerHandle | None = None
 
@@ -57,12 +62,12 @@ class Progress(Hooks):
 
     def settling_begun(self, settling: SettlingEvent) -> _Span:
         """A write got no usable answer. It is said at once; the outcome is told by the command itself."""
-        _say(f"{_about(settling)} got no usable answer: reading the customer to learn what happened")
+        self._say(f"{_about(settling)} got no usable answer: reading the customer to learn what happened")
         return self._during(settling, "reading the customer to learn what happened", settles=True)
 
     def quota_threshold(self, quota: QuotaEvent) -> None:
         """The quota is running out."""
-        _say(f"{quota.used:.0%} of the quota of this {quota.window} is used")
+        self._say(f"{quota.used:.0%} of the quota of this {quota.window} is used")
 
     @contextmanager
     def _during(self, event: _Event, text: str, *, settles: bool = False) -> Generator[None]:
@@ -85,15 +90,13 @@ class Progress(Hooks):
         waiting = next((one for one in self._waits if one.settles), self._waits[-1])
         waited = asyncio.get_running_loop().time() - waiting.since
         if waited >= EVERY * 0.9:
-            _say(f"{waiting.text}, for {waited:.0f} s")
+            self._say(f"{waiting.text}, for {waited:.0f} s")
         self._wind()
+
+    def _say(self, text: str) -> None:
+        if not self.quiet:
+            say(text)
 
 
 def _about(event: _Event) -> str:
     return event.operation if event.customer_id is None else f"{event.operation} of customer {event.customer_id}"
-
-
-def _say(text: str) -> None:
-    # Where stderr cannot be written, the outcome is still to be told on stdout.
-    with suppress(OSError):
-        messages().print(text, style="dim", markup=False)

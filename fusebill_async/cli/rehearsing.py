@@ -20,7 +20,7 @@ from fusebill_async.cli.wire_text import cell, printable, raw, wire_of
 from fusebill_async.client import ConfiguredClient, FusebillClient, Verbs
 from fusebill_async.converting import encode, read_object
 from fusebill_async.models import Customer
-from fusebill_async.operations import OPERATIONS, Operation, Safety, names_of
+from fusebill_async.operations import Operation, names_of, preview_of
 from fusebill_async.outcome import Outcome
 from fusebill_async.settling.write import Write
 from fusebill_async.settling.writer import Writer
@@ -136,7 +136,7 @@ class Planned(Result):
             console.print(Text(f"  {printable(self.request.body.decode())}"), soft_wrap=True)
         if self.customer is not None:
             console.print(self._what_follows())
-        preview = _preview_of(self.operation)
+        preview = preview_of(self.operation)
         if preview is not None and self.customer is not None and self._allowed:
             name = command_name(preview)
             console.print(f"  fusebill-async {name} {self.customer.id} shows what it would invoice.", style="dim")
@@ -156,15 +156,3 @@ class Planned(Result):
         if not self._allowed:
             return text.append(": the service would refuse it.", style="bold red")
         return text.append("." if leads_to is None else f": it would become {leads_to}.")
-
-
-def _preview_of(operation: Operation) -> Operation | None:
-    """The operation that shows what this one would invoice."""
-    return next(
-        (
-            other
-            for other in OPERATIONS
-            if other.safety is Safety.READ and (other.method, other.path) == (operation.method, operation.path)
-        ),
-        None,
-    )

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import difflib
-import io
-import re
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, Sequence
@@ -14,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from fusebill_async.cli.csv_text import csv_row, no_formula
 from fusebill_async.cli.exit_code import ExitCode
 from fusebill_async.cli.options import Reading
 from fusebill_async.cli.terminal import messages, output, set_encoding, status_text, write_text
@@ -23,9 +21,6 @@ from fusebill_async.models import Customer, CustomerAcquisition, CustomerReferen
 
 _AT_ONCE = 500
 """Rows of a table on a terminal that are laid out together: a long list is seen as it comes."""
-
-_NUMBER = re.compile(r"[-+]?\d+(\.\d+)?")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class Rows(ABC):
@@ -105,23 +100,11 @@ class _Csv(Rows):
 
     def begin(self) -> None:
         set_encoding(sys.stdout, encoding="utf-8", newline="")
-        sys.stdout.write(("\ufeff" if self._excel else "") + _csv_row(self._names))
+        sys.stdout.write(("\ufeff" if self._excel else "") + csv_row(self._names))
 
     def add(self, wire: bytes) -> None:
         cells = [cell(wire, name) for name in self._names]
-        sys.stdout.write(_csv_row([_no_formula(text) for text in cells] if self._excel else cells))
-
-
-def _csv_row(cells: Sequence[str]) -> str:
-    """One row. The writer quotes the characters of its line end, and a lone carriage return has to be quoted too."""
-    row = io.StringIO(newline="")
-    csv.writer(row, lineterminator="\r\n").writerow(cells)
-    return row.getvalue().removesuffix("\r\n") + "\n"
-
-
-def _no_formula(text: str) -> str:
-    """A cell that no spreadsheet takes for a formula. A number stays one, a negative one too."""
-    return f"'{text}" if text.startswith(_FORMULA) and not _NUMBER.fullmatch(text) else text
+        sys.stdout.write(csv_row([no_formula(text) for text in cells] if self._excel else cells))
 
 
 class _Tabs(Rows):

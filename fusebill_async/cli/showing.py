@@ -78,8 +78,13 @@ def difference_table(changes: Iterable[Change]) -> Table:
     for _ in range(4):
         table.add_column(overflow="fold")
     for change in changes:
-        table.add_row(Text(change.field), _value(change.before, "red"), ARROW, _value(change.after, "green"))
+        table.add_row(*change_cells(change))
     return table
+
+
+def change_cells(change: Change) -> tuple[Text, Text, str, Text]:
+    """A field of a difference, as cells of a table."""
+    return Text(change.field), _value(change.before, "red"), ARROW, _value(change.after, "green")
 
 
 def difference_objects(changes: Iterable[Change]) -> list[dict[str, Any]]:

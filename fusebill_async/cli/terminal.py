@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import Any
 
 from rich.console import Console
@@ -34,6 +35,12 @@ def output() -> Console:
 def messages() -> Console:
     """The console of stderr. A message is one line, however narrow the terminal is."""
     return _Console(file=sys.stderr, highlight=False, soft_wrap=True)
+
+
+def say(text: str | Text) -> None:
+    """Say something on stderr. Where it cannot be written, what is done goes on all the same."""
+    with suppress(OSError):
+        messages().print(text, style="dim" if isinstance(text, str) else "", markup=False)
 
 
 def set_encoding(stream: object, **options: str) -> None:

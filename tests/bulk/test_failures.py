@@ -16,8 +16,8 @@ def test_groups():
     items += [item(9, "404: gone"), item(10, "x", Tally.UNKNOWN), item(11, "", Tally.APPLIED)]
     first, second, third = grouped(items)
     assert (first.tally, first.count) == (Tally.UNKNOWN, 1)
-    assert (second.message, second.count, second.customer_ids) == ("N: No NetSuite customer N, Name N", 5, [1, 2, 3])
+    assert (second.message, second.count, second.customer_ids) == ("400: No NetSuite customer N, Name N", 5, [1, 2, 3])
     # It stands in the message of each of them, letters N included.
-    assert second.part == ": No NetSuite customer"
+    assert second.part == "400: No NetSuite customer"
     assert all(second.part in each.message for each in items[:5])
     assert third.count == 1

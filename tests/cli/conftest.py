@@ -50,6 +50,7 @@ def start(fusebill):
 
     async def run(
         *arguments: str,
+        program: tuple[str, ...] = ("-m", "fusebill_async"),
         stdin: Any = None,
         stdout: Any = asyncio.subprocess.PIPE,
         stderr: Any = asyncio.subprocess.PIPE,
@@ -62,7 +63,7 @@ def start(fusebill):
             if value is None:
                 variables.pop(name, None)
         return await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "fusebill_async", *arguments,
+            sys.executable, *program, *arguments,
             env=variables, stdin=stdin, stdout=stdout, stderr=stderr, preexec_fn=preexec_fn,
         )  # fmt: skip
 
