@@ -156,6 +156,7 @@ async def test_progress_without_a_terminal_goes_on_while_nothing_ends(start, fus
     fusebill.inject(Fault.delay(0.05, operation="hold", times=None))
     async with under_way(start, fusebill, 4, program=OFTEN) as process:
         line = await line_with(process, "nothing has ended for 0:00:0")
+        assert line.endswith(": waiting for the service to answer\n")
         assert line.startswith("j: 0 of 60; nothing has ended yet; applied 0, rejected 0, unknown 0; quota left: ")
     found = await finish(process)
     assert found.code == 1
@@ -256,11 +257,12 @@ async def test_a_job_that_is_killed_says_so_and_goes_on(start, fusebill, ids):
 
 async def test_two_processes_on_one_journal(start, fusebill, ids):
     async with under_way(start, fusebill, 2) as process:
-        second, resumed, status, tallies = await asyncio.gather(
+        second, resumed, status, tallies, report = await asyncio.gather(
             ran(start, *RUN),
             ran(start, "bulk", "resume", "-j", "j.sqlite"),
             ran(start, "bulk", "status", "-j", "j.sqlite"),
             ran(start, "bulk", "status", "-j", "j.sqlite", "--json"),
+            ran(start, "bulk", "report", "-j", "j.sqlite"),
         )
         for refused in (second, resumed):
             assert (refused.code, refused.out) == (2, "")
@@ -272,6 +274,7 @@ async def test_two_processes_on_one_journal(start, fusebill, ids):
             rf"process {process.pid} on {socket.gethostname()} runs it since 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC", owner
         )
         assert more == []
+        assert (report.code, report.out) == (0, status.out)
         told = tallies.object
         assert told.pop("process")["pid"] == process.pid
         assert sum(told.values()) == COUNT
