@@ -224,6 +224,17 @@ async def test_a_second_signal_leaves_them_open(start, fusebill, ids, number, co
     assert all(fusebill.effects("hold", each) <= 1 for each in range(1, COUNT + 1))
 
 
+async def test_a_signal_while_it_is_verified_hides_nothing_of_what_was_done(start, fusebill, ids):
+    with fusebill.hold_open("list"):
+        process = await start(*RUN, "--verify", "--no-snapshot")
+        async with asyncio.timeout(30):
+            while not fusebill.held_open:  # noqa: ASYNC110 (nobody tells of it)
+                await asyncio.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        found = await finish(process)
+    assert (found.code, found.out.splitlines()[0]) == (130, "customers.hold: 59 of 60 applied; 1 refused")
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 async def test_a_signal_while_the_input_is_read(start, fusebill, ids, tmp_path, number, code):
     words = ("bulk", "run", "hold", "-", "-j", "j.sqlite", "--yes")
