@@ -244,6 +244,7 @@ class Pool:
         if self._workers:
             self.stop("it was left")
         try:
+            await self._feed.aclose()
             while self._workers:
                 await asyncio.wait(self._workers)
         except asyncio.CancelledError:
@@ -251,5 +252,3 @@ class Pool:
                 worker.cancel()
             await asyncio.gather(*self._workers, return_exceptions=True)
             raise
-        finally:
-            await self._feed.aclose()

@@ -74,6 +74,8 @@ class JobRun:
         assert self._pool is not None
         if isinstance(error, (asyncio.CancelledError, GeneratorExit)):
             self.stop("it was cancelled")
+            # What waits for the quota is not under way, and may wait for minutes.
+            self._core.writing.writer.drop_unsent()
         elif error is not None:
             self.stop(f"it failed: {error}")
         try:

@@ -185,10 +185,10 @@ class JobProgress:
     def _waiting(self) -> str:
         """What it waits for; "" if all goes well."""
         reason, quiet = printable(self._waits_for()), time.monotonic() - self._ended_at
-        told = f"waiting: {reason}" if reason else ""
-        if quiet >= LONG and self._done < self._total:
-            told += f"{'; ' if told else ''}nothing has ended for {timedelta(seconds=round(quiet))}"
-        return told
+        if quiet < LONG or self._done >= self._total:
+            return f"waiting: {reason}" if reason else ""
+        reason = reason or self._context.waits.what()
+        return f"nothing has ended for {timedelta(seconds=round(quiet))}{f': {reason}' if reason else ''}"
 
     def _display(self) -> Group:
         head = Table.grid(padding=(0, 2, 0, 0), expand=False)

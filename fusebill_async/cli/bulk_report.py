@@ -43,8 +43,14 @@ class Reported(Result):
     @classmethod
     def of(cls, journal: Path, *, failures: bool = True, ran: bool = False) -> Self:
         """From the journal, with or without its failures."""
-        groups = grouped(read_items(journal)) if failures else []
-        return cls(read_report(journal), groups, journal, read_owner(journal), ran)
+        reported = cls(read_report(journal), [], journal, read_owner(journal), ran)
+        if not failures:
+            return reported
+        groups = grouped(read_items(journal))
+        if reported.is_under_way:
+            # What is not known yet is on its way.
+            groups = [group for group in groups if group.tally is not Tally.UNKNOWN]
+        return attrs.evolve(reported, groups=groups)
 
     @property
     def is_under_way(self) -> bool:
@@ -125,7 +131,7 @@ class Reported(Result):
 
     def retry_of(self, group: FailureGroup) -> str:
         """The command that tries a group again; "" where that is of no use."""
-        if group.tally not in _RETRIED:
+        if group.tally not in _RETRIED or self.is_under_way:
             return ""
         command = f"fusebill-async bulk resume --journal {shlex.quote(str(self.journal))}"
         return f"{command} --retry {_RETRIED[group.tally]} --message {shlex.quote(group.part)}"

@@ -29,8 +29,9 @@ _FOR: dict[WaitedFor, str] = {
 
 @attrs.frozen(eq=False)
 class _Waiting:
-    """One thing that is waited for: in words, since when, and whether it tells more than what happens within it."""
+    """One thing that is waited for: whose, in words, since when, and whether it tells more than what is within it."""
 
+    about: str
     text: str
     since: float
     settles: bool
@@ -71,7 +72,7 @@ class Progress(Hooks):
 
     @contextmanager
     def _during(self, event: _Event, text: str, *, settles: bool = False) -> Generator[None]:
-        waiting = _Waiting(f"{_about(event)}: {text}", asyncio.get_running_loop().time(), settles)
+        waiting = _Waiting(_about(event), text, asyncio.get_running_loop().time(), settles)
         self._waits.append(waiting)
         if self._clock is None:
             self._wind()
@@ -87,11 +88,18 @@ class Progress(Hooks):
         self._clock = asyncio.get_running_loop().call_later(EVERY, self._tell)
 
     def _tell(self) -> None:
-        waiting = next((one for one in self._waits if one.settles), self._waits[-1])
+        waiting = self._most_telling()
         waited = asyncio.get_running_loop().time() - waiting.since
         if waited >= EVERY * 0.9:
-            self._say(f"{waiting.text}, for {waited:.0f} s")
+            self._say(f"{waiting.about}: {waiting.text}, for {waited:.0f} s")
         self._wind()
+
+    def _most_telling(self) -> _Waiting:
+        return next((one for one in self._waits if one.settles), self._waits[-1])
+
+    def what(self) -> str:
+        """What is waited for at this moment, in words; "" for nothing."""
+        return self._most_telling().text if self._waits else ""
 
     def _say(self, text: str) -> None:
         if not self.quiet:

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from fusebill_async import AuthenticationError, ConfigurationError, PreviewChangedStateError
+from fusebill_async import AuthenticationError, ConfigurationError, Customer, PreviewChangedStateError
 from fusebill_async.bulk import Verdict
 from fusebill_async.testing import Fault
 from fusebill_async.testing.messages import Reply
@@ -84,6 +84,16 @@ async def test_a_replacement_is_compared_with_the_whole_customer(fusebill, clien
     found = await all_of(client.bulk.replace(read[:2], journal=journal).diff())
     assert [change.field for change in found[1].changes] == ["company_name"]
     assert found[2].verdict is Verdict.REFUSED
+
+
+async def test_a_replacement_by_hand_is_refused_for_what_a_list_does_not_show(
+    fusebill, client, journal, customers, monkeypatch
+):
+    row = b'[{"id":1,"status":"Active","companyName":"x"}]'
+    monkeypatch.setattr(fusebill.service._listing, "answer", lambda options: Reply(200, row))
+    by_hand = Customer(id=1, company_name="Grok")
+    found = await all_of(client.bulk.replace([by_hand], journal=journal).diff())
+    assert (found[1].verdict, "would erase" in found[1].reason) == (Verdict.REFUSED, True)
 
 
 async def test_a_sample_is_spread_over_the_job(fusebill, client, journal):

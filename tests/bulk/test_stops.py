@@ -107,6 +107,41 @@ async def test_cancelled_once_it_sees_what_is_under_way_to_its_end(fusebill, cli
     assert fusebill.effects("hold") == 4
 
 
+def test_cancelled_once_it_waits_for_no_quota(journal):
+    async def main():
+        async with FusebillSimulator(quota=SimulatorQuota(per_minute=10, per_day=10_000)) as fusebill:
+            for each in range(1, 51):
+                fusebill.add_customer(id=each, status="Active", modifiedTimestamp=LONG_AGO)
+            async with FusebillClient("key", base_url=fusebill.base_url) as client:
+                task = asyncio.create_task(client.bulk.hold(range(1, 51), journal=journal, concurrency=16).run())
+                await asyncio.sleep(70)
+                stopped_at = asyncio.get_running_loop().time()
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+                # Sixteen calls would wait for a minute and a half.
+                assert asyncio.get_running_loop().time() - stopped_at < 2
+                report = read_report(journal)
+                assert 5 < report.applied == fusebill.effects("hold") < 25
+                assert (report.unknown, report.unprocessed) == (0, 50 - report.applied)
+                assert (await client.bulk.resume(journal).run()).applied == 50
+                assert all(fusebill.effects("hold", each) == 1 for each in range(1, 51))
+
+    run_simulated(main)
+
+
+async def test_cancelled_while_customers_are_read_ahead(fusebill, journal, customers):
+    async with FusebillClient("key", base_url=fusebill.base_url, quota=QuotaPolicy.off()) as client:
+        with fusebill.hold_open("list"):
+            task = asyncio.create_task(client.bulk.hold(customers, journal=journal).run())
+            await held(fusebill, 1)
+            task.cancel()
+            # The read itself would wait for its answer for longer.
+            await asyncio.wait([task], timeout=Timeouts().read / 4)
+            assert task.cancelled()
+    assert read_report(journal).unprocessed == 10
+
+
 async def test_cancelled_twice_it_leaves_them_unknown_and_they_are_settled_later(fusebill, client, journal, customers):
     with fusebill.hold_open("hold"):
         task = asyncio.create_task(client.bulk.hold(customers, journal=journal, concurrency=4).run())

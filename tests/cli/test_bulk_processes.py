@@ -156,6 +156,7 @@ async def test_progress_without_a_terminal_goes_on_while_nothing_ends(start, fus
     fusebill.inject(Fault.delay(0.05, operation="hold", times=None))
     async with under_way(start, fusebill, 4, program=OFTEN) as process:
         line = await line_with(process, "nothing has ended for 0:00:0")
+        assert line.endswith(": waiting for the service to answer\n")
         assert line.startswith("j: 0 of 60; nothing has ended yet; applied 0, rejected 0, unknown 0; quota left: ")
     found = await finish(process)
     assert found.code == 1
@@ -223,6 +224,17 @@ async def test_a_second_signal_leaves_them_open(start, fusebill, ids, number, co
     assert all(fusebill.effects("hold", each) <= 1 for each in range(1, COUNT + 1))
 
 
+async def test_a_signal_while_it_is_verified_hides_nothing_of_what_was_done(start, fusebill, ids):
+    with fusebill.hold_open("list"):
+        process = await start(*RUN, "--verify", "--no-snapshot")
+        async with asyncio.timeout(30):
+            while not fusebill.held_open:  # noqa: ASYNC110 (nobody tells of it)
+                await asyncio.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        found = await finish(process)
+    assert (found.code, found.out.splitlines()[0]) == (130, "customers.hold: 59 of 60 applied; 1 refused")
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 async def test_a_signal_while_the_input_is_read(start, fusebill, ids, tmp_path, number, code):
     words = ("bulk", "run", "hold", "-", "-j", "j.sqlite", "--yes")
@@ -256,11 +268,12 @@ async def test_a_job_that_is_killed_says_so_and_goes_on(start, fusebill, ids):
 
 async def test_two_processes_on_one_journal(start, fusebill, ids):
     async with under_way(start, fusebill, 2) as process:
-        second, resumed, status, tallies = await asyncio.gather(
+        second, resumed, status, tallies, report = await asyncio.gather(
             ran(start, *RUN),
             ran(start, "bulk", "resume", "-j", "j.sqlite"),
             ran(start, "bulk", "status", "-j", "j.sqlite"),
             ran(start, "bulk", "status", "-j", "j.sqlite", "--json"),
+            ran(start, "bulk", "report", "-j", "j.sqlite"),
         )
         for refused in (second, resumed):
             assert (refused.code, refused.out) == (2, "")
@@ -272,6 +285,7 @@ async def test_two_processes_on_one_journal(start, fusebill, ids):
             rf"process {process.pid} on {socket.gethostname()} runs it since 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC", owner
         )
         assert more == []
+        assert (report.code, report.out) == (0, status.out)
         told = tallies.object
         assert told.pop("process")["pid"] == process.pid
         assert sum(told.values()) == COUNT
