@@ -31,12 +31,14 @@ class Context:
         client: open.
         signals: those that came.
         waits: says what is waited for, unless a display does.
+        verbose: whether the log is shown on stderr, which a display there would mingle with.
         ran: what a job has come to, once it has run; whatever comes afterwards does not change that.
     """
 
     client: FusebillClient
     signals: Signals
     waits: Progress
+    verbose: bool = False
     ran: Result | None = None
 
 
@@ -86,7 +88,7 @@ async def perform(
         waits = Progress()
         try:
             async with open_client(common, waits) as client:
-                context = Context(client, signals, waits)
+                context = Context(client, signals, waits, common.verbose)
                 result = await work(context)
         except FusebillError as error:
             result = Failed(error, operation, None)

@@ -43,7 +43,7 @@ class JobProgress:
         context: of the command.
         name: of the job.
         total: tells how many items are to end, as soon as that is known.
-        kind: "auto" is a display at a terminal, and a line a minute without one.
+        kind: "auto" is a display at a terminal, and a line a minute without one or beside the log.
         styles: the kinds of ends that are counted, each with its style.
         waits_for: why nothing is begun at this moment, in words.
     """
@@ -65,7 +65,8 @@ class JobProgress:
         self._styles = styles
         self._waits_for = waits_for
         self._console: Console = messages()
-        self._form = kind if kind != "auto" else ("terminal" if self._console.is_terminal else "plain")
+        has_display = self._console.is_terminal and not context.verbose
+        self._form = kind if kind != "auto" else ("terminal" if has_display else "plain")
         self._counts: Counter[str] = Counter()
         self._done = 0
         now = time.monotonic()

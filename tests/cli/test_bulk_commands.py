@@ -210,3 +210,9 @@ async def test_at_a_terminal_no_is_no(start, fusebill, ids):
     assert seen.code == 1
     assert "you did not say yes" in seen.text
     assert fusebill.effects("hold") == 0
+
+
+async def test_beside_the_log_there_is_no_display(start, fusebill, ids):
+    hides_the_cursor = "\x1b[?25l"
+    assert hides_the_cursor not in (await at_a_terminal(start, *RUN, "--yes", "-v")).raw
+    assert hides_the_cursor in (await at_a_terminal(start, *RUN, "--yes")).raw
