@@ -15,6 +15,7 @@ import sqlite3
 import statistics
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ async def size(folder: Path, kept: int) -> None:
     for first in range(0, kept, 1000):
         await asyncio.gather(*map(end, range(first, first + 1000)))
     await store.aclose()
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         from fusebill_async.stores.sqlite import _find  # noqa: PLC0415 (the look itself, without the way to it)
 
         names = [ledger._key(key_id(f"order-{number}")) for number in range(0, kept, max(1, kept // 2000))]

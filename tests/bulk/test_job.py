@@ -7,6 +7,7 @@ import gc
 import re
 import sqlite3
 import time
+from contextlib import closing
 
 import pytest
 
@@ -231,7 +232,7 @@ async def test_the_journal_holds_no_key_and_is_private(client, journal, customer
 async def test_what_an_update_was_based_on_is_kept(fusebill, client, journal, customers):
     fusebill.change(1, companyName="Before")
     await client.bulk.update([(1, {"company_name": "After"})], journal=journal).run()
-    with sqlite3.connect(journal) as connection:
+    with closing(sqlite3.connect(journal)) as connection, connection:
         assert '"Before"' in connection.execute("SELECT before FROM outcomes").fetchone()[0]
 
 

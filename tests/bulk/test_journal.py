@@ -7,6 +7,7 @@ import os
 import signal
 import sqlite3
 import sys
+from contextlib import closing
 
 import pytest
 
@@ -82,7 +83,7 @@ async def test_a_machine_that_was_started_anew_has_no_process_of_before(client, 
 
 async def test_a_journal_in_use_on_another_machine_is_taken_over_only_on_demand(client, journal, customers):
     await client.bulk.hold(customers, journal=journal).plan()
-    with sqlite3.connect(journal) as connection:
+    with closing(sqlite3.connect(journal)) as connection, connection:
         connection.execute("INSERT INTO owner VALUES ('t', 'another-machine', 'boot', 7, '', 0)")
     with pytest.raises(ConfigurationError, match=r"process 7 on another-machine since 1970-01-01.*take_over=True"):
         await client.bulk.resume(journal).run()
@@ -110,7 +111,7 @@ async def test_a_torn_journal(client, journal, customers):
 
 
 async def test_a_file_of_something_else(client, journal):
-    with sqlite3.connect(journal) as connection:
+    with closing(sqlite3.connect(journal)) as connection, connection:
         connection.execute("CREATE TABLE other (x)")
     with pytest.raises(ConfigurationError, match="another program's database"):
         await client.bulk.hold([1], journal=journal).run()
@@ -122,7 +123,7 @@ async def test_a_file_of_something_else(client, journal):
 
 async def test_a_journal_of_another_version(client, journal, customers):
     await client.bulk.hold(customers, journal=journal).plan()
-    with sqlite3.connect(journal) as connection:
+    with closing(sqlite3.connect(journal)) as connection, connection:
         connection.execute("PRAGMA user_version=99")
     with pytest.raises(ConfigurationError, match=r"schema 99, not 1"):
         await client.bulk.resume(journal).run()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
+from contextlib import closing
 
 import pytest
 
@@ -15,7 +16,7 @@ from fusebill_async.testing.messages import Reply
 
 def kept(journal):
     """What a journal keeps of the customers of before, by item."""
-    with sqlite3.connect(journal) as connection:
+    with closing(sqlite3.connect(journal)) as connection, connection:
         rows = connection.execute("SELECT item, wire FROM snapshots ORDER BY item").fetchall()
     return {item: zlib.decompress(wire) for item, wire in rows}
 

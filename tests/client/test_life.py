@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from contextlib import closing
 
 import aiohttp
 import pytest
@@ -126,6 +127,5 @@ async def test_a_pool_that_fails_to_close_leaves_the_store_closed(fusebill, tmp_
         broken.setattr(aiohttp.TCPConnector, "close", close_and_fail)
         with pytest.raises(OSError, match="no way"):
             await client.aclose()
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         assert connection.execute("SELECT count(*) FROM owners").fetchone() == (0,)
-    connection.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -13,7 +14,7 @@ from tests.conftest import KEY
 
 
 def tables(path):
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         return [connection.execute(question).fetchall() for question in ("SELECT * FROM intents", "SELECT * FROM keys")]
 
 
@@ -52,12 +53,12 @@ async def test_a_file_of_the_first_edition_is_carried_over(fusebill, open_client
     store = SQLiteStore(path)
     store.open("x")
     await store.aclose()
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.executescript("DROP TABLE keys; PRAGMA user_version=2;")
     async with open_client() as client:
         await client.customers.hold(1, idempotency_key="k")
         assert (await client.recorded("k")).outcome is Outcome.APPLIED
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (3,)
 
 
@@ -66,13 +67,13 @@ async def test_outcomes_are_forgotten_in_time_and_what_is_open_is_not(fusebill, 
     async with open_client(SQLiteStore(path, keep_outcomes=60)) as client:
         for number in range(50):
             await client.hubspot.unlatch(1, idempotency_key=f"k{number}")
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE keys SET ended = ended - 100")
         connection.execute("UPDATE keys SET outcome = NULL, ended = NULL WHERE id = (SELECT min(id) FROM keys)")
     async with open_client(SQLiteStore(path, keep_outcomes=60)) as client:
         for number in range(3):
             await client.hubspot.unlatch(1, idempotency_key=f"new{number}")
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         kept = connection.execute("SELECT count(*), count(outcome) FROM keys").fetchone()
     # Three new ones, and the open one.
     assert kept == (4, 3)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import sqlite3
 import time
+from contextlib import closing
 
 import attrs
 import pytest
@@ -139,7 +140,7 @@ def stop_renewing(store):
     else:
         store._leases.due = lambda: None
         store._leases._effects = attrs.evolve(store._leases._effects, this_process=lambda: Process("elsewhere", 1, ""))
-        with sqlite3.connect(store._file.path) as connection:
+        with closing(sqlite3.connect(store._file.path)) as connection, connection:
             connection.execute("UPDATE owners SET host = 'elsewhere' WHERE id = ?", (store._leases._owner.id,))
         connection.close()
 
@@ -224,7 +225,7 @@ async def test_a_renewal_that_was_rolled_back_is_none(tmp_path):
         with contextlib.suppress(Exception):
             await store._commits.submit(spoil)
         await asyncio.sleep(0.01)
-        with sqlite3.connect(tmp_path / "store.sqlite") as connection:
+        with closing(sqlite3.connect(tmp_path / "store.sqlite")) as connection, connection:
             [(expires_at,)] = connection.execute("SELECT expires_at FROM owners").fetchall()
         connection.close()
         if store.locks.still_held(1):
@@ -237,11 +238,10 @@ async def test_a_lease_of_the_dead_comes_free_even_after_the_clock_was_set_back(
     path = tmp_path / "store.sqlite"
     store = SQLiteStore(path, lease=0.6, renew=0.1)
     store.open("account")
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         # It died on a machine of which nothing can be asked, with an hour to go by the clock as it is now.
         connection.execute("INSERT INTO owners VALUES ('dead', 'elsewhere', 1, '', 0.6, ?)", (time.time() + 3600,))
         connection.execute("INSERT INTO leases (account, customer_id, owner) VALUES ('account', 1, 'dead')")
-    connection.close()
     started = time.monotonic()
     await store.locks.acquire(1, 3.0)
     assert time.monotonic() - started > 0.5, "taken from somebody who might have lived"

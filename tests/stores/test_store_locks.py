@@ -10,6 +10,7 @@ import signal
 import socket
 import sqlite3
 import time
+from contextlib import closing
 
 import pytest
 
@@ -343,9 +344,8 @@ async def test_what_was_seen_is_kept_for_a_minute(tmp_path):
     await store.locks.acquire(2, 2.0)
     store.locks.release(2, "2024-01-01T00:00:00Z")
     await store.aclose()
-    with sqlite3.connect(tmp_path / "store.sqlite") as connection:
+    with closing(sqlite3.connect(tmp_path / "store.sqlite")) as connection, connection:
         assert connection.execute("SELECT customer_id FROM newest").fetchall() == [(2,)]
-    connection.close()
 
 
 async def test_redis_keeps_what_was_seen_for_a_minute(redis_url, make_store):
@@ -370,7 +370,7 @@ async def test_who_has_lost_the_lock_notes_nothing(place, make_store):
         one.locks._renewing.cancel()
         await asyncio.sleep(0.6)
     else:
-        with sqlite3.connect(place) as connection:
+        with closing(sqlite3.connect(place)) as connection, connection:
             connection.execute("DELETE FROM owners")
         connection.close()
     await other.locks.acquire(1, 2.0)

@@ -7,6 +7,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from decimal import Decimal
 
 import attrs
@@ -172,10 +173,9 @@ async def test_nothing_of_a_write_stays_in_the_file_when_its_outcome_is_known(tm
         async with FusebillClient("a-secret-key", base_url=fusebill.base_url, store=SQLiteStore(path)) as client:
             await client.customers.update(1, company_name="Grok")
             await client.customers.hold(1)
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         for table in ("intents", "owners", "leases"):
             assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)  # noqa: S608
-    connection.close()
     assert b"a-secret-key" not in path.read_bytes()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [entry.name for entry in tmp_path.iterdir()] == ["store.sqlite"]
@@ -233,9 +233,8 @@ def test_two_processes_that_make_the_file_at_once(tmp_path, monkeypatch):
 
     monkeypatch.setattr(sqlite_file, "into_wal_mode", another_is_faster)
     use(path)
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         assert connection.execute("SELECT count(*) FROM file").fetchone() == (1,)
-    connection.close()
 
 
 def test_a_file_of_another_version(tmp_path):
