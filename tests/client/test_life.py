@@ -129,4 +129,3 @@ async def test_a_pool_that_fails_to_close_leaves_the_store_closed(fusebill, tmp_
             await client.aclose()
     with closing(sqlite3.connect(path)) as connection, connection:
         assert connection.execute("SELECT count(*) FROM owners").fetchone() == (0,)
-    connection.close()

@@ -242,7 +242,6 @@ async def test_a_lease_of_the_dead_comes_free_even_after_the_clock_was_set_back(
         # It died on a machine of which nothing can be asked, with an hour to go by the clock as it is now.
         connection.execute("INSERT INTO owners VALUES ('dead', 'elsewhere', 1, '', 0.6, ?)", (time.time() + 3600,))
         connection.execute("INSERT INTO leases (account, customer_id, owner) VALUES ('account', 1, 'dead')")
-    connection.close()
     started = time.monotonic()
     await store.locks.acquire(1, 3.0)
     assert time.monotonic() - started > 0.5, "taken from somebody who might have lived"

@@ -346,7 +346,6 @@ async def test_what_was_seen_is_kept_for_a_minute(tmp_path):
     await store.aclose()
     with closing(sqlite3.connect(tmp_path / "store.sqlite")) as connection, connection:
         assert connection.execute("SELECT customer_id FROM newest").fetchall() == [(2,)]
-    connection.close()
 
 
 async def test_redis_keeps_what_was_seen_for_a_minute(redis_url, make_store):
