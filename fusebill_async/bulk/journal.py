@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import sqlite3
 import zlib
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from typing import Any, TypeVar
 import attrs
 
 from fusebill_async._version import __version__
+from fusebill_async.bulk.control import Control, control_in, forget_stop
 from fusebill_async.bulk.items import Item, Row
 from fusebill_async.bulk.journal_file import JournalFile
 from fusebill_async.bulk.ledger import JournalLedger
@@ -99,7 +101,7 @@ class Journal:
         self._file = JournalFile(path, effects, create=create, take_over=take_over)
         self._commits = GroupCommit(self._file, _NoTimer(), effects, name="journal")
         self._is_open = False
-        self.ledger = JournalLedger(self._commits, effects.wall, effects.monotonic)
+        self.ledger = JournalLedger(self._commits, effects.wall)
 
     async def open(self) -> JobFacts | None:
         """Take the journal; what it says of its job, None if it is new.
@@ -133,6 +135,7 @@ class Journal:
             connection.execute("DELETE FROM items")
             connection.execute("DELETE FROM outcomes")
             connection.execute("DELETE FROM snapshots")
+            connection.execute("DELETE FROM canary")
             connection.execute(
                 "INSERT INTO job (operation, options, service, began) VALUES (?, ?, ?, ?)",
                 (facts.operation, encode(facts.options).decode(), facts.service, facts.began),
@@ -177,11 +180,13 @@ class Journal:
     async def begin_run(self, options: dict[str, Any]) -> None:
         """Begin a run, and learn what earlier ones left open."""
         process, at = self._effects.this_process(), self._effects.wall()
+        version = f"{__version__}, Python {platform.python_version()}"
 
         def work(connection: sqlite3.Connection) -> tuple[int | None, list[Any]]:
+            forget_stop(connection)
             number = connection.execute(
                 "INSERT INTO runs (began, machine, pid, version, options) VALUES (?, ?, ?, ?, ?)",
-                (at, machine_name(), process.pid, __version__, encode(options).decode()),
+                (at, machine_name(), process.pid, version, encode(options).decode()),
             ).lastrowid
             return number, connection.execute("SELECT record FROM intents ORDER BY item").fetchall()
 
@@ -194,6 +199,36 @@ class Journal:
         """The run ended so, in words. It is written before the journal is closed."""
         self._commits.post(
             partial(_end_run, number=self.ledger.run, at=self._effects.wall(), ended_as=ended_as), within=0.05
+        )
+
+    async def control(self) -> Control:
+        """What is wanted of the job at this moment.
+
+        Raises:
+            StoreUnavailableError: the journal cannot be used any more, or another process has taken it over.
+        """
+        return await self._do(control_in)
+
+    def note_event(self, kind: str, *, count: int | None = None, until: float | None = None, note: str = "") -> None:
+        """Keep what befell the present run, for the report.
+
+        Args:
+            kind: of a `Hold`, or "went_on", or "refused": a 429.
+            count: how often.
+            until: how long, in epoch seconds; None if that is not known.
+            note: why, in words.
+        """
+        row = (self._effects.wall(), self.ledger.run, kind, count, until, note or None)
+        self._commits.post(
+            lambda connection: connection.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", row), within=0.05
+        )
+
+    def note_quota(self, per_minute: float, per_day: float | None) -> None:
+        """Keep how many calls the present run may make, for the report."""
+        row = (per_minute, per_day, self.ledger.run)
+        self._commits.post(
+            lambda connection: connection.execute("UPDATE runs SET per_minute = ?, per_day = ? WHERE number = ?", row),
+            within=0.05,
         )
 
     async def retry(self, tally: Tally, message: str | None) -> int:
@@ -334,6 +369,24 @@ def facts_in(connection: sqlite3.Connection) -> JobFacts | None:
         fingerprint=fingerprint,
         runs=runs,
     )
+
+
+def checked_facts(connection: sqlite3.Connection, path: Path) -> JobFacts:
+    """What a journal says of its job.
+
+    Raises:
+        ConfigurationError: it holds none.
+    """
+    facts = facts_in(connection)
+    if facts is None:
+        raise ConfigurationError(f"the journal {path} holds no job yet")
+    return facts
+
+
+def awaits_approval(connection: sqlite3.Connection) -> bool:
+    """Whether a canary was drawn, and nobody has said that the others may follow."""
+    found = connection.execute("SELECT 1 FROM job WHERE approved IS NULL AND EXISTS (SELECT 1 FROM canary)")
+    return found.fetchone() is not None
 
 
 def _keep_snapshots(connection: sqlite3.Connection, *, customers: Sequence[tuple[int, bytes]], at: float) -> None:

@@ -48,5 +48,9 @@ class JobOptions:
         return self.skip_done or (kind.takes_snapshot if self.snapshot is None else self.snapshot)
 
     def as_json(self) -> dict[str, Any]:
-        """The options, for the journal."""
-        return {"concurrency": self.concurrency, "retry": self.retry, "message": self.message}
+        """The options, for the journal and its report."""
+        window = self.limits.window
+        limits = attrs.asdict(self.limits, filter=lambda field, _: field.name != "window")
+        own = attrs.asdict(self, recurse=False, filter=lambda field, _: field.name != "limits")
+        zone = None if window is None or window.zone is None else window.zone.key
+        return {**own, **limits, "window": None if window is None else window.hours, "tz": zone}

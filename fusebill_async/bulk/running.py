@@ -19,8 +19,10 @@ from fusebill_async.bulk.pool import Feed, Pool
 from fusebill_async.bulk.report import BulkItem
 from fusebill_async.bulk.snapshots import Snapshots
 from fusebill_async.bulk.tallies import Tally
+from fusebill_async.bulk.watching import Watcher
 from fusebill_async.resources.core import ClientCore
 from fusebill_async.session.events import ItemEvent, JobEvent
+from fusebill_async.session.gate import Gate
 from fusebill_async.settings import Priority
 
 _SHORTEST_QUEUE = 120.0
@@ -43,7 +45,8 @@ class JobRun:
     """
 
     def __init__(self, core: ClientCore, journal: Journal, kind: Kind, options: JobOptions) -> None:
-        self._core = _with_ledger(core, journal)
+        self._gate = Gate()
+        self._core = _with_ledger(core, journal, self._gate)
         self._journal = journal
         self._kind = kind
         self._options = options
@@ -52,6 +55,7 @@ class JobRun:
         self._judge = Judge(options.limits, self._effects.now())
         self._pool: Pool | None = None
         self.total = 0
+        self._watcher: Watcher | None = None
 
     async def __aenter__(self) -> Self:
         journal, kind, options = self._journal, self._kind, self._options
@@ -65,6 +69,8 @@ class JobRun:
         feed = Feed(left_open, _nothing if only_read else self._items_to_do(), self._effects.now)
         self._pool = Pool(feed, carrier, self._judge, options.concurrency, self._effects)
         self._listeners.tell("job", JobEvent(operation=kind.operation.title, state="began"))
+        self._watcher = Watcher(self._core, journal, self._judge, self._gate, self._pool.wake)
+        await self._watcher.start(self._pool.fail)
         self._pool.start()
         return self
 
@@ -81,6 +87,8 @@ class JobRun:
         try:
             await self._pool.finish()
         finally:
+            if self._watcher is not None:
+                await self._watcher.end()
             ended_as = self._judge.stopped
             self._journal.end_run(ended_as)
             event = JobEvent(operation=self._kind.operation.title, state="ended", reason=ended_as)
@@ -96,7 +104,8 @@ class JobRun:
     @property
     def waits_for(self) -> str:
         """Why nothing is begun at this moment, in words; "" if nothing holds it back."""
-        return self._judge.waits_for if self._effects.now() < self._judge.not_before else ""
+        hold = self._judge.hold(self._effects.wall())
+        return "" if hold is None else str(hold)
 
     def _items_to_do(self) -> Callable[[int, int], Awaitable[list[Item]]]:
         """What gives the next items: the journal, or whoever reads their customers first."""
@@ -108,6 +117,7 @@ class JobRun:
 
     def stop(self, reason: str) -> None:
         """Begin no more items."""
+        self._gate.end()
         if self._pool is not None:
             self._pool.stop(reason)
 
@@ -135,11 +145,13 @@ def as_batch(core: ClientCore) -> ClientCore:
     return attrs.evolve(core, options=options)
 
 
-def _with_ledger(core: ClientCore, journal: Journal) -> ClientCore:
-    """The same, with writes that are recorded in the journal."""
+def _with_ledger(core: ClientCore, journal: Journal, gate: Gate) -> ClientCore:
+    """The same, with writes that are recorded in the journal, and a gate that may hold them back."""
     settling = attrs.evolve(core.setup.settling, wait=_WAITS_FOR_SETTLING)
     setup = attrs.evolve(core.setup, settling=settling)
-    return attrs.evolve(as_batch(core), setup=setup, writing=setup.over(journal.ledger))
+    batch = as_batch(core)
+    options = attrs.evolve(batch.options, gate=gate)
+    return attrs.evolve(batch, setup=setup, writing=setup.over(journal.ledger), options=options)
 
 
 async def _nothing(_: int, __: int) -> list[Item]:

@@ -124,7 +124,7 @@ async def test_a_journal_of_another_version(client, journal, customers):
     await client.bulk.hold(customers, journal=journal).plan()
     with sqlite3.connect(journal) as connection:
         connection.execute("PRAGMA user_version=99")
-    with pytest.raises(ConfigurationError, match=r"schema 99, not 1"):
+    with pytest.raises(ConfigurationError, match=r"schema 99, not 2"):
         await client.bulk.resume(journal).run()
 
 
