@@ -150,6 +150,20 @@ class Running:
         "wait"
     )
 
+    window: Annotated[
+        str | None,
+        Option(group=_STOPS, show_default=False, help="Send at these hours alone, such as 22:00-06:00; else wait."),
+    ] = None
+    tz: Annotated[
+        str | None,
+        Option(
+            name="--tz",
+            group=_STOPS,
+            show_default=False,
+            help="The time zone of --window, such as Europe/Berlin; else that of this machine.",
+        ),
+    ] = None
+
     def settings(self) -> dict[str, Any]:
         """As a job takes them."""
         return attrs.asdict(self, filter=lambda field, _: field.name not in ("progress", "verify"))
