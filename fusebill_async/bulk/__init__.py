@@ -1,5 +1,6 @@
 """Jobs over many customers, which survive anything: `client.bulk`."""
 
+from fusebill_async.bulk.canary import CanaryItem
 from fusebill_async.bulk.control import Standing, Wanted, go, pause, read_standing, stop
 from fusebill_async.bulk.forecasts import ItemForecast, Verdict
 from fusebill_async.bulk.items import BadRow
@@ -20,6 +21,7 @@ __all__ = [
     "BulkJob",
     "BulkPlan",
     "BulkReport",
+    "CanaryItem",
     "Drift",
     "ItemForecast",
     "ItemPreview",

@@ -32,9 +32,9 @@ T = TypeVar("T")
 _TO_DO = (
     "SELECT items.number, customer_id, asked, known, coalesce(attempts, 0) FROM items "
     "LEFT JOIN outcomes ON outcomes.item = number WHERE number > ? AND customer_id IS NOT NULL "
-    "AND (tally IS NULL OR tally = 'unprocessed') AND NOT EXISTS (SELECT 1 FROM intents WHERE intents.item = number) "
-    "ORDER BY number LIMIT ?"
+    "AND (tally IS NULL OR tally = 'unprocessed') AND NOT EXISTS (SELECT 1 FROM intents WHERE intents.item = number)"
 )
+_OF_CANARY = "AND number IN (SELECT item FROM canary)"
 _OPEN = (
     "SELECT items.number, customer_id, asked, known, coalesce(attempts, 0), id, record FROM intents "
     "JOIN items ON number = intents.item LEFT JOIN outcomes ON outcomes.item = number ORDER BY number"
@@ -253,14 +253,41 @@ class Journal:
         rows = await self._do(lambda connection: connection.execute(_OPEN).fetchall())
         return [item_of(row[:5], intent_id=row[5]) for row in rows]
 
-    async def items_to_do(self, after: int, limit: int) -> list[Item]:
+    async def items_to_do(self, after: int, limit: int, *, of_canary: bool = False) -> list[Item]:
         """The next items that have no outcome, in the order of the input.
 
         Args:
             after: the number of the last one that was given.
             limit: how many at most.
+            of_canary: only those that go first.
         """
-        return await self._do(partial(to_do_in, after=after, limit=limit))
+        return await self._do(partial(to_do_in, after=after, limit=limit, of_canary=of_canary))
+
+    # --- the canary
+
+    async def has_canary(self) -> bool:
+        """Whether a canary was drawn, or all items may go."""
+        asked = "SELECT 1 FROM job WHERE approved IS NOT NULL OR EXISTS (SELECT 1 FROM canary)"
+        return await self._do(lambda connection: connection.execute(asked).fetchone() is not None)
+
+    async def draw_canary(self, numbers: Sequence[int]) -> None:
+        """Have these items go first."""
+        rows = [(number,) for number in numbers]
+        await self._do(lambda connection: connection.executemany("INSERT INTO canary VALUES (?)", rows), durable=True)
+
+    async def holds_back_all_but_canary(self) -> bool:
+        """Whether only the canary may go."""
+        return await self._do(holds_back_all_but_canary)
+
+    async def approve_canary(self) -> None:
+        """Have all the others follow."""
+        at = self._effects.wall()
+        await self._do(
+            lambda connection: connection.execute("UPDATE job SET approved = coalesce(approved, ?)", (at,)),
+            durable=True,
+        )
+
+    # --- what is read and told on the way
 
     def keep_snapshots(self, customers: Sequence[tuple[int, bytes]]) -> None:
         """Keep what was there before items are carried out. An intent that is recorded later is not without it.
@@ -345,9 +372,10 @@ def item_of(row: Sequence[Any], intent_id: str | None = None) -> Item:
     )
 
 
-def to_do_in(connection: sqlite3.Connection, after: int, limit: int) -> list[Item]:
-    """The items that have no outcome, from the one after a number on, so many at most."""
-    return [item_of(row) for row in connection.execute(_TO_DO, (after, limit))]
+def to_do_in(connection: sqlite3.Connection, after: int, limit: int, *, of_canary: bool = False) -> list[Item]:
+    """The items that have no outcome, from the one after a number on, so many at most; or those of the canary alone."""
+    asked = f"{_TO_DO} {_OF_CANARY if of_canary else ''} ORDER BY number LIMIT ?"
+    return [item_of(row) for row in connection.execute(asked, (after, limit))]
 
 
 def facts_in(connection: sqlite3.Connection) -> JobFacts | None:
@@ -383,10 +411,17 @@ def checked_facts(connection: sqlite3.Connection, path: Path) -> JobFacts:
     return facts
 
 
-def awaits_approval(connection: sqlite3.Connection) -> bool:
+def holds_back_all_but_canary(connection: sqlite3.Connection) -> bool:
     """Whether a canary was drawn, and nobody has said that the others may follow."""
     found = connection.execute("SELECT 1 FROM job WHERE approved IS NULL AND EXISTS (SELECT 1 FROM canary)")
     return found.fetchone() is not None
+
+
+def awaits_approval(connection: sqlite3.Connection) -> bool:
+    """Whether the canary has ended, and nobody has said that the others may follow."""
+    if not holds_back_all_but_canary(connection):
+        return False
+    return connection.execute(f"{_TO_DO} {_OF_CANARY} LIMIT 1", (0,)).fetchone() is None
 
 
 def _keep_snapshots(connection: sqlite3.Connection, *, customers: Sequence[tuple[int, bytes]], at: float) -> None:

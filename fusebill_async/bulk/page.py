@@ -78,7 +78,7 @@ def page_of(journal: Path) -> str:
         runs = runs_in(connection, now if standing.runs else None)
         spans, throughput = spans_in(connection, runs), throughput_in(connection, runs)
         groups, latency = grouped(failures_in(connection)), latency_in(connection)
-        approval = awaits_approval(connection)
+        approval = tallies[Tally.UNPROCESSED] > 0 and awaits_approval(connection)
     zone = _zone_of(runs)
     steps = next_steps(
         journal,

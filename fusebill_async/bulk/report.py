@@ -108,7 +108,7 @@ class BulkReport:
         runs: how many there were.
         stopped: why the last run ended before all was done, in words; "" if it did not.
         notes: what else is to be said of the runs, such as that no snapshot was kept.
-        awaits_approval: its canary was drawn, and nobody has said that the others may follow.
+        awaits_approval: its canary has ended, and nobody has said that the others may follow.
         journal: the file that it was read from.
     """
 
@@ -172,15 +172,16 @@ def report_in(connection: sqlite3.Connection, path: Path) -> BulkReport:
         "SELECT count(*), (SELECT ended_as FROM runs ORDER BY number DESC LIMIT 1) FROM runs"
     ).fetchone()
     notes = connection.execute("SELECT DISTINCT note FROM runs WHERE note IS NOT NULL").fetchall()
+    tallies = tallies_in(connection)
     return BulkReport(
         operation=facts.operation,
         duplicates=facts.duplicates,
         runs=runs,
         stopped=stopped or "",
         notes=tuple(note for (note,) in notes),
-        awaits_approval=awaits_approval(connection),
+        awaits_approval=tallies[Tally.UNPROCESSED] > 0 and awaits_approval(connection),
         journal=path,
-        **tallies_in(connection),
+        **tallies,
     )
 
 
@@ -206,10 +207,11 @@ def read_items(path: Path) -> Iterator[BulkItem]:
     with closing(open_to_read(path)) as connection:
         checked_facts(connection, path)
         for row in connection.execute(_ALL):
-            yield _item(row)
+            yield item_from(row)
 
 
-def _item(row: tuple[Any, ...]) -> BulkItem:
+def item_from(row: tuple[Any, ...]) -> BulkItem:
+    """An item from its row: number, customer, tally, outcome, attribution, status, attempts, end, message, run."""
     number, customer_id, tally, outcome, attribution, status, attempts, ended, message, run = row
     return BulkItem(
         number=number,

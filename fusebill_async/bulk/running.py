@@ -14,7 +14,7 @@ from fusebill_async.bulk.id_sets import IdSets
 from fusebill_async.bulk.items import Item, Kind
 from fusebill_async.bulk.journal import Journal
 from fusebill_async.bulk.limits import Judge
-from fusebill_async.bulk.options import JobOptions
+from fusebill_async.bulk.options import LARGEST_CANARY, JobOptions
 from fusebill_async.bulk.pool import Feed, Pool
 from fusebill_async.bulk.report import BulkItem
 from fusebill_async.bulk.snapshots import Snapshots
@@ -54,6 +54,7 @@ class JobRun:
         self._listeners = core.session.teller.listeners
         self._judge = Judge(options.limits, self._effects.now())
         self._pool: Pool | None = None
+        self._canary_alone = False
         self.total = 0
         self._watcher: Watcher | None = None
 
@@ -65,7 +66,12 @@ class JobRun:
         only_read = options.retry == "unknown"
         carrier = LocalCarrier(self._core, kind, journal.ledger, only_read=only_read)
         left_open = await journal.open_items()
-        self.total = len(left_open) if only_read else await journal.count_to_do()
+        self._canary_alone = await journal.holds_back_all_but_canary()
+        self.total = len(left_open)
+        if self._canary_alone:
+            self.total += len(await journal.items_to_do(0, LARGEST_CANARY, of_canary=True))
+        elif not only_read:
+            self.total = await journal.count_to_do()
         feed = Feed(left_open, _nothing if only_read else self._items_to_do(), self._effects.now)
         self._pool = Pool(feed, carrier, self._judge, options.concurrency, self._effects)
         self._listeners.tell("job", JobEvent(operation=kind.operation.title, state="began"))
@@ -110,6 +116,10 @@ class JobRun:
     def _items_to_do(self) -> Callable[[int, int], Awaitable[list[Item]]]:
         """What gives the next items: the journal, or whoever reads their customers first."""
         options = self._options
+        if self._canary_alone:
+            # Each customer is seen whole, before and after.
+            sets = IdSets(self._core, concurrency=options.concurrency, one_by_one=True)
+            return Snapshots(self._journal, self._kind, sets, options.skip_done, of_canary=True).items_to_do
         if not options.reads_ahead(self._kind):
             return self._journal.items_to_do
         sets = IdSets(self._core, single_reads=options.single_reads, concurrency=options.concurrency)
@@ -126,6 +136,8 @@ class JobRun:
         assert self._pool is not None
         ended = await self._pool.next()
         if ended is None:
+            if self._canary_alone and await self._journal.items_to_do(0, 1):
+                self._judge.stop("the canary has ended, and the others wait for a yes")
             return None
         item, carried = ended
         if carried.tally is Tally.UNKNOWN:

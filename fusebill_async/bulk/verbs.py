@@ -55,6 +55,7 @@ class JobSettings(TypedDict, total=False):
     on_day_end: OnDayEnd
     window: str | None
     tz: str | None
+    canary: int | None
     take_over: bool
     snapshot: bool | None
     skip_done: bool
@@ -78,6 +79,7 @@ class StartJob(Protocol):
         on_day_end: OnDayEnd = "wait",
         window: str | None = None,
         tz: str | None = None,
+        canary: int | None = None,
         take_over: bool = False,
         snapshot: bool | None = None,
         skip_done: bool = False,
@@ -102,6 +104,8 @@ class StartJob(Protocol):
             window: the hours in which the job may send, such as "22:00-06:00"; outside of them it waits. None is any
                 hour.
             tz: the time zone of the window, such as "Europe/Berlin"; None is that of this machine.
+            canary: so many items, 1 to 1,000, drawn at random, go first. The run ends then; `BulkJob.canary` shows what
+                they have changed, and after `BulkJob.approve_canary` the next run does the others.
             take_over: use the journal even if another process has it open that cannot be seen to be gone.
             snapshot: read the customers shortly before their items, 200 a call, and keep them in the journal: what was
                 there tells whose an effect was, and an undo goes back to it. None does so for all but updates and
@@ -324,6 +328,7 @@ class Bulk:
                 snapshot=settings.get("snapshot"),
                 skip_done=settings.get("skip_done", False),
                 single_reads=settings.get("single_reads", False),
+                canary=settings.get("canary"),
             ),
             effects=settings.get("effects"),
         )

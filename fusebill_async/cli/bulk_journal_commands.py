@@ -12,12 +12,12 @@ from cyclopts import Parameter as Option
 from fusebill_async.bulk import write_page
 from fusebill_async.bulk.options import Retry
 from fusebill_async.cli.bulk_asking import not_again, not_erased
+from fusebill_async.cli.bulk_canary import run_agreed
 from fusebill_async.cli.bulk_check import proven
 from fusebill_async.cli.bulk_items import Form, write_items
 from fusebill_async.cli.bulk_options import JOB, RUNNING, JournalFile, Running, Yes
 from fusebill_async.cli.bulk_performing import Context, perform
 from fusebill_async.cli.bulk_report import Reported, Watched, Wiped
-from fusebill_async.cli.bulk_running import run_job
 from fusebill_async.cli.exit_code import ExitCode
 from fusebill_async.cli.failures import Failed
 from fusebill_async.cli.options import COMMON, Common, Json, Verbose
@@ -50,7 +50,7 @@ async def resume(
 ) -> ExitCode:
     """Go on with a job. It takes no input, and asks nothing: the job was agreed to.
 
-    It asks before it sends again what moves money and was not applied.
+    It asks before it sends again what moves money and was not applied, and after a canary. --yes answers both.
     """
 
     async def work(context: Context) -> Result:
@@ -60,7 +60,7 @@ async def resume(
             no = not_again(before.operation, before.not_applied, common)
             if no is not None:
                 return no
-        result = await run_job(context, job, journal, running.progress)
+        result = await run_agreed(context, job, journal, running, common, yes=yes)
         return await proven(result, job) if running.verify else result
 
     return await perform(None, work, common)

@@ -139,6 +139,15 @@ class Running:
     verify: Annotated[
         bool, Option(negative="", group=JOB, show_default=False, help="Read all customers again when it has ended.")
     ] = False
+    canary: Annotated[
+        int | None,
+        Option(
+            group=_STOPS,
+            show_default=False,
+            validator=validators.Number(gte=1, lte=1000),
+            help="So many items, drawn at random, go first. What they change is shown, and then the command asks.",
+        ),
+    ] = None
     max_failures: Annotated[
         int | None, Option(group=_STOPS, validator=validators.Number(gte=0), help="Stop after more failures than this.")
     ] = None
