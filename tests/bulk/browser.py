@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+_REQUIRED = "FUSEBILL_TESTS_REQUIRE_CHROMIUM"
+"""Set where a missing browser is a failure."""
 
 
 def chromium() -> str:
-    """The browser; the test is skipped where there is none."""
+    """The browser; the test is skipped where there is none, unless that is required."""
     for name in _NAMES:
         found = shutil.which(name)
         if found is not None:
             return found
+    if _REQUIRED in os.environ:
+        pytest.fail("no Chromium is installed")
     pytest.skip("no Chromium is installed (apt-get install chromium)")
 
 

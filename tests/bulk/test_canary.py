@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
+
 import pytest
 
-from fusebill_async import ConfigurationError, bulk
+from fusebill_async import ConfigurationError
 from fusebill_async.bulk import Tally, read_report
+from fusebill_async.bulk.page import page_of
 from fusebill_async.testing import Fault
 
 
@@ -82,10 +85,11 @@ async def test_a_canary_that_fails_is_shown_with_its_reason(fusebill, client, jo
     assert fusebill.received("hold") == 3
 
 
-async def test_a_canary_that_was_killed_goes_on_as_the_same_one(fusebill, client, journal, hundred, monkeypatch):
+async def test_a_canary_that_was_killed_goes_on_as_the_same_one(fusebill, client, journal, hundred):
     job = client.bulk.hold(hundred, journal=journal, canary=10, concurrency=1)
-    async for _ in job:
-        break
+    async with aclosing(aiter(job)) as items:
+        async for _ in items:
+            break
     report = read_report(journal)
     assert 1 <= report.applied < 10
     assert not report.awaits_approval
@@ -114,6 +118,6 @@ async def test_what_is_no_canary(client, journal, canary):
 
 async def test_the_page_names_the_command_that_goes_on(fusebill, client, journal, hundred):
     await client.bulk.hold(hundred, journal=journal, canary=2).run()
-    text = bulk.page.page_of(journal)
+    text = page_of(journal)
     assert f"bulk resume --journal {journal} --yes" in text
     assert "2 of 100 on hold; 98 not begun" in text

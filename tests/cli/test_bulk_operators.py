@@ -1,4 +1,4 @@
-"""`bulk run --canary`, `pause`, `go`, `stop`, `--window` and `report --html`, as the people who run the job have them."""
+"""`bulk run --canary` and `--window`, `pause`, `go`, `stop` and `report --html`, as the people who run it have them."""
 
 from __future__ import annotations
 
