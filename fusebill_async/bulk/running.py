@@ -86,8 +86,6 @@ class JobRun:
         assert self._pool is not None
         if isinstance(error, (asyncio.CancelledError, GeneratorExit)):
             self.stop("it was cancelled")
-            # What waits for the quota is not under way, and may wait for minutes.
-            self._core.writing.writer.drop_unsent()
         elif error is not None:
             self.stop(f"it failed: {error}")
         try:
@@ -126,7 +124,7 @@ class JobRun:
         return Snapshots(self._journal, self._kind, sets, options.skip_done).items_to_do
 
     def stop(self, reason: str) -> None:
-        """Begin no more items."""
+        """Begin no more items. What waits for the quota is not under way, and might wait for minutes."""
         self._gate.end()
         if self._pool is not None:
             self._pool.stop(reason)
