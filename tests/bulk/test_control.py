@@ -11,7 +11,7 @@ import time
 import pytest
 
 from fusebill_async import ConfigurationError, FusebillClient, QuotaPolicy, StoreUnavailableError, bulk
-from fusebill_async.bulk import read_standing
+from fusebill_async.bulk import read_report, read_standing
 from fusebill_async.bulk.journal import Journal
 from fusebill_async.testing import Fault, FusebillSimulator, SimulatorQuota, run_simulated
 from tests.bulk.conftest import held
@@ -100,20 +100,30 @@ def test_calls_that_wait_for_the_quota_are_held_back_too(journal):
     run_simulated(main)
 
 
-def test_a_call_that_was_refused_for_the_quota_waits_as_well_and_loses_nothing(journal):
+SENT_BEFORE = {
+    "refused for the quota": lambda: Fault.status(429, operation="hold", headers={"Retry-After": "30"}),
+    "lost, and settled as not applied": lambda: Fault.reset_before_effect(operation="hold"),
+}
+
+
+@pytest.mark.parametrize("why", SENT_BEFORE)
+def test_a_call_that_was_sent_before_waits_as_well_and_loses_nothing(journal, why):
     async def main():
         async with FusebillSimulator() as fusebill:
             for each in range(1, 9):
                 fusebill.add_customer(id=each, status="Active", modifiedTimestamp=LONG_AGO)
-            fusebill.inject(Fault.status(429, operation="hold", headers={"Retry-After": "30"}))
+            fusebill.inject(SENT_BEFORE[why]())
             async with FusebillClient("key", base_url=fusebill.base_url) as client:
                 running = asyncio.create_task(client.bulk.hold(range(1, 9), journal=journal, snapshot=False).run())
-                await asyncio.sleep(10)
+                await asyncio.sleep(5)
                 bulk.pause(journal)
                 await asyncio.sleep(1.1)
                 sent = fusebill.received("hold")
                 await asyncio.sleep(600)
                 assert fusebill.received("hold") == sent
+                # It has not ended: it is open until it is sent again.
+                report = read_report(journal)
+                assert (report.rejected, report.not_applied, report.unknown) == (0, 0, 1)
                 bulk.go(journal)
                 report = await running
             assert (report.applied, report.rejected) == (8, 0)
