@@ -6,6 +6,8 @@ control the job, and what was wanted outlives the job's own process.
 
 from __future__ import annotations
 
+import getpass
+import os
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
@@ -34,7 +36,7 @@ class Control:
     Attributes:
         wanted: "go", if nobody has said anything else.
         since: when it was said, in epoch seconds; None if nobody has said anything.
-        by: where it was said, such as "process 4711 on db-1".
+        by: where it was said, such as "alice on db-1".
     """
 
     wanted: Wanted = Wanted.GO
@@ -120,7 +122,7 @@ def forget_stop(connection: sqlite3.Connection) -> None:
 
 def _want(journal: Path, wanted: Wanted) -> Standing:
     effects = StoreEffects()
-    by = f"process {effects.this_process().pid} on {machine_name()}"
+    by = f"{_user()} on {machine_name()}"
     with closing(open_to_read(journal)) as connection:
         before = standing_in(connection)
         try:
@@ -153,3 +155,11 @@ def standing_in(connection: sqlite3.Connection) -> Standing:
         held_for="" if held is None else held[2],
         held_until=None if held is None or held[1] is None else datetime.fromtimestamp(held[1], UTC),
     )
+
+
+def _user() -> str:
+    """Who runs this process. In a container the user may have no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}" if hasattr(os, "getuid") else "somebody"

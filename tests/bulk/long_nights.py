@@ -79,7 +79,7 @@ def write_night(path: Path, items: int = ITEMS) -> Path:
         runs,
     )
     events = [
-        (BEGAN + 20 * _MINUTE, 1, "paused", None, None, "paused by process 99 on batch-1"),
+        (BEGAN + 20 * _MINUTE, 1, "paused", None, None, "paused by alice on batch-1"),
         (BEGAN + 28 * _MINUTE, 1, "went_on", None, None, None),
         (BEGAN + 41 * _MINUTE, 1, "refused", 6, None, None),
         (BEGAN + 85 * _MINUTE, 2, "away", None, None, "the service is out of reach: connection refused"),

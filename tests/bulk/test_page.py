@@ -148,8 +148,8 @@ def test_what_befell_a_job_is_on_its_page(journal):
     assert f"{done:,} of 1,000 on hold; {1000 - done:,} not begun; nothing twice" in text
     assert "quota: 120 calls a minute" in text
     assert "3 answered with 429" in text
-    assert re.search(r"paused: paused by process \d+ on ", text)
-    assert "it was stopped by process" in text
+    assert re.search(r"paused: paused by \w+ on ", text)
+    assert "it was stopped by " in text
     assert f"bulk resume --journal {journal}" in text
     with sqlite3.connect(journal) as connection:
         (paused,), (went_on,) = connection.execute(
