@@ -15,6 +15,7 @@ from fusebill_async.errors import ConcurrentModificationError, FusebillError, Va
 from fusebill_async.operations import MAY_BE_SENT_AGAIN
 from fusebill_async.outcome import Attribution, Outcome
 from fusebill_async.resources.core import ClientCore
+from fusebill_async.session.gate import HeldBackError
 from fusebill_async.settling.keys import Ended
 
 _GUARDS = (ConcurrentModificationError, ValidationError, WouldEraseError)
@@ -124,6 +125,8 @@ class LocalCarrier:
         try:
             response = await core.writing.writer.write(write, on_settling)
             kind.check_answer(write, response)
+        except HeldBackError as held:
+            return Carried(tally=Tally.UNPROCESSED, outcome=Outcome.NOT_SENT, error=held, attempts=item.attempts)
         except FusebillError as raised:
             if self._ledger.failed is not None:
                 raise self._ledger.failed from None

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
 
 import attrs
 
-from fusebill_async.bulk.report import BulkItem
+from fusebill_async.bulk.journal_file import open_to_read
 from fusebill_async.bulk.tallies import Tally
 
 _NUMBER = re.compile(r"\d+")
@@ -17,6 +20,12 @@ _IDS = 3
 """Customers that a group names."""
 FAILED = (Tally.UNKNOWN, Tally.REJECTED, Tally.NOT_APPLIED, Tally.SKIPPED)
 """In the order in which they want to be looked at."""
+_FAILED = (
+    "SELECT 'unknown', coalesce(reason, ''), customer_id, number FROM intents JOIN items ON number = intents.item "
+    "UNION ALL SELECT tally, coalesce(message, ''), customer_id, number FROM outcomes "
+    "JOIN items ON number = outcomes.item WHERE tally IN ('rejected', 'not_applied', 'skipped') "
+    "AND NOT EXISTS (SELECT 1 FROM intents WHERE intents.item = number) ORDER BY number"
+)
 
 
 @attrs.define
@@ -51,18 +60,36 @@ def _parts(message: str) -> list[str]:
     return [begin + first, *others]
 
 
-def grouped(items: Iterable[BulkItem]) -> list[FailureGroup]:
-    """Group the items that failed, the largest groups of each tally first."""
+def read_failures(path: Path) -> list[FailureGroup]:
+    """The failures of a job, grouped.
+
+    Raises:
+        ConfigurationError: there is no such journal, or it cannot be read.
+    """
+    with closing(open_to_read(path)) as connection:
+        return grouped(failures_in(connection))
+
+
+def failures_in(connection: sqlite3.Connection) -> Iterator[tuple[Tally, str, int | None]]:
+    """Each item that failed, in the order of the input: its tally, what was said, and its customer."""
+    for tally, message, customer_id, _ in connection.execute(_FAILED):
+        yield Tally(tally), message, customer_id
+
+
+def grouped(failures: Iterable[tuple[Tally, str, int | None]]) -> list[FailureGroup]:
+    """Group the items that failed, the largest groups of each tally first.
+
+    Args:
+        failures: see `failures_in`.
+    """
     groups: dict[tuple[Tally, str], FailureGroup] = {}
-    for item in items:
-        if item.tally not in FAILED:
-            continue
-        parts = _parts(item.message)
+    for tally, said, customer_id in failures:
+        parts = _parts(said)
         message = "N".join(parts)
-        group = groups.get((item.tally, message))
+        group = groups.get((tally, message))
         if group is None:
-            group = groups[item.tally, message] = FailureGroup(item.tally, message, max(parts, key=len).strip())
+            group = groups[tally, message] = FailureGroup(tally, message, max(parts, key=len).strip())
         group.count += 1
-        if item.customer_id is not None and len(group.customer_ids) < _IDS:
-            group.customer_ids.append(item.customer_id)
+        if customer_id is not None and len(group.customer_ids) < _IDS:
+            group.customer_ids.append(customer_id)
     return sorted(groups.values(), key=lambda group: (FAILED.index(group.tally), -group.count))

@@ -39,11 +39,13 @@ class IdSets:
         core: of the client.
         single_reads: read customers one by one where the service does not filter by ids.
         concurrency: single reads at once.
+        one_by_one: read customers one by one in any case, so that each is seen whole.
     """
 
     core: ClientCore
     single_reads: bool = False
     concurrency: int = 8
+    one_by_one: bool = False
 
     async def read(self, ids: Sequence[int]) -> dict[int, Reading]:
         """Read customers; those whom the service does not show are left out.
@@ -52,6 +54,8 @@ class IdSets:
             FilterRefusedError: the service does not filter by ids, and single reads were not asked for.
             FusebillError: a read failed.
         """
+        if self.one_by_one:
+            return await self._read_singly(ids)
         found: dict[int, Reading] = {}
         try:
             for some in parted(ids):

@@ -7,6 +7,7 @@ from contextlib import aclosing
 from functools import partial
 from pathlib import Path
 
+from fusebill_async.bulk.canary import CanaryItem, look_at_canary
 from fusebill_async.bulk.forecasts import Forecaster, ItemForecast
 from fusebill_async.bulk.id_sets import MOST_IDS, IdSets
 from fusebill_async.bulk.items import Kind
@@ -19,6 +20,7 @@ from fusebill_async.bulk.progress import ProgressLines
 from fusebill_async.bulk.reading import InputReader, Items
 from fusebill_async.bulk.report import BulkItem, BulkPlan, BulkReport, read_facts, read_report
 from fusebill_async.bulk.running import JobRun, as_batch
+from fusebill_async.bulk.sampling import sampled
 from fusebill_async.bulk.undoing import UndoJob
 from fusebill_async.bulk.verification import BulkCheck, Verifier
 from fusebill_async.errors import ClientStateError, ConfigurationError, ValidationError
@@ -196,6 +198,29 @@ class BulkJob:
         kind = kind_of(facts.operation, facts.options)
         return await Verifier(sets, kind, self._path, self._effects, sample=sample).verify()
 
+    async def canary(self) -> list[CanaryItem]:
+        """How the items of the canary have ended, and what is different with their customers since.
+
+        Each customer is read again, a call for each.
+
+        Raises:
+            ConfigurationError: there is no journal, or it cannot be read.
+        """
+        return await look_at_canary(IdSets(as_batch(self._core)), self._path, self._effects)
+
+    async def approve_canary(self) -> None:
+        """Have the next run do all the items that the canary held back.
+
+        Raises:
+            ConfigurationError: the journal cannot be used, or a process runs the job.
+        """
+        journal = await self._open()
+        try:
+            await journal.open()
+            await journal.approve_canary()
+        finally:
+            await self._close(journal)
+
     def stop(self) -> None:
         """Begin no more items. `run` returns when those that are under way have ended."""
         if self._run is not None:
@@ -282,8 +307,16 @@ class BulkJob:
         # What an undo sets aside is no reason not to begin.
         if not self._options.skip_bad_rows and not facts.runs and not isinstance(kind, UndoJob):
             _check_rows(*await journal.bad_rows(5))
+        if self._options.canary is not None and not await journal.has_canary():
+            await journal.draw_canary(await self._drawn(self._options.canary))
         self._run = JobRun(self._core, journal, kind, self._options)
         return self._run
+
+    async def _drawn(self, count: int) -> list[int]:
+        """The numbers of so many items, drawn at random from all parts of the job."""
+        chance = self._core.session.effects.random
+        async with aclosing(sampled(self._path, self._effects, chance, sample=count, at_once=count)) as sets:
+            return [item.number async for items in sets for item in items]
 
 
 def _elsewhere(path: Path, facts: JobFacts, service: str) -> ConfigurationError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import sqlite3
 import zlib
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from typing import Any, TypeVar
 import attrs
 
 from fusebill_async._version import __version__
+from fusebill_async.bulk.control import Control, control_in, forget_stop
 from fusebill_async.bulk.items import Item, Row
 from fusebill_async.bulk.journal_file import JournalFile
 from fusebill_async.bulk.ledger import JournalLedger
@@ -30,9 +32,9 @@ T = TypeVar("T")
 _TO_DO = (
     "SELECT items.number, customer_id, asked, known, coalesce(attempts, 0) FROM items "
     "LEFT JOIN outcomes ON outcomes.item = number WHERE number > ? AND customer_id IS NOT NULL "
-    "AND (tally IS NULL OR tally = 'unprocessed') AND NOT EXISTS (SELECT 1 FROM intents WHERE intents.item = number) "
-    "ORDER BY number LIMIT ?"
+    "AND (tally IS NULL OR tally = 'unprocessed') AND NOT EXISTS (SELECT 1 FROM intents WHERE intents.item = number)"
 )
+_OF_CANARY = "AND number IN (SELECT item FROM canary)"
 _OPEN = (
     "SELECT items.number, customer_id, asked, known, coalesce(attempts, 0), id, record FROM intents "
     "JOIN items ON number = intents.item LEFT JOIN outcomes ON outcomes.item = number ORDER BY number"
@@ -99,7 +101,7 @@ class Journal:
         self._file = JournalFile(path, effects, create=create, take_over=take_over)
         self._commits = GroupCommit(self._file, _NoTimer(), effects, name="journal")
         self._is_open = False
-        self.ledger = JournalLedger(self._commits, effects.wall, effects.monotonic)
+        self.ledger = JournalLedger(self._commits, effects.wall)
 
     async def open(self) -> JobFacts | None:
         """Take the journal; what it says of its job, None if it is new.
@@ -133,6 +135,7 @@ class Journal:
             connection.execute("DELETE FROM items")
             connection.execute("DELETE FROM outcomes")
             connection.execute("DELETE FROM snapshots")
+            connection.execute("DELETE FROM canary")
             connection.execute(
                 "INSERT INTO job (operation, options, service, began) VALUES (?, ?, ?, ?)",
                 (facts.operation, encode(facts.options).decode(), facts.service, facts.began),
@@ -177,11 +180,13 @@ class Journal:
     async def begin_run(self, options: dict[str, Any]) -> None:
         """Begin a run, and learn what earlier ones left open."""
         process, at = self._effects.this_process(), self._effects.wall()
+        version = f"{__version__}, Python {platform.python_version()}"
 
         def work(connection: sqlite3.Connection) -> tuple[int | None, list[Any]]:
+            forget_stop(connection)
             number = connection.execute(
                 "INSERT INTO runs (began, machine, pid, version, options) VALUES (?, ?, ?, ?, ?)",
-                (at, machine_name(), process.pid, __version__, encode(options).decode()),
+                (at, machine_name(), process.pid, version, encode(options).decode()),
             ).lastrowid
             return number, connection.execute("SELECT record FROM intents ORDER BY item").fetchall()
 
@@ -194,6 +199,36 @@ class Journal:
         """The run ended so, in words. It is written before the journal is closed."""
         self._commits.post(
             partial(_end_run, number=self.ledger.run, at=self._effects.wall(), ended_as=ended_as), within=0.05
+        )
+
+    async def control(self) -> Control:
+        """What is wanted of the job at this moment.
+
+        Raises:
+            StoreUnavailableError: the journal cannot be used any more, or another process has taken it over.
+        """
+        return await self._do(control_in)
+
+    def note_event(self, kind: str, *, count: int | None = None, until: float | None = None, note: str = "") -> None:
+        """Keep what befell the present run, for the report.
+
+        Args:
+            kind: of a `Hold`, or "went_on", or "refused": a 429.
+            count: how often.
+            until: how long, in epoch seconds; None if that is not known.
+            note: why, in words.
+        """
+        row = (self._effects.wall(), self.ledger.run, kind, count, until, note or None)
+        self._commits.post(
+            lambda connection: connection.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", row), within=0.05
+        )
+
+    def note_quota(self, per_minute: float, per_day: float | None) -> None:
+        """Keep how many calls the present run may make, for the report."""
+        row = (per_minute, per_day, self.ledger.run)
+        self._commits.post(
+            lambda connection: connection.execute("UPDATE runs SET per_minute = ?, per_day = ? WHERE number = ?", row),
+            within=0.05,
         )
 
     async def retry(self, tally: Tally, message: str | None) -> int:
@@ -218,14 +253,41 @@ class Journal:
         rows = await self._do(lambda connection: connection.execute(_OPEN).fetchall())
         return [item_of(row[:5], intent_id=row[5]) for row in rows]
 
-    async def items_to_do(self, after: int, limit: int) -> list[Item]:
+    async def items_to_do(self, after: int, limit: int, *, of_canary: bool = False) -> list[Item]:
         """The next items that have no outcome, in the order of the input.
 
         Args:
             after: the number of the last one that was given.
             limit: how many at most.
+            of_canary: only those that go first.
         """
-        return await self._do(partial(to_do_in, after=after, limit=limit))
+        return await self._do(partial(to_do_in, after=after, limit=limit, of_canary=of_canary))
+
+    # --- the canary
+
+    async def has_canary(self) -> bool:
+        """Whether a canary was drawn, or all items may go."""
+        asked = "SELECT 1 FROM job WHERE approved IS NOT NULL OR EXISTS (SELECT 1 FROM canary)"
+        return await self._do(lambda connection: connection.execute(asked).fetchone() is not None)
+
+    async def draw_canary(self, numbers: Sequence[int]) -> None:
+        """Have these items go first."""
+        rows = [(number,) for number in numbers]
+        await self._do(lambda connection: connection.executemany("INSERT INTO canary VALUES (?)", rows), durable=True)
+
+    async def holds_back_all_but_canary(self) -> bool:
+        """Whether only the canary may go."""
+        return await self._do(holds_back_all_but_canary)
+
+    async def approve_canary(self) -> None:
+        """Have all the others follow."""
+        at = self._effects.wall()
+        await self._do(
+            lambda connection: connection.execute("UPDATE job SET approved = coalesce(approved, ?)", (at,)),
+            durable=True,
+        )
+
+    # --- what is read and told on the way
 
     def keep_snapshots(self, customers: Sequence[tuple[int, bytes]]) -> None:
         """Keep what was there before items are carried out. An intent that is recorded later is not without it.
@@ -310,9 +372,10 @@ def item_of(row: Sequence[Any], intent_id: str | None = None) -> Item:
     )
 
 
-def to_do_in(connection: sqlite3.Connection, after: int, limit: int) -> list[Item]:
-    """The items that have no outcome, from the one after a number on, so many at most."""
-    return [item_of(row) for row in connection.execute(_TO_DO, (after, limit))]
+def to_do_in(connection: sqlite3.Connection, after: int, limit: int, *, of_canary: bool = False) -> list[Item]:
+    """The items that have no outcome, from the one after a number on, so many at most; or those of the canary alone."""
+    asked = f"{_TO_DO} {_OF_CANARY if of_canary else ''} ORDER BY number LIMIT ?"
+    return [item_of(row) for row in connection.execute(asked, (after, limit))]
 
 
 def facts_in(connection: sqlite3.Connection) -> JobFacts | None:
@@ -334,6 +397,31 @@ def facts_in(connection: sqlite3.Connection) -> JobFacts | None:
         fingerprint=fingerprint,
         runs=runs,
     )
+
+
+def checked_facts(connection: sqlite3.Connection, path: Path) -> JobFacts:
+    """What a journal says of its job.
+
+    Raises:
+        ConfigurationError: it holds none.
+    """
+    facts = facts_in(connection)
+    if facts is None:
+        raise ConfigurationError(f"the journal {path} holds no job yet")
+    return facts
+
+
+def holds_back_all_but_canary(connection: sqlite3.Connection) -> bool:
+    """Whether a canary was drawn, and nobody has said that the others may follow."""
+    found = connection.execute("SELECT 1 FROM job WHERE approved IS NULL AND EXISTS (SELECT 1 FROM canary)")
+    return found.fetchone() is not None
+
+
+def awaits_approval(connection: sqlite3.Connection) -> bool:
+    """Whether the canary has ended, and nobody has said that the others may follow."""
+    if not holds_back_all_but_canary(connection):
+        return False
+    return connection.execute(f"{_TO_DO} {_OF_CANARY} LIMIT 1", (0,)).fetchone() is None
 
 
 def _keep_snapshots(connection: sqlite3.Connection, *, customers: Sequence[tuple[int, bytes]], at: float) -> None:

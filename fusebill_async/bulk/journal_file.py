@@ -21,13 +21,13 @@ from fusebill_async.stores.sqlite_file import (
 )
 
 _APPLICATION_ID = 0x46754A6F  # "FuJo"
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 
 TABLES = (
     # One row: what the job is. `input_rows` is null until the input was read to its end.
     """CREATE TABLE job (
         operation TEXT NOT NULL, options TEXT NOT NULL, service TEXT NOT NULL, began REAL NOT NULL,
-        input_rows INTEGER, duplicates INTEGER NOT NULL DEFAULT 0, fingerprint TEXT, wiped REAL
+        input_rows INTEGER, duplicates INTEGER NOT NULL DEFAULT 0, fingerprint TEXT, wiped REAL, approved REAL
     )""",
     # The process that has the job open, if any.
     """CREATE TABLE owner (
@@ -36,7 +36,21 @@ TABLES = (
     )""",
     """CREATE TABLE runs (
         number INTEGER PRIMARY KEY, began REAL NOT NULL, ended REAL, ended_as TEXT, machine TEXT NOT NULL,
-        pid INTEGER NOT NULL, version TEXT NOT NULL, options TEXT NOT NULL, note TEXT
+        pid INTEGER NOT NULL, version TEXT NOT NULL, options TEXT NOT NULL, note TEXT,
+        per_minute REAL, per_day REAL
+    )""",
+    # At most one row: what is wanted of the job, written by any process.
+    """CREATE TABLE control (
+        wanted TEXT NOT NULL, since REAL NOT NULL, by TEXT NOT NULL
+    )""",
+    # What befell a run: "paused", "parked" or "away" until it "went_on" (`until` is the time, if it was known), and
+    # "refused" by a 429, `count` times.
+    """CREATE TABLE events (
+        at REAL NOT NULL, run INTEGER NOT NULL, kind TEXT NOT NULL, count INTEGER, until REAL, note TEXT
+    )""",
+    # The items that go first, drawn at random. The others wait for `approved`.
+    """CREATE TABLE canary (
+        item INTEGER PRIMARY KEY
     )""",
     # The input, in its order. An item without a customer is a bad row.
     """CREATE TABLE items (
@@ -47,7 +61,7 @@ TABLES = (
         item INTEGER PRIMARY KEY, id TEXT NOT NULL, run INTEGER NOT NULL, record TEXT NOT NULL, reason TEXT
     )""",
     # How items ended. One that is to be tried again stands here as unprocessed, with what it came to before.
-    # `modified` is the service's timestamp of the customer as the write left it.
+    # `modified` is the service's timestamp of the customer as the write left it, `seconds` what its requests took.
     """CREATE TABLE outcomes (
         item INTEGER PRIMARY KEY, tally TEXT NOT NULL, outcome TEXT NOT NULL, attribution TEXT, status INTEGER,
         attempts INTEGER NOT NULL, ended REAL NOT NULL, seconds REAL NOT NULL, run INTEGER NOT NULL, message TEXT,
@@ -78,6 +92,9 @@ class JobOwner:
     pid: int
     since: datetime
     is_gone: bool
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.machine}"
 
 
 class JournalFile:
@@ -272,7 +289,12 @@ def read_owner(path: Path, effects: StoreEffects | None = None) -> JobOwner | No
         ConfigurationError: there is no such journal, or it cannot be read.
     """
     with closing(open_to_read(path)) as connection:
-        row = connection.execute(_OWNER).fetchone()
+        return owner_in(connection, effects)
+
+
+def owner_in(connection: sqlite3.Connection, effects: StoreEffects | None = None) -> JobOwner | None:
+    """The process that has the journal open to which a connection leads; None if none has."""
+    row = connection.execute(_OWNER).fetchone()
     if row is None:
         return None
     _, machine, host, pid, started, since = row

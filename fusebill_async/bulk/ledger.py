@@ -28,23 +28,21 @@ class JournalLedger:
     Args:
         commits: writes to the journal.
         wall: the system's clock, in epoch seconds.
-        monotonic: a clock that never goes back.
     """
 
     durable = True
     keeps_outcomes = True
 
-    def __init__(self, commits: GroupCommit, wall: Callable[[], float], monotonic: Callable[[], float]) -> None:
+    def __init__(self, commits: GroupCommit, wall: Callable[[], float]) -> None:
         self.run = 0
         """The number of the present run."""
         self.failed: StoreUnavailableError | None = None
         """Why an intent could not be recorded: the job cannot go on without its journal."""
         self._commits = commits
         self._wall = wall
-        self._monotonic = monotonic
         self._open: dict[str, Intent] = {}
-        self._items: dict[int, tuple[Item, float]] = {}
-        """The items that are being carried out, by customer, and since when."""
+        self._items: dict[int, Item] = {}
+        """The items that are being carried out, by customer."""
         self._inherited: set[str] = set()
         """The intents that an earlier run left open."""
 
@@ -55,7 +53,7 @@ class JournalLedger:
 
     def begin(self, item: Item) -> None:
         """An item is carried out from now on."""
-        self._items[item.customer_id] = item, self._monotonic()
+        self._items[item.customer_id] = item
 
     def done(self, item: Item) -> None:
         """An item has ended."""
@@ -74,7 +72,7 @@ class JournalLedger:
             StoreUnavailableError: it could not be written.
         """
         assert intent.customer_id is not None
-        item, _ = self._items[intent.customer_id]
+        item = self._items[intent.customer_id]
         try:
             await self._commits.submit(
                 partial(_insert, item=item.number, run=self.run, intent=intent, record=encode_intent(intent).decode()),
@@ -90,7 +88,7 @@ class JournalLedger:
         """Forget an intent, and keep the outcome of its item, in one transaction. Nothing is waited for."""
         self._open.pop(intent.id, None)
         assert intent.customer_id is not None
-        item, _ = self._items[intent.customer_id]
+        item = self._items[intent.customer_id]
         tried_anew = ended is None or self._is_tried_anew(intent, ended)
         kept = None if tried_anew or ended is None else self._kept(item, ended, tally_of(ended), intent)
         self._write(kept, delete=(item.number, intent.id))
@@ -112,7 +110,6 @@ class JournalLedger:
 
     def _kept(self, item: Item, ended: Ended, tally: Tally, intent: Intent | None = None) -> tuple[object, ...]:
         """The row of an outcome."""
-        _, began = self._items.get(item.customer_id, (item, self._monotonic()))
         before = None
         if intent is not None and BY_TITLE[intent.operation].safety is Safety.REPLACE:
             # An undo goes back to it.
@@ -121,7 +118,7 @@ class JournalLedger:
         attempts = item.attempts + (ended.attempts or int(intent is not None))
         return (
             item.number, tally, ended.outcome, ended.attribution, ended.status, attempts, ended.at,
-            self._monotonic() - began, self.run, ended.message or None, before, ended.modified,
+            round(ended.seconds, 4), self.run, ended.message or None, before, ended.modified,
         )  # fmt: skip
 
     def _write(self, kept: tuple[object, ...] | None, *, delete: tuple[int, str] | None) -> None:

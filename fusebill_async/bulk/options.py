@@ -13,6 +13,7 @@ from fusebill_async.errors import ConfigurationError, shown
 Retry: TypeAlias = Literal["rejected", "not_applied", "unknown"]
 
 _MOST_WORKERS = 10_000
+LARGEST_CANARY = 1_000
 
 
 @attrs.frozen(kw_only=True)
@@ -28,11 +29,17 @@ class JobOptions:
     snapshot: bool | None = None
     skip_done: bool = False
     single_reads: bool = False
+    canary: int | None = None
 
     def __attrs_post_init__(self) -> None:
         if type(self.concurrency) is not int or not 1 <= self.concurrency <= _MOST_WORKERS:
             raise ConfigurationError(
                 f"concurrency= must be a whole number from 1 to {_MOST_WORKERS:,}, not {shown(self.concurrency)}"
+            )
+        canary = self.canary
+        if canary is not None and (type(canary) is not int or not 1 <= canary <= LARGEST_CANARY):
+            raise ConfigurationError(
+                f"canary= must be a whole number from 1 to {LARGEST_CANARY:,}, or None, not {shown(canary)}"
             )
         if self.skip_done and self.snapshot is False:
             raise ConfigurationError("skip_done= rests on the snapshot: leave out snapshot=False")
@@ -48,5 +55,9 @@ class JobOptions:
         return self.skip_done or (kind.takes_snapshot if self.snapshot is None else self.snapshot)
 
     def as_json(self) -> dict[str, Any]:
-        """The options, for the journal."""
-        return {"concurrency": self.concurrency, "retry": self.retry, "message": self.message}
+        """The options, for the journal and its report."""
+        window = self.limits.window
+        limits = attrs.asdict(self.limits, filter=lambda field, _: field.name != "window")
+        own = attrs.asdict(self, recurse=False, filter=lambda field, _: field.name != "limits")
+        zone = None if window is None or window.zone is None else window.zone.key
+        return {**own, **limits, "window": None if window is None else window.hours, "tz": zone}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from math import inf
 
 from fusebill_async.bulk.carrying import Carried, CarryOut
 from fusebill_async.bulk.items import Item
@@ -145,7 +146,7 @@ class Pool:
         """The next item that has ended; None when every worker has left."""
         ended = await self._ended.get()
         if self._ended.qsize() == self._most_untold - 1:
-            self._wake()
+            self.wake()
         if ended is None and self._failed is not None:
             raise self._failed
         return ended
@@ -153,7 +154,16 @@ class Pool:
     def stop(self, reason: str) -> None:
         """Begin nothing more."""
         self._judge.stop(reason)
-        self._wake()
+        self.wake()
+
+    def fail(self, error: BaseException) -> None:
+        """Begin nothing more; `next` raises this when every worker has left."""
+        self._failed = self._failed or error
+        self.stop(f"it failed: {self._failed}")
+
+    def wake(self) -> None:
+        """Have the workers that wait look again."""
+        self._changed.set()
 
     # --- a worker
 
@@ -164,9 +174,9 @@ class Pool:
 
     def _has_left(self, worker: asyncio.Task[None]) -> None:
         self._workers.discard(worker)
-        if not worker.cancelled() and worker.exception() is not None:
-            self._failed = self._failed or worker.exception()
-            self.stop(f"it failed: {self._failed}")
+        error = None if worker.cancelled() else worker.exception()
+        if error is not None:
+            self.fail(error)
         if not self._workers:
             self._ended.put_nowait(None)
 
@@ -185,7 +195,7 @@ class Pool:
             self._note(item, carried)
             if stepped_aside:
                 self._parked -= 1
-                self._wake()
+                self.wake()
                 if len(self._workers) - self._parked > self._concurrency:
                     # Another one has taken its place.
                     return
@@ -194,9 +204,9 @@ class Pool:
         """The next item, when it may be sent; None if there is none, or if the job stops."""
         judge, effects = self._judge, self._effects
         while not judge.stopped:
-            pause = judge.not_before - effects.now()
+            pause = judge.seconds_to_wait(effects.now(), effects.wall())
             if pause > 0:
-                await self._wait(pause)
+                await self._wait(None if pause == inf else pause)
             elif self._parked > self._concurrency or self._ended.qsize() >= self._most_untold:
                 await self._wait(None)
             else:
@@ -222,13 +232,10 @@ class Pool:
             changed.cancel()
             clock.cancel()
 
-    def _wake(self) -> None:
-        self._changed.set()
-
     def _look_at(self, carried: Carried) -> None:
         self._judge.look_at(carried, self._effects.now(), self._effects.wall())
         if self._judge.stopped:
-            self._wake()
+            self.wake()
 
     def _note(self, item: Item, carried: Carried) -> None:
         self._look_at(carried)

@@ -11,9 +11,10 @@ from typing import Any
 
 import attrs
 
-from fusebill_async.bulk.journal import JobFacts, facts_in
+from fusebill_async.bulk.journal import JobFacts, awaits_approval, checked_facts
 from fusebill_async.bulk.journal_file import open_to_read
-from fusebill_async.bulk.tallies import Tally
+from fusebill_async.bulk.page import write_page
+from fusebill_async.bulk.tallies import Tally, tallies_in
 from fusebill_async.errors import ConfigurationError, FusebillError
 from fusebill_async.outcome import Attribution, Outcome
 from fusebill_async.policy.quota import QuotaView
@@ -107,6 +108,8 @@ class BulkReport:
         runs: how many there were.
         stopped: why the last run ended before all was done, in words; "" if it did not.
         notes: what else is to be said of the runs, such as that no snapshot was kept.
+        awaits_approval: its canary has ended, and nobody has said that the others may follow.
+        journal: the file that it was read from.
     """
 
     operation: str
@@ -120,6 +123,8 @@ class BulkReport:
     runs: int = 0
     stopped: str = ""
     notes: tuple[str, ...] = ()
+    awaits_approval: bool = False
+    journal: Path | None = attrs.field(default=None, eq=False)
 
     @property
     def items(self) -> int:
@@ -136,6 +141,19 @@ class BulkReport:
         """Whether every item has an outcome that is known."""
         return not self.unprocessed and not self.unknown
 
+    def html(self, file: str | Path) -> None:
+        """Write the job as a page for people, from its journal as it stands now; see `write_page`.
+
+        Args:
+            file: is written over.
+
+        Raises:
+            ConfigurationError: the journal cannot be read.
+            OSError: the file cannot be written.
+        """
+        assert self.journal is not None
+        write_page(self.journal, file)
+
 
 def read_report(path: Path) -> BulkReport:
     """The report of a job, also while another process runs it.
@@ -150,24 +168,20 @@ def read_report(path: Path) -> BulkReport:
 def report_in(connection: sqlite3.Connection, path: Path) -> BulkReport:
     """The report of the journal that a connection leads to."""
     facts = checked_facts(connection, path)
-    counts: dict[str, int] = dict(connection.execute("SELECT tally, count(*) FROM outcomes GROUP BY tally").fetchall())
-    # An item that is tried again is open, and has what it came to before among the outcomes.
-    opened = "SELECT count(*) FROM intents"
-    counts[Tally.UNKNOWN] = connection.execute(opened).fetchone()[0]
-    items: int = connection.execute("SELECT count(*) FROM items").fetchone()[0]
-    counts.pop(Tally.UNPROCESSED, None)
     runs, stopped = connection.execute(
         "SELECT count(*), (SELECT ended_as FROM runs ORDER BY number DESC LIMIT 1) FROM runs"
     ).fetchone()
     notes = connection.execute("SELECT DISTINCT note FROM runs WHERE note IS NOT NULL").fetchall()
+    tallies = tallies_in(connection)
     return BulkReport(
         operation=facts.operation,
-        unprocessed=items - sum(counts.values()),
         duplicates=facts.duplicates,
         runs=runs,
         stopped=stopped or "",
         notes=tuple(note for (note,) in notes),
-        **counts,
+        awaits_approval=tallies[Tally.UNPROCESSED] > 0 and awaits_approval(connection),
+        journal=path,
+        **tallies,
     )
 
 
@@ -193,22 +207,11 @@ def read_items(path: Path) -> Iterator[BulkItem]:
     with closing(open_to_read(path)) as connection:
         checked_facts(connection, path)
         for row in connection.execute(_ALL):
-            yield _item(row)
+            yield item_from(row)
 
 
-def checked_facts(connection: sqlite3.Connection, path: Path) -> JobFacts:
-    """What a journal says of its job.
-
-    Raises:
-        ConfigurationError: it holds none.
-    """
-    facts = facts_in(connection)
-    if facts is None:
-        raise ConfigurationError(f"the journal {path} holds no job yet")
-    return facts
-
-
-def _item(row: tuple[Any, ...]) -> BulkItem:
+def item_from(row: tuple[Any, ...]) -> BulkItem:
+    """An item from its row: number, customer, tally, outcome, attribution, status, attempts, end, message, run."""
     number, customer_id, tally, outcome, attribution, status, attempts, ended, message, run = row
     return BulkItem(
         number=number,

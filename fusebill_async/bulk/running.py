@@ -14,13 +14,15 @@ from fusebill_async.bulk.id_sets import IdSets
 from fusebill_async.bulk.items import Item, Kind
 from fusebill_async.bulk.journal import Journal
 from fusebill_async.bulk.limits import Judge
-from fusebill_async.bulk.options import JobOptions
+from fusebill_async.bulk.options import LARGEST_CANARY, JobOptions
 from fusebill_async.bulk.pool import Feed, Pool
 from fusebill_async.bulk.report import BulkItem
 from fusebill_async.bulk.snapshots import Snapshots
 from fusebill_async.bulk.tallies import Tally
+from fusebill_async.bulk.watching import Watcher
 from fusebill_async.resources.core import ClientCore
 from fusebill_async.session.events import ItemEvent, JobEvent
+from fusebill_async.session.gate import Gate
 from fusebill_async.settings import Priority
 
 _SHORTEST_QUEUE = 120.0
@@ -43,7 +45,8 @@ class JobRun:
     """
 
     def __init__(self, core: ClientCore, journal: Journal, kind: Kind, options: JobOptions) -> None:
-        self._core = _with_ledger(core, journal)
+        self._gate = Gate()
+        self._core = _with_ledger(core, journal, self._gate)
         self._journal = journal
         self._kind = kind
         self._options = options
@@ -51,7 +54,9 @@ class JobRun:
         self._listeners = core.session.teller.listeners
         self._judge = Judge(options.limits, self._effects.now())
         self._pool: Pool | None = None
+        self._canary_alone = False
         self.total = 0
+        self._watcher: Watcher | None = None
 
     async def __aenter__(self) -> Self:
         journal, kind, options = self._journal, self._kind, self._options
@@ -61,10 +66,17 @@ class JobRun:
         only_read = options.retry == "unknown"
         carrier = LocalCarrier(self._core, kind, journal.ledger, only_read=only_read)
         left_open = await journal.open_items()
-        self.total = len(left_open) if only_read else await journal.count_to_do()
+        self._canary_alone = await journal.holds_back_all_but_canary()
+        self.total = len(left_open)
+        if self._canary_alone:
+            self.total += len(await journal.items_to_do(0, LARGEST_CANARY, of_canary=True))
+        elif not only_read:
+            self.total = await journal.count_to_do()
         feed = Feed(left_open, _nothing if only_read else self._items_to_do(), self._effects.now)
         self._pool = Pool(feed, carrier, self._judge, options.concurrency, self._effects)
         self._listeners.tell("job", JobEvent(operation=kind.operation.title, state="began"))
+        self._watcher = Watcher(self._core, journal, self._judge, self._gate, self._pool.wake)
+        await self._watcher.start(self._pool.fail)
         self._pool.start()
         return self
 
@@ -74,13 +86,13 @@ class JobRun:
         assert self._pool is not None
         if isinstance(error, (asyncio.CancelledError, GeneratorExit)):
             self.stop("it was cancelled")
-            # What waits for the quota is not under way, and may wait for minutes.
-            self._core.writing.writer.drop_unsent()
         elif error is not None:
             self.stop(f"it failed: {error}")
         try:
             await self._pool.finish()
         finally:
+            if self._watcher is not None:
+                await self._watcher.end()
             ended_as = self._judge.stopped
             self._journal.end_run(ended_as)
             event = JobEvent(operation=self._kind.operation.title, state="ended", reason=ended_as)
@@ -96,18 +108,24 @@ class JobRun:
     @property
     def waits_for(self) -> str:
         """Why nothing is begun at this moment, in words; "" if nothing holds it back."""
-        return self._judge.waits_for if self._effects.now() < self._judge.not_before else ""
+        hold = self._judge.hold(self._effects.wall())
+        return "" if hold is None else str(hold)
 
     def _items_to_do(self) -> Callable[[int, int], Awaitable[list[Item]]]:
         """What gives the next items: the journal, or whoever reads their customers first."""
         options = self._options
+        if self._canary_alone:
+            # Each customer is seen whole, before and after.
+            sets = IdSets(self._core, concurrency=options.concurrency, one_by_one=True)
+            return Snapshots(self._journal, self._kind, sets, options.skip_done, of_canary=True).items_to_do
         if not options.reads_ahead(self._kind):
             return self._journal.items_to_do
         sets = IdSets(self._core, single_reads=options.single_reads, concurrency=options.concurrency)
         return Snapshots(self._journal, self._kind, sets, options.skip_done).items_to_do
 
     def stop(self, reason: str) -> None:
-        """Begin no more items."""
+        """Begin no more items. What waits for the quota is not under way, and might wait for minutes."""
+        self._gate.end()
         if self._pool is not None:
             self._pool.stop(reason)
 
@@ -116,6 +134,8 @@ class JobRun:
         assert self._pool is not None
         ended = await self._pool.next()
         if ended is None:
+            if self._canary_alone and await self._journal.items_to_do(0, 1):
+                self._judge.stop("the canary has ended, and the others wait for a yes")
             return None
         item, carried = ended
         if carried.tally is Tally.UNKNOWN:
@@ -135,11 +155,13 @@ def as_batch(core: ClientCore) -> ClientCore:
     return attrs.evolve(core, options=options)
 
 
-def _with_ledger(core: ClientCore, journal: Journal) -> ClientCore:
-    """The same, with writes that are recorded in the journal."""
+def _with_ledger(core: ClientCore, journal: Journal, gate: Gate) -> ClientCore:
+    """The same, with writes that are recorded in the journal, and a gate that may hold them back."""
     settling = attrs.evolve(core.setup.settling, wait=_WAITS_FOR_SETTLING)
     setup = attrs.evolve(core.setup, settling=settling)
-    return attrs.evolve(as_batch(core), setup=setup, writing=setup.over(journal.ledger))
+    batch = as_batch(core)
+    options = attrs.evolve(batch.options, gate=gate)
+    return attrs.evolve(batch, setup=setup, writing=setup.over(journal.ledger), options=options)
 
 
 async def _nothing(_: int, __: int) -> list[Item]:

@@ -24,6 +24,7 @@ class Snapshots:
     _kind: Kind
     _sets: IdSets
     _skip_done: bool
+    _of_canary: bool = attrs.field(default=False, alias="of_canary", kw_only=True)
     _is_left_out: bool = False
 
     async def items_to_do(self, after: int, limit: int) -> list[Item]:
@@ -33,7 +34,7 @@ class Snapshots:
             ConfigurationError: the service does not filter by ids, and what is done cannot be told without it.
             FusebillError: the customers could not be read.
         """
-        items = await self._journal.items_to_do(after, min(limit, MOST_IDS))
+        items = await self._journal.items_to_do(after, min(limit, MOST_IDS), of_canary=self._of_canary)
         if self._is_left_out or not items:
             return items
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections import Counter
 from enum import StrEnum
 
 from fusebill_async.outcome import Outcome
@@ -41,3 +43,14 @@ def tally_of(ended: Ended) -> Tally:
             return Tally.UNKNOWN
         case _:
             return Tally.UNPROCESSED
+
+
+def tallies_in(connection: sqlite3.Connection) -> dict[str, int]:
+    """The six tallies of the job whose journal a connection leads to, by name."""
+    counts = Counter[str](dict(connection.execute("SELECT tally, count(*) FROM outcomes GROUP BY tally").fetchall()))
+    # An item that is tried again is open, and has what it came to before among the outcomes.
+    counts[Tally.UNKNOWN] = connection.execute("SELECT count(*) FROM intents").fetchone()[0]
+    counts[Tally.UNPROCESSED] = 0
+    items: int = connection.execute("SELECT count(*) FROM items").fetchone()[0]
+    counts[Tally.UNPROCESSED] = items - sum(counts.values())
+    return {tally.value: counts[tally] for tally in Tally}

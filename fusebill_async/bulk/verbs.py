@@ -15,6 +15,7 @@ from fusebill_async.bulk.reading import Items, check_items
 from fusebill_async.bulk.report import read_facts
 from fusebill_async.bulk.reversing import undo_arguments
 from fusebill_async.bulk.undoing import undo_rows
+from fusebill_async.bulk.window import Window
 from fusebill_async.errors import ConfigurationError, ValidationError, shown
 from fusebill_async.operations import (
     ACTIVATE,
@@ -52,6 +53,9 @@ class JobSettings(TypedDict, total=False):
     max_failure_percent: float | None
     patience: float
     on_day_end: OnDayEnd
+    window: str | None
+    tz: str | None
+    canary: int | None
     take_over: bool
     snapshot: bool | None
     skip_done: bool
@@ -73,6 +77,9 @@ class StartJob(Protocol):
         max_failure_percent: float | None = None,
         patience: float = 600.0,
         on_day_end: OnDayEnd = "wait",
+        window: str | None = None,
+        tz: str | None = None,
+        canary: int | None = None,
         take_over: bool = False,
         snapshot: bool | None = None,
         skip_done: bool = False,
@@ -94,6 +101,11 @@ class StartJob(Protocol):
             max_failure_percent: the same as a part of the items of this run, once 100 have ended.
             patience: seconds for which the service may be out of reach before the job stops.
             on_day_end: "wait" until the day's quota opens again, or "stop".
+            window: the hours in which the job may send, such as "22:00-06:00"; outside of them it waits. None is any
+                hour.
+            tz: the time zone of the window, such as "Europe/Berlin"; None is that of this machine.
+            canary: so many items, 1 to 1,000, drawn at random, go first. The run ends then; `BulkJob.canary` shows what
+                they have changed, and after `BulkJob.approve_canary` the next run does the others.
             take_over: use the journal even if another process has it open that cannot be seen to be gone.
             snapshot: read the customers shortly before their items, 200 a call, and keep them in the journal: what was
                 there tells whose an effect was, and an undo goes back to it. None does so for all but updates and
@@ -309,13 +321,14 @@ class Bulk:
             options=JobOptions(
                 concurrency=settings.get("concurrency", 32),
                 skip_bad_rows=settings.get("skip_bad_rows", False),
-                limits=Limits(**given_limits),
+                limits=Limits(**given_limits, window=_window(settings)),
                 retry=retry,
                 message=message,
                 take_over=settings.get("take_over", False),
                 snapshot=settings.get("snapshot"),
                 skip_done=settings.get("skip_done", False),
                 single_reads=settings.get("single_reads", False),
+                canary=settings.get("canary"),
             ),
             effects=settings.get("effects"),
         )
@@ -328,6 +341,15 @@ def _checked_path(path: Any, name: str) -> str | Path:
 
 
 _LIMITS = ("max_failures", "max_failure_percent", "patience", "on_day_end")
+
+
+def _window(settings: JobSettings) -> Window | None:
+    hours, zone = settings.get("window"), settings.get("tz")
+    if hours is None:
+        if zone is not None:
+            raise ConfigurationError("tz= is the time zone of window=: give both")
+        return None
+    return Window.of(hours, zone)
 
 
 def _parted(given: Mapping[str, Any]) -> tuple[JobSettings, dict[str, Any]]:

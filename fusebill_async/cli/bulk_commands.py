@@ -1,9 +1,10 @@
-"""`bulk`: plan a job, run it, watch it, prove it, and read its report."""
+"""`bulk`: plan a job, run it, watch and control it, prove it, and read its report."""
 
 from __future__ import annotations
 
 from cyclopts import App, Group
 
+from fusebill_async.cli.bulk_control_commands import add_control_commands
 from fusebill_async.cli.bulk_input_commands import add_input_commands
 from fusebill_async.cli.bulk_journal_commands import add_journal_commands
 from fusebill_async.cli.bulk_proof_commands import add_proof_commands
@@ -20,5 +21,6 @@ def bulk_app(*, group: Group, sort_key: int) -> App:
     )
     add_input_commands(app)
     add_journal_commands(app)
+    add_control_commands(app)
     add_proof_commands(app)
     return app

@@ -14,6 +14,7 @@ from cyclopts import Parameter as Option
 
 from fusebill_async.bulk import BulkJob
 from fusebill_async.cli.bulk_asking import declined
+from fusebill_async.cli.bulk_canary import run_agreed
 from fusebill_async.cli.bulk_check import proven
 from fusebill_async.cli.bulk_input import FileInput
 from fusebill_async.cli.bulk_looking import changes_of, invoices_of
@@ -30,7 +31,6 @@ from fusebill_async.cli.bulk_options import (
 )
 from fusebill_async.cli.bulk_performing import Context, perform
 from fusebill_async.cli.bulk_plan import Planned
-from fusebill_async.cli.bulk_running import run_job
 from fusebill_async.cli.exit_code import ExitCode
 from fusebill_async.cli.failures import NotDone
 from fusebill_async.cli.input import STDIN
@@ -118,7 +118,7 @@ def _run_command(operation: Operation) -> Callable[..., Awaitable[ExitCode]]:
             if planned.plan.bad_rows and not given.skip_bad_rows:
                 return _bad_rows(planned)
             no = None if yes else declined(planned, common, stdin_is_taken=file == STDIN)
-            result = no or await run_job(context, job, journal, running.progress)
+            result = no or await run_agreed(context, job, journal, running, common, stdin_is_taken=file == STDIN)
             return await proven(result, job) if running.verify else result
 
         return await perform(operation, work, common)

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App
 from cyclopts import Parameter as Option
 
+from fusebill_async.bulk import write_page
 from fusebill_async.bulk.options import Retry
 from fusebill_async.cli.bulk_asking import not_again, not_erased
+from fusebill_async.cli.bulk_canary import run_agreed
 from fusebill_async.cli.bulk_check import proven
 from fusebill_async.cli.bulk_items import Form, write_items
 from fusebill_async.cli.bulk_options import JOB, RUNNING, JournalFile, Running, Yes
 from fusebill_async.cli.bulk_performing import Context, perform
 from fusebill_async.cli.bulk_report import Reported, Watched, Wiped
-from fusebill_async.cli.bulk_running import run_job
 from fusebill_async.cli.exit_code import ExitCode
 from fusebill_async.cli.failures import Failed
 from fusebill_async.cli.options import COMMON, Common, Json, Verbose
 from fusebill_async.cli.performing import show
 from fusebill_async.cli.results import Result
-from fusebill_async.errors import FusebillError
+from fusebill_async.errors import FusebillError, ValidationError
 
 
 def add_journal_commands(app: App) -> None:
@@ -48,7 +50,7 @@ async def resume(
 ) -> ExitCode:
     """Go on with a job. It takes no input, and asks nothing: the job was agreed to.
 
-    It asks before it sends again what moves money and was not applied.
+    It asks before it sends again what moves money and was not applied, and after a canary. --yes answers both.
     """
 
     async def work(context: Context) -> Result:
@@ -58,7 +60,7 @@ async def resume(
             no = not_again(before.operation, before.not_applied, common)
             if no is not None:
                 return no
-        result = await run_job(context, job, journal, running.progress)
+        result = await run_agreed(context, job, journal, running, common, yes=yes)
         return await proven(result, job) if running.verify else result
 
     return await perform(None, work, common)
@@ -75,6 +77,13 @@ def report(
     form: Annotated[
         Form, Option(name=("--format", "-o"), help="A summary, or every item as CSV or JSON lines.")
     ] = "text",
+    html: Annotated[
+        Path | None,
+        Option(
+            show_default=False,
+            help="Write a page for people into this file: what became of the job, what to do now, and a timeline.",
+        ),
+    ] = None,
     json: Json = False,
     verbose: Verbose = False,  # noqa: ARG001 (every command takes it)
 ) -> ExitCode:
@@ -82,6 +91,8 @@ def report(
 
     --json prints the six tallies, whose sum is the input.
     """
+    if html is not None:
+        return _tell(lambda: _paged(journal, html), json=json)
     if form == "text" or json:
         return _tell(lambda: Reported.of(journal, failures=not json), json=json)
     try:
@@ -102,6 +113,15 @@ async def wipe(*, journal: JournalFile, yes: Yes = False, common: Common = COMMO
         return Wiped(Reported.of(journal, failures=False))
 
     return await perform(None, work, common)
+
+
+def _paged(journal: Path, file: Path) -> Result:
+    """Write the page of a job, and tell how it stands."""
+    try:
+        write_page(journal, file)
+    except OSError as error:
+        raise ValidationError(f"{file} cannot be written: {error.strerror}", field="html") from None
+    return Reported.of(journal, failures=False)
 
 
 def _tell(read: Callable[[], Result], *, json: bool) -> ExitCode:

@@ -139,6 +139,15 @@ class Running:
     verify: Annotated[
         bool, Option(negative="", group=JOB, show_default=False, help="Read all customers again when it has ended.")
     ] = False
+    canary: Annotated[
+        int | None,
+        Option(
+            group=_STOPS,
+            show_default=False,
+            validator=validators.Number(gte=1, lte=1000),
+            help="So many items, drawn at random, go first. What they change is shown, and then the command asks.",
+        ),
+    ] = None
     max_failures: Annotated[
         int | None, Option(group=_STOPS, validator=validators.Number(gte=0), help="Stop after more failures than this.")
     ] = None
@@ -149,6 +158,20 @@ class Running:
     on_day_end: Annotated[OnDayEnd, Option(group=_STOPS, help="Wait when the day's quota is used up, or stop.")] = (
         "wait"
     )
+
+    window: Annotated[
+        str | None,
+        Option(group=_STOPS, show_default=False, help="Send at these hours alone, such as 22:00-06:00; else wait."),
+    ] = None
+    tz: Annotated[
+        str | None,
+        Option(
+            name="--tz",
+            group=_STOPS,
+            show_default=False,
+            help="The time zone of --window, such as Europe/Berlin; else that of this machine.",
+        ),
+    ] = None
 
     def settings(self) -> dict[str, Any]:
         """As a job takes them."""

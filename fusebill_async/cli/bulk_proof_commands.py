@@ -10,10 +10,10 @@ from cyclopts import App
 from cyclopts import Parameter as Option
 
 from fusebill_async.cli.bulk_asking import declined
+from fusebill_async.cli.bulk_canary import run_agreed
 from fusebill_async.cli.bulk_check import Checked, UndoPlanned, proven
 from fusebill_async.cli.bulk_options import RUNNING, JournalFile, Running, SingleReads, Yes
 from fusebill_async.cli.bulk_performing import Context, perform
-from fusebill_async.cli.bulk_running import run_job
 from fusebill_async.cli.exit_code import ExitCode
 from fusebill_async.cli.options import COMMON, Common
 from fusebill_async.cli.results import Result
@@ -91,7 +91,7 @@ async def undo(
         )
         planned = UndoPlanned(await job.plan(), into)
         no = None if yes else declined(planned, common, stdin_is_taken=False)
-        result = no or await run_job(context, job, into, running.progress)
+        result = no or await run_agreed(context, job, into, running, common)
         return await proven(result, job) if running.verify else result
 
     return await perform(None, work, common)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Self
 
@@ -11,15 +11,15 @@ import attrs
 from rich.console import Console
 from rich.text import Text
 
-from fusebill_async.bulk import BulkReport, JobOwner, Tally, read_items, read_owner, read_report
-from fusebill_async.bulk.failures import FailureGroup, grouped
+from fusebill_async.bulk import BulkReport, JobOwner, Standing, Tally, Wanted, read_report, read_standing
+from fusebill_async.bulk.failures import FailureGroup, read_failures
+from fusebill_async.bulk.next_steps import next_steps, retry_of
 from fusebill_async.cli.exit_code import ExitCode
 from fusebill_async.cli.results import Result
 from fusebill_async.cli.wire_text import printable
 from fusebill_async.converting import encode
 
 _MOST_GROUPS = 20
-_RETRIED = {Tally.REJECTED: "rejected", Tally.NOT_APPLIED: "not_applied"}
 
 
 @attrs.frozen
@@ -30,23 +30,23 @@ class Reported(Result):
         report: its tallies.
         groups: of its failures.
         journal: its file.
-        owner: the process that has the journal open; None if none has.
+        standing: what it does at this moment, and what is wanted of it.
         ran: this command has run the job.
     """
 
     report: BulkReport
     groups: list[FailureGroup]
     journal: Path
-    owner: JobOwner | None = None
+    standing: Standing
     ran: bool = False
 
     @classmethod
     def of(cls, journal: Path, *, failures: bool = True, ran: bool = False) -> Self:
         """From the journal, with or without its failures."""
-        reported = cls(read_report(journal), [], journal, read_owner(journal), ran)
+        reported = cls(read_report(journal), [], journal, read_standing(journal), ran)
         if not failures:
             return reported
-        groups = grouped(read_items(journal))
+        groups = read_failures(journal)
         if reported.is_under_way:
             # What is not known yet is on its way.
             groups = [group for group in groups if group.tally is not Tally.UNKNOWN]
@@ -55,7 +55,7 @@ class Reported(Result):
     @property
     def is_under_way(self) -> bool:
         """Whether a process runs the job at this moment."""
-        return self.owner is not None and not self.owner.is_gone
+        return self.standing.runs
 
     @property
     def exit_code(self) -> ExitCode:
@@ -94,13 +94,13 @@ class Reported(Result):
     def print_on(self, console: Console) -> None:
         """The sentence, what to do now, and the failures."""
         console.print(Text(self.sentence, style="bold"))
-        if self.owner is not None:
-            console.print(self._owner_text(self.owner), soft_wrap=True, markup=False)
+        for line in self._standing_lines():
+            console.print(line, soft_wrap=True, markup=False)
         if self.report.stopped and not self.is_under_way:
             console.print(f"It stopped: {printable(self.report.stopped)}")
         for note in self.report.notes:
             console.print(f"Note: {printable(note)}", markup=False)
-        for why, command in () if self.is_under_way else self._next_steps():
+        for why, command in self.next_steps:
             console.print(Text(f"{why}:", style="dim"))
             console.print(f"  {command}", soft_wrap=True, markup=False)
         for group in self.groups[:_MOST_GROUPS]:
@@ -109,7 +109,7 @@ class Reported(Result):
             who = f" (customers {ids}{', ...' if group.count > len(group.customer_ids) else ''})" if ids else ""
             console.print(Text(f"{group.count:,} {group.tally.value.replace('_', ' ')}{who}", style="bold"))
             console.print(f"  {printable(group.message) or 'no reason is known'}", markup=False)
-            command = self.retry_of(group)
+            command = "" if self.is_under_way or group.tally is Tally.UNKNOWN else retry_of(group, self.journal)
             if command:
                 console.print(f"  {command}", soft_wrap=True, markup=False, style="dim")
         if len(self.groups) > _MOST_GROUPS:
@@ -117,24 +117,39 @@ class Reported(Result):
                 f"\nand {len(self.groups) - _MOST_GROUPS} more kinds of failure: report -o csv shows each item"
             )
 
-    def _owner_text(self, owner: JobOwner) -> str:
-        who = f"process {owner.pid} on {printable(owner.machine)}"
-        since = f"since {owner.since:%Y-%m-%d %H:%M:%S} UTC"
-        return f"{who} ran it {since}, and ended without a word" if owner.is_gone else f"{who} runs it {since}"
+    def _standing_lines(self) -> Iterator[str]:
+        standing, owner = self.standing, self.standing.owner
+        if owner is not None:
+            yield _owner_text(owner)
+        if standing.held_for:
+            until = "" if standing.held_until is None else f" until {_moment(standing.held_until)}"
+            yield f"it sends nothing now: {printable(standing.held_for)}{until}"
+        elif standing.wanted is not Wanted.GO and standing.since is not None:
+            what = "stop" if standing.wanted is Wanted.STOP else "wait until it may go on"
+            yield f"it was told to {what} by {printable(standing.by)}, {_moment(standing.since)}"
 
-    def _next_steps(self) -> Iterator[tuple[str, str]]:
-        resume = f"fusebill-async bulk resume --journal {shlex.quote(str(self.journal))}"
-        if self.report.unprocessed:
-            yield "Go on with what was not begun", resume
-        if self.report.unknown:
-            yield "Do not repeat what is not known. Settle it by reading", f"{resume} --retry unknown"
+    @property
+    def next_steps(self) -> list[tuple[str, str]]:
+        """What to do now: each with why, and the command."""
+        report = self.report
+        return list(
+            next_steps(
+                self.journal,
+                self.standing,
+                unprocessed=report.unprocessed,
+                unknown=report.unknown,
+                awaits_approval=report.awaits_approval,
+            )
+        )
 
-    def retry_of(self, group: FailureGroup) -> str:
-        """The command that tries a group again; "" where that is of no use."""
-        if group.tally not in _RETRIED or self.is_under_way:
-            return ""
-        command = f"fusebill-async bulk resume --journal {shlex.quote(str(self.journal))}"
-        return f"{command} --retry {_RETRIED[group.tally]} --message {shlex.quote(group.part)}"
+
+def _owner_text(owner: JobOwner) -> str:
+    who, since = printable(str(owner)), f"since {_moment(owner.since)}"
+    return f"{who} ran it {since}, and ended without a word" if owner.is_gone else f"{who} runs it {since}"
+
+
+def _moment(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 @attrs.frozen
@@ -142,8 +157,19 @@ class Watched(Reported):
     """How a job stands, and which process has it open."""
 
     def as_json(self) -> bytes:
-        """The six tallies, and the process; null if none has it open."""
-        return encode({**self.report.tallies, "process": None if self.owner is None else attrs.asdict(self.owner)})
+        """The six tallies, the process (null if none has it open), what is wanted, and why nothing is sent now."""
+        standing = self.standing
+        return encode(
+            {
+                **self.report.tallies,
+                "process": None if standing.owner is None else attrs.asdict(standing.owner),
+                "control": {
+                    "wanted": standing.wanted,
+                    "held_for": standing.held_for,
+                    "held_until": standing.held_until,
+                },
+            }
+        )
 
 
 @attrs.frozen

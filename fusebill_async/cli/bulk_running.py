@@ -61,7 +61,7 @@ async def run_job(context: Context, job: BulkJob, journal: Path, kind: ProgressK
     if reported.report.is_done:
         # The signal came when nothing was left to be begun.
         code = None
-    if code is not None:
+    if code is not None and not reported.report.awaits_approval:
         _tell_how_to_go_on(journal)
     context.ran = reported if code is None else CutShort(reported, code)
     return context.ran

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from datetime import datetime
 from functools import partial
 from logging import getLogger
@@ -20,6 +21,7 @@ from fusebill_async.policy.clock import ServiceClock
 from fusebill_async.policy.quota import Quota, QuotaView
 from fusebill_async.policy.shared import SharedQuota
 from fusebill_async.session.effects import Effects
+from fusebill_async.session.gate import Gate, GateClosed
 from fusebill_async.session.sharing import QuotaSharing
 from fusebill_async.settings import Priority, QuotaPolicy
 from fusebill_async.wire.quota_headers import read_quota, retry_after
@@ -165,18 +167,24 @@ class Admission:
         self._timer: asyncio.Task[None] | None = None
         self._wakes_at = inf
         self._lowest: int = Priority.BULK
+        self.refusals = 0
+        """Answers with 429 so far."""
 
     # -- getting in ------------------------------------------------------------------------------------------
 
-    async def enter(self, priority: Priority, *, requests: int = 1, until: float | None = None) -> Permit:
+    async def enter(
+        self, priority: Priority, *, requests: int = 1, until: float | None = None, gate: Gate | None = None
+    ) -> Permit:
         """Get a permit, waiting for a place and for quota. Cancelling it leaves nothing behind.
 
         Args:
             priority: of the call.
             requests: how many it will send, at least 1.
             until: the time on `effects.now` at which waiting ends; None waits as long as it takes.
+            gate: of its batch; None for a call of its own.
 
         Raises:
+            GateClosed: the gate was closed meanwhile.
             QueueTimeout: `until` came first.
             QuotaExhausted: an interactive call, and the day is used up.
             AdmissionClosed: it is closed.
@@ -189,10 +197,12 @@ class Admission:
         waiter = _Waiter(asyncio.get_running_loop().create_future(), priority, requests)
         self._queues[priority][waiter] = None
         self._admit()
+        watched = nullcontext() if gate is None else gate.in_line(waiter.permit)
         try:
-            async with asyncio.timeout(None if until is None else until - self._now()):
-                return await waiter.permit
-        except (TimeoutError, asyncio.CancelledError) as ended:
+            with watched:
+                async with asyncio.timeout(None if until is None else until - self._now()):
+                    return await waiter.permit
+        except (TimeoutError, asyncio.CancelledError, GateClosed) as ended:
             self._drop(waiter)
             if isinstance(ended, TimeoutError):
                 raise self._timed_out(priority) from None
@@ -230,6 +240,7 @@ class Admission:
         was_paced = self._quota.paced
         passed = self._quota.answered(status, seen, sent_at, received_at)
         if status == 429:
+            self.refusals += 1
             self._quota.refused(sent_at, received_at, retry_after(headers), self._effects.random())
         if was_paced and not self._quota.paced:
             _logger.warning("The service tells no quota: calls are not paced until it does")

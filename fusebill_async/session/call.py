@@ -10,6 +10,7 @@ import attrs
 from fusebill_async.operations import Operation
 from fusebill_async.outcome import Attempt
 from fusebill_async.policy.retry import RetryBudget, Ruling
+from fusebill_async.session.gate import Gate
 from fusebill_async.session.transport import Exchange
 from fusebill_async.settings import Priority, RetryPolicy, Timeouts
 from fusebill_async.wire.request import Request
@@ -22,7 +23,10 @@ OnCancel: TypeAlias = Literal["finish", "abort"]
 
 @attrs.frozen(kw_only=True)
 class CallOptions:
-    """The options of a client, or of one from `with_options`. All of them share one retry budget."""
+    """The options of a client, or of one from `with_options`. All of them share one retry budget.
+
+    `gate` can hold the calls back; None lets all of them pass.
+    """
 
     timeouts: Timeouts
     retry: RetryPolicy
@@ -30,6 +34,7 @@ class CallOptions:
     priority: Priority = Priority.INTERACTIVE
     on_cancel: OnCancel = "finish"
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False, hash=False)
+    gate: Gate | None = None
 
 
 @attrs.define(eq=False)

@@ -16,6 +16,7 @@ from fusebill_async.errors import (
 from fusebill_async.outcome import Outcome, Phase
 from fusebill_async.session.admission import AdmissionClosed, AdmissionError, QueueTimeout, QuotaExhausted
 from fusebill_async.session.call import Call, Judged
+from fusebill_async.session.gate import HeldBackError
 from fusebill_async.session.transport import Exchange
 from fusebill_async.wire.redact import redact_bytes
 from fusebill_async.wire.refusals import BODY_KEPT, explain_conflict, read_refusal
@@ -64,6 +65,11 @@ def not_admitted(call: Call, ended: AdmissionError) -> FusebillError:
         outcome=outcome,
         **call.facts,
     )
+
+
+def held_back(call: Call) -> HeldBackError:
+    """The error of a call that its batch holds back. Nothing was sent for it."""
+    return HeldBackError(f"{call.about} was not sent: its job is held back", outcome=Outcome.NOT_SENT, **call.facts)
 
 
 def refusal(call: Call, exchange: Exchange, key: str) -> APIError:

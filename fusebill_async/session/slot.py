@@ -16,6 +16,7 @@ from fusebill_async.session import call_errors
 from fusebill_async.session.admission import Admission, AdmissionError, Permit
 from fusebill_async.session.call import Call, Judged
 from fusebill_async.session.effects import Effects
+from fusebill_async.session.gate import GateClosed
 from fusebill_async.session.telling import Teller
 from fusebill_async.session.transport import Exchange, Limits, Transport
 from fusebill_async.wire.answer import read_value
@@ -47,9 +48,18 @@ class Slot:
         Raises:
             FusebillError: there was none in time; the outcome tells what became of earlier attempts.
         """
-        priority = self._call.options.priority
-        self._permit = self._admission.enter_now(priority, self._requests) or await self._wait()
-        return self
+        call, gate = self._call, self._call.options.gate
+        while True:
+            try:
+                if gate is not None:
+                    gate.check(sent_before=bool(call.failed_attempts))
+                self._permit = self._admission.enter_now(call.options.priority, self._requests) or await self._wait()
+            except GateClosed:
+                if gate is None or not call.failed_attempts:
+                    raise call_errors.held_back(call) from None
+                await gate.opened()
+            else:
+                return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -62,7 +72,9 @@ class Slot:
         until = None if queue is None else started + queue - call.time_queued
         try:
             with self._teller.wait(call, self._admission.waits_for):
-                return await self._admission.enter(call.options.priority, requests=self._requests, until=until)
+                return await self._admission.enter(
+                    call.options.priority, requests=self._requests, until=until, gate=call.options.gate
+                )
         except AdmissionError as ended:
             raise call_errors.not_admitted(call, ended) from None
         finally:

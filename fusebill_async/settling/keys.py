@@ -95,6 +95,7 @@ class Ended:
         attempts: how many requests were sent for it.
         message: of the error that it ended with, "" for none.
         modified: `modifiedTimestamp` of the customer as the write left it, as it came; None if that is not known.
+        seconds: that its requests and the pauses between them took, without waiting in line for a slot.
     """
 
     outcome: Outcome
@@ -105,6 +106,7 @@ class Ended:
     attempts: int = 0
     message: str = ""
     modified: str | None = None
+    seconds: float = 0.0
 
 
 @attrs.frozen(kw_only=True)

@@ -213,6 +213,7 @@ class Write:
             attempts=len(self.call.failed_attempts if response is None else response.attempts),
             message=message,
             modified=modified,
+            seconds=self.call.time_used,
         )
 
     def take_error(self) -> Exception:

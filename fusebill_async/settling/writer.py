@@ -169,16 +169,13 @@ class Writer:
             warnings.warn(f"closed with unresolved writes: {names}", UnresolvedWritesWarning, stacklevel=3)
             logger.warning("closed with unresolved writes: %s", names)
 
-    def drop_unsent(self) -> None:
-        """Drop what nothing was sent of yet. Its callers get `ClientStateError`."""
-        for write in self._open_writes.under_way:
-            if not write.state.may_have_acted and write.task is not None:
-                write.task.cancel()
-
     async def end(self, wait: float) -> None:
         """Wait for what is under way, up to so many seconds; what nothing was sent of yet is dropped at once."""
-        tasks = [write.task for write in self._open_writes.under_way if write.task is not None]
-        self.drop_unsent()
+        under_way = list(self._open_writes.under_way)
+        tasks = [write.task for write in under_way if write.task is not None]
+        for write in under_way:
+            if not write.state.may_have_acted and write.task is not None:
+                write.task.cancel()
         if tasks:
             clock = asyncio.ensure_future(self._session.effects.sleep(wait))
             all_ended = asyncio.ensure_future(asyncio.wait(tasks))

@@ -125,7 +125,7 @@ async def test_a_journal_of_another_version(client, journal, customers):
     await client.bulk.hold(customers, journal=journal).plan()
     with closing(sqlite3.connect(journal)) as connection, connection:
         connection.execute("PRAGMA user_version=99")
-    with pytest.raises(ConfigurationError, match=r"schema 99, not 1"):
+    with pytest.raises(ConfigurationError, match=r"schema 99, not 2"):
         await client.bulk.resume(journal).run()
 
 

@@ -54,7 +54,7 @@ async def test_what_was_rejected_is_tried_again_by_its_message(fusebill, client,
 
 def test_a_day_that_is_used_up_stops_it_if_that_is_asked_for(journal):
     async def main():
-        quota = SimulatorQuota(per_minute=1000, per_day=50)
+        quota = SimulatorQuota(per_minute=1000, per_day=50, day_seconds=7200)
         async with FusebillSimulator(quota=quota) as fusebill:
             for each in range(1, 101):
                 fusebill.add_customer(id=each, status="Active", modifiedTimestamp=LONG_AGO)

@@ -288,6 +288,7 @@ async def test_two_processes_on_one_journal(start, fusebill, ids):
         assert (report.code, report.out) == (0, status.out)
         told = tallies.object
         assert told.pop("process")["pid"] == process.pid
+        assert told.pop("control") == {"wanted": "go", "held_for": "", "held_until": None}
         assert sum(told.values()) == COUNT
     assert (await finish(process)).code == 1
     assert fusebill.effects("hold") == 59
