@@ -7,6 +7,7 @@ from contextlib import aclosing
 from functools import partial
 from pathlib import Path
 
+from fusebill_async.bulk.batch import as_batch
 from fusebill_async.bulk.forecasts import Forecaster, ItemForecast
 from fusebill_async.bulk.id_sets import MOST_IDS, IdSets
 from fusebill_async.bulk.items import Kind
@@ -18,7 +19,7 @@ from fusebill_async.bulk.previews import ItemPreview, Previewer
 from fusebill_async.bulk.progress import ProgressLines
 from fusebill_async.bulk.reading import InputReader, Items
 from fusebill_async.bulk.report import BulkItem, BulkPlan, BulkReport, read_facts, read_report
-from fusebill_async.bulk.running import JobRun, as_batch
+from fusebill_async.bulk.running import JobRun
 from fusebill_async.bulk.undoing import UndoJob
 from fusebill_async.bulk.verification import BulkCheck, Verifier
 from fusebill_async.errors import ClientStateError, ConfigurationError, ValidationError
@@ -282,7 +283,7 @@ class BulkJob:
         # What an undo sets aside is no reason not to begin.
         if not self._options.skip_bad_rows and not facts.runs and not isinstance(kind, UndoJob):
             _check_rows(*await journal.bad_rows(5))
-        self._run = JobRun(self._core, journal, kind, self._options)
+        self._run = JobRun(self._core, journal, kind, facts, self._options)
         return self._run
 
 
