@@ -27,7 +27,11 @@ _REMEMBERED = 60.0
 """Seconds of writes that a restart may lose."""
 
 
-class TwinError(Exception):
+class ResponseError(Exception):
+    """The name that redis-py has for an answer that is an error."""
+
+
+class TwinError(ResponseError):
     """What redis-py would raise for an error that Redis answers."""
 
 
@@ -52,6 +56,10 @@ class RedisTwin:
     def __init__(self, now: Callable[[], float] = _wall) -> None:
         self.now = now
         self.is_up = True
+        self.settings: dict[str, dict[str, Any]] = {
+            "persistence": {"aof_enabled": 1},
+            "memory": {"maxmemory_policy": "noeviction"},
+        }
         self._entries: dict[str, _Entry] = {}
         self._written: deque[tuple[float, str, _Entry | None]] = deque()
         """When, what, and what stood there before."""
@@ -135,6 +143,10 @@ class RedisTwin:
     def ping(self) -> bool:
         """Do nothing."""
         return True
+
+    def info(self, section: str) -> dict[str, Any]:
+        """Return what Redis says of itself."""
+        return self.settings[section]
 
     def get(self, key: str) -> bytes | None:
         """Return a text."""
@@ -450,6 +462,10 @@ class TwinPipeline:
     def ping(self) -> None:
         """Add a command."""
         self._add("ping")
+
+    def info(self, section: str) -> None:
+        """Add a command."""
+        self._add("info", section)
 
     def get(self, key: str) -> None:
         """Add a command."""

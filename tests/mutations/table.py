@@ -151,7 +151,7 @@ SEVERE = (
         "error-taken-for-success",
         "an error that Redis answers is no success",
         "stores/redis_commands.py",
-        "job.finish(_away(answer) if isinstance(answer, Exception) else answer)",
+        "job.finish(_told(answer) if isinstance(answer, Exception) else answer)",
         "job.finish(1 if isinstance(answer, Exception) else answer)",
         _STORES + "store_locks.py::test_an_error_that_redis_answers_is_no_success",
     ),
