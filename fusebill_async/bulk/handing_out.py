@@ -117,6 +117,7 @@ class HandingOut:
             asked=None if item.asked is None else item.asked.decode(),
             known=None if item.known is None else item.known.decode(),
             at=self._effects.wall(),
+            again=item.handed_out,
         )
 
     async def _outcome_of(self, order: Order, on_settling: Callable[[], None]) -> Answer | None:

@@ -11,12 +11,14 @@ import attrs
 import fusebill_async.errors
 from fusebill_async.bulk.batch import as_batch
 from fusebill_async.bulk.carrying import Carried, tally_with
+from fusebill_async.bulk.goals import differences, without_nulls
 from fusebill_async.bulk.items import Item, Kind
 from fusebill_async.bulk.kinds import kind_of
 from fusebill_async.bulk.tallies import Tally, tally_of
-from fusebill_async.converting import decode_json
+from fusebill_async.converting import decode_json, read_object
 from fusebill_async.errors import ConfigurationError, FusebillError, NotUnresolvedError, OutcomeUnknownError
-from fusebill_async.operations import Safety
+from fusebill_async.models import Customer
+from fusebill_async.operations import GET, MAY_BE_SENT_AGAIN, Safety
 from fusebill_async.outcome import Attribution, Outcome
 from fusebill_async.resources.core import ClientCore
 from fusebill_async.settling.keys import Ended, Recorded, call_key, key_id
@@ -28,7 +30,6 @@ _KNOWN_FOR = 300.0
 """Seconds for which what was read of a customer says something about its write."""
 _OLDEST = 86_400.0
 """Seconds after which an order is not begun any more: its job has long given it to somebody else."""
-_FINAL = frozenset({Tally.REJECTED, Tally.NOT_APPLIED})
 
 
 @attrs.frozen(kw_only=True)
@@ -41,6 +42,7 @@ class Order:
         operation, options: what the job does, see `kind_of`.
         number, customer_id, asked, known: see `Item`.
         at: when it was handed out, in epoch seconds.
+        again: it was handed out before, and nobody has told what became of it.
         anew: what was rejected or not applied under its key may be tried again.
         only_read: settle what is open, and send nothing.
     """
@@ -54,6 +56,7 @@ class Order:
     asked: str | None
     known: str | None
     at: float = attrs.field(converter=float)
+    again: bool = False
     anew: bool = False
     only_read: bool = False
 
@@ -156,15 +159,17 @@ class OrderCarrier:
             raise ConfigurationError(f"the job is meant for {order.service}, and this worker acts on {core.base_url}")
         found = await self._settled(order.key)
         tally = Tally.UNPROCESSED if found is None else _tally_of(found)
-        if found is not None and tally in _FINAL and not order.anew:
+        kind = kind_of(order.operation, decode_json(order.options.encode()))
+        if found is not None and not order.anew and _is_final(tally, kind):
             return self._told(tally, found.outcome, message=f"an earlier delivery was {tally}", status=found.status)
         is_recorded = tally in {Tally.APPLIED, Tally.UNKNOWN}
         age = core.session.effects.wall() - order.at
         if not is_recorded and (order.only_read or age > _OLDEST):
             why = "it may be under way at a worker" if order.only_read else f"it was handed out {age:.0f} s ago"
             return self._told(Tally.UNKNOWN, Outcome.UNKNOWN, message=why)
-        kind = kind_of(order.operation, decode_json(order.options.encode()))
         item = _item(order, known=age < _KNOWN_FOR)
+        if order.again and found is None and (answer := await self._looked_for(kind, item)):
+            return answer
         if not is_recorded and (objection := await kind.objection(core, item)):
             return self._told(Tally.SKIPPED, Outcome.NOT_SENT, message=objection)
         return await self._write(order, kind, item)
@@ -178,6 +183,23 @@ class OrderCarrier:
                 await writing.resolver.resolve(found.intent_id)
             found = await writing.recaller.find(key_id(key))
         return found
+
+    async def _looked_for(self, kind: Kind, item: Item) -> Answer | None:
+        """The answer to an order that was handed out before, and of which the store knows nothing; None to send it.
+
+        Either no worker has begun it, or the store has lost what it knew. A customer who stands as it asks for is left
+        alone: a refusal would say that it had no effect.
+        """
+        if kind.operation.goal is None:
+            why = "the store knows nothing of an earlier delivery, and no read can tell"
+            return self._told(Tally.UNKNOWN, Outcome.UNKNOWN, message=why)
+        customer: Customer = (await self._core.read(GET, item.customer_id)).value
+        present = read_object(customer.wire or b"{}")
+        different = differences(kind.operation.goal, kind.sent(item, present), present.values, exactly=True)
+        if without_nulls(different):
+            return None
+        told = self._told(Tally.APPLIED, Outcome.APPLIED)
+        return attrs.evolve(told, attribution=Attribution.UNPROVEN, attempts=1)
 
     async def _write(self, order: Order, kind: Kind, item: Item) -> Answer:
         write, response, error = await self._written(order, kind, item)
@@ -232,6 +254,12 @@ class OrderCarrier:
             message=message if error is None else str(error),
             opens_at=None if opens_at is None else opens_at.isoformat(),
         )
+
+
+def _is_final(tally: Tally, kind: Kind) -> bool:
+    """Whether a delivery that comes later changes nothing about an item that had no effect."""
+    may_be_sent_again = kind.operation.safety in MAY_BE_SENT_AGAIN
+    return tally is Tally.REJECTED or (tally is Tally.NOT_APPLIED and not may_be_sent_again)
 
 
 def _tally_of(found: Recorded) -> Tally:

@@ -1,8 +1,7 @@
-"""What worker and jobs have in common: how streaq is loaded, and how messages are written."""
+"""streaq, as worker and jobs use it: how it is loaded, and how messages are written."""
 
 from __future__ import annotations
 
-import re
 from importlib import import_module
 from typing import Any
 
@@ -10,22 +9,12 @@ from fusebill_async.converting import decode_json, encode
 from fusebill_async.errors import ConfigurationError
 
 QUEUE = "fusebill"
-"""The name of the queue, if nothing else is said."""
 ORDER = "bulk.order"
 """The task that carries out an item of a job."""
-KEEP_RESULTS = 3600
-"""Seconds for which the engine keeps what a task has returned."""
-
-_PASSWORD = re.compile(r"://[^@/]*@")
 
 
 def new_engine(url: str, queue: str, **options: Any) -> Any:
     """A `streaq.Worker`, which gives messages to the queue, and takes them from it.
-
-    Args:
-        url: of the Redis.
-        queue: its name.
-        options: as streaq takes them.
 
     Raises:
         ConfigurationError: streaq is not installed, or a URL that cannot work.
@@ -39,17 +28,10 @@ def new_engine(url: str, queue: str, **options: Any) -> Any:
     return streaq.Worker(redis_url=url, queue_name=queue, serializer=_written, deserializer=_read, **options)
 
 
-def shown_url(url: str) -> str:
-    """A URL without its password."""
-    return _PASSWORD.sub("://", url)
-
-
 def _written(message: dict[str, Any]) -> str:
-    result = message.get("r")
-    if isinstance(result, BaseException):
-        # The engine's own, such as that it was aborted. Ours stand in answers.
-        message = {**message, "r": f"{type(result).__name__}: {result}"}
-    return encode(message).decode()
+    # An error is the engine's own, such as that a task was aborted. Ours stand in answers.
+    plain = {key: str(value) if isinstance(value, BaseException) else value for key, value in message.items()}
+    return encode(plain).decode()
 
 
 def _read(text: str) -> Any:

@@ -213,8 +213,9 @@ class RedisLedger:
 
     def retire(self) -> None:
         """The store is closed: leave no count behind."""
-        self._count = 0
-        self._commands.post(partial(_forget, key=self._keys[1]))
+        if self._count:
+            self._count = 0
+            self._commands.post(partial(_forget, key=self._keys[1]))
 
 
 def _opened_at(intent: Intent) -> float:
@@ -309,8 +310,6 @@ class RedisStore:
             raise ConfigurationError(f"patience= must be above 0 and at most 60 seconds, not {patience!r}")
         if isinstance(wait, bool) or not 0 <= wait <= 3600:
             raise ConfigurationError(f"wait= must be 0 to 3600 seconds, not {wait!r}")
-        if not isinstance(require_durable, bool):
-            raise ConfigurationError(f"require_durable= must be True or False, not {require_durable!r}")
         check_times(lease, renew)
         check_keeping(keep_outcomes)
         self.workers = workers
