@@ -124,7 +124,7 @@ async def restarted(
         journal = folder / "job.sqlite"
 
         async def restart() -> None:
-            while len(made.fusebill.effects_log) < items // 3:
+            while len(made.fusebill.effects_log) < items // 3:  # noqa: ASYNC110 (nobody tells of it)
                 await asyncio.sleep(0.01)
             await asyncio.to_thread(made.redis.kill, with_file=empty)
             await asyncio.sleep(0.5)
