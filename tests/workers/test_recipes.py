@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -19,7 +20,7 @@ import pytest
 
 from fusebill_async.testing import FusebillSimulator
 from tests.docs.documents import blocks
-from tests.workers.conftest import needs
+from tests.workers.conftest import library, needs
 from tests.workers.farm import free_port
 
 pytestmark = pytest.mark.campaign
@@ -130,7 +131,7 @@ def children_of(pid):
 
 
 async def test_celery(bench, redis):
-    celery = pytest.importorskip("celery")
+    celery = library("celery")
     bench.write("Celery(")
     bench.environment["REDIS_URL"] = redis.url
     main = bench.start("-m", "celery", "-A", "billing", "worker", "--concurrency", "2", "--loglevel", "WARNING")
@@ -140,10 +141,9 @@ async def test_celery(bench, redis):
             app.send_task("billing.hold", kwargs=message, connection=connection)
     await bench.effects_reach(60)
     os.kill(children_of(main.pid)[-1], signal.SIGKILL)
-    import redis as redis_py
 
     async def is_empty():
-        with redis_py.Redis.from_url(redis.url) as server:
+        with library("redis").Redis.from_url(redis.url) as server:
             return not server.llen("celery") and not server.hlen("unacked")
 
     await bench.ends_with_one_effect_each(is_empty)
@@ -151,7 +151,7 @@ async def test_celery(bench, redis):
 
 
 async def test_taskiq(bench, redis):
-    taskiq_redis = pytest.importorskip("taskiq_redis")
+    taskiq_redis = library("taskiq_redis")
     bench.write("RedisStreamBroker(")
     bench.environment["REDIS_URL"] = redis.url
     workers = [
@@ -165,10 +165,9 @@ async def test_taskiq(bench, redis):
         await hold.kicker().kiq(**message)
     await bench.effects_reach(60)
     os.killpg(workers[0].pid, signal.SIGKILL)
-    import redis as redis_py
 
     async def is_empty():
-        with redis_py.Redis.from_url(redis.url) as server:
+        with library("redis").Redis.from_url(redis.url) as server:
             [group] = server.xinfo_groups("taskiq")
             return group["pending"] <= 1 and not group["lag"]
 
@@ -187,30 +186,21 @@ async def look_again(broker):
 
 
 @pytest.fixture
-def postgres(tmp_path):
-    """A server in a folder, as the user postgres where we are root, who may not run one."""
-    needs("postgres")
-    needs("initdb")
-    folder, port = tmp_path / "postgres", free_port()
-    folder.mkdir()
+def postgres():
+    """A server in a folder of its own, as the user postgres where we are root, who may not run one."""
+    initdb, program, port = needs("initdb"), needs("postgres"), free_port()
+    folder = Path(tempfile.mkdtemp(prefix="fusebill-postgres-"))
     options = {}
     if os.geteuid() == 0:
         user = pwd.getpwnam("postgres")
-        for each in (folder, *(each for each in tmp_path.parents if each != Path("/") and each.owner() == "root")):
-            if each == folder:
-                shutil.chown(each, "postgres")
+        shutil.chown(folder, "postgres")
         options = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-        for each in (tmp_path, *tmp_path.parents):
-            if each.name.startswith(("pytest-", "test_", "popen-")):
-                each.chmod(0o755)
     environment = {**os.environ, "HOME": str(folder), "LC_ALL": "C"}
     data = str(folder / "data")
     run = {"env": environment, "cwd": str(folder), "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    subprocess.run(["initdb", "-D", data, "-U", "one", "-A", "trust", "--no-sync"], check=True, **run, **options)  # noqa: S607
+    subprocess.run([initdb, "-D", data, "-U", "one", "-A", "trust", "--no-sync"], check=True, **run, **options)
     server = subprocess.Popen(
-        ["postgres", "-D", data, "-h", "127.0.0.1", "-p", str(port), "-k", "", "-c", "fsync=off"],  # noqa: S607
-        **run,
-        **options,
+        [program, "-D", data, "-h", "127.0.0.1", "-p", str(port), "-k", "", "-c", "fsync=off"], **run, **options
     )
     try:
         for _ in range(300):
@@ -219,8 +209,9 @@ def postgres(tmp_path):
             time.sleep(0.02)
         yield f"postgresql://one@127.0.0.1:{port}/postgres"
     finally:
-        server.kill()
+        server.send_signal(signal.SIGQUIT)
         server.wait()
+        shutil.rmtree(folder)
 
 
 async def connected(asyncpg, url):
@@ -233,13 +224,12 @@ async def connected(asyncpg, url):
 
 
 async def test_pgqueuer(bench, postgres):
-    asyncpg, pgqueuer = pytest.importorskip("asyncpg"), pytest.importorskip("pgqueuer.queries")
-    from pgqueuer.db import AsyncpgDriver
+    asyncpg, pgqueuer, drivers = library("asyncpg"), library("pgqueuer.queries"), library("pgqueuer.db")
 
     bench.write("PgQueuer")
     bench.environment["DATABASE_URL"] = postgres
     connection = await connected(asyncpg, postgres)
-    queue = pgqueuer.Queries(AsyncpgDriver(connection))
+    queue = pgqueuer.Queries(drivers.AsyncpgDriver(connection))
     await queue.install()
     await queue.enqueue(["hold"] * len(TWICE), [json.dumps(each).encode() for each in TWICE], [0] * len(TWICE))
     workers = [bench.start("billing.py") for _ in range(2)]
