@@ -94,10 +94,12 @@ class JobRun:
             self._journal.end_run(ended_as)
             event = JobEvent(operation=self._kind.operation.title, state="ended", reason=ended_as)
             self._listeners.tell("job", event)
-            # Nothing is under way now, but for what was dropped.
-            await self._core.writing.writer.end(0.0)
-            if self._options.workers is not None:
-                await self._options.workers.aclose()
+            try:
+                # Nothing is under way now, but for what was dropped.
+                await self._core.writing.writer.end(0.0)
+            finally:
+                if self._options.workers is not None:
+                    await self._options.workers.aclose()
 
     def _carrier(self, *, only_read: bool) -> CarryOut:
         """What carries an item out: this process, or others."""
