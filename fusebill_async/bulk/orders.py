@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -16,7 +17,14 @@ from fusebill_async.bulk.items import Item, Kind
 from fusebill_async.bulk.kinds import kind_of
 from fusebill_async.bulk.tallies import Tally, tally_of
 from fusebill_async.converting import decode_json, read_object
-from fusebill_async.errors import ConfigurationError, FusebillError, NotUnresolvedError, OutcomeUnknownError
+from fusebill_async.errors import (
+    ConfigurationError,
+    FusebillError,
+    NotFoundError,
+    NotUnresolvedError,
+    OutcomeUnknownError,
+    StoreUnavailableError,
+)
 from fusebill_async.models import Customer
 from fusebill_async.operations import GET, MAY_BE_SENT_AGAIN, Safety
 from fusebill_async.outcome import Attribution, Outcome
@@ -26,8 +34,14 @@ from fusebill_async.settling.response import Response
 from fusebill_async.settling.write import Write
 from fusebill_async.stores.intent_json import encode_before
 
+logger = logging.getLogger("fusebill_async.worker")
+
+_PAUSE = 1.0
+"""Seconds before a store that was away is asked again."""
 _KNOWN_FOR = 300.0
 """Seconds for which what was read of a customer says something about its write."""
+_TRIES = 3
+"""How often an unknown outcome is looked at once more. Nobody here is in a hurry."""
 _OLDEST = 86_400.0
 """Seconds after which an order is not begun any more: its job has long given it to somebody else."""
 
@@ -147,11 +161,16 @@ class OrderCarrier:
 
         No `FusebillError` is raised: how it ended stands in the answer.
         """
-        try:
-            return await self._carry_out(order)
-        except FusebillError as error:
-            # Nothing was sent by this delivery; what an earlier one did is found under the key.
-            return self._told(Tally.UNPROCESSED, Outcome.NOT_SENT, error)
+        while True:
+            try:
+                return await self._carry_out(order)
+            except StoreUnavailableError as error:
+                # Without its key nothing true can be told of it.
+                logger.warning("an item of a job waits for the store: %s", error)
+                await self._core.session.effects.sleep(_PAUSE)
+            except FusebillError as error:
+                # Nothing was sent by this delivery, and none before it had an effect.
+                return self._told(Tally.UNPROCESSED, Outcome.NOT_SENT, error)
 
     async def _carry_out(self, order: Order) -> Answer:
         core = self._core
@@ -193,7 +212,12 @@ class OrderCarrier:
         if kind.operation.goal is None:
             why = "the store knows nothing of an earlier delivery, and no read can tell"
             return self._told(Tally.UNKNOWN, Outcome.UNKNOWN, message=why)
-        customer: Customer = (await self._core.read(GET, item.customer_id)).value
+        try:
+            customer: Customer = (await self._core.read(GET, item.customer_id)).value
+        except NotFoundError:
+            return None
+        except FusebillError as error:
+            return self._told(Tally.UNKNOWN, Outcome.UNKNOWN, error)
         present = read_object(customer.wire or b"{}")
         different = differences(kind.operation.goal, kind.sent(item, present), present.values, exactly=True)
         if without_nulls(different):
@@ -203,8 +227,10 @@ class OrderCarrier:
 
     async def _write(self, order: Order, kind: Kind, item: Item) -> Answer:
         write, response, error = await self._written(order, kind, item)
-        if isinstance(error, OutcomeUnknownError) and error.intent_id is not None:
-            # The caller was told before settling came to its end: here is nobody who is in a hurry.
+        for _ in range(_TRIES):
+            if not isinstance(error, OutcomeUnknownError):
+                break
+            # Its caller was told before settling came to its end, or it lost its lock to another delivery.
             await self._settled(order.key)
             write, response, error = await self._written(order, kind, item)
         ended = write.ended(self._core.session.effects.wall())

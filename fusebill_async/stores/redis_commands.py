@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any, Protocol, TypeAlias
 
@@ -67,7 +67,7 @@ class RedisPy:
     """Reaches Redis through redis-py.
 
     Args:
-        url: as redis-py takes it.
+        url: as redis-py takes it; of any server of a cluster where its scheme ends in `+cluster`.
         patience: seconds that `ask_now` waits at most for a connection, and for an answer.
 
     Raises:
@@ -80,20 +80,23 @@ class RedisPy:
             self._redis: Any = import_module("redis")
         except ImportError:
             raise ConfigurationError("RedisStore needs redis-py: pip install 'fusebill-async[redis]'") from None
-        self._url = url
+        scheme, _, rest = url.partition("://")
+        self._is_cluster = scheme.endswith("+cluster")
+        self._url = f"{scheme.removesuffix('+cluster')}://{rest}"
         self._patience = patience
 
     def connect(self) -> Any:
         """A client for the event loop."""
+        if self._is_cluster:
+            return self._redis.asyncio.RedisCluster.from_url(self._url)
         # One retry, for a kept connection that Redis has closed meanwhile: every command here may be sent twice.
         retry = self._redis.asyncio.retry.Retry(self._redis.backoff.NoBackoff(), 1)
         return self._redis.asyncio.Redis.from_url(self._url, retry=retry)
 
     def ask_now(self, commands: Sequence[Command]) -> list[Any]:
         """The answers to commands that are carried out as one, while the event loop waits."""
-        client = self._redis.Redis.from_url(
-            self._url, socket_timeout=self._patience, socket_connect_timeout=self._patience
-        )
+        kind = self._redis.RedisCluster if self._is_cluster else self._redis.Redis
+        client = kind.from_url(self._url, socket_timeout=self._patience, socket_connect_timeout=self._patience)
         client.set_retry(self._redis.retry.Retry(self._redis.backoff.NoBackoff(), 0))
         try:
             with client.pipeline(transaction=True) as pipeline:
@@ -207,6 +210,30 @@ class RedisCommands:
                 return await self.try_once(command)
             except AwayError as error:
                 await waiting.after(error)
+
+    async def info(self, section: str) -> list[Mapping[str, Any]]:
+        """What Redis says of itself, one answer for each server. While it is away it is asked again.
+
+        Args:
+            section: such as "persistence".
+
+        Raises:
+            StoreUnavailableError: there was no answer for the whole wait; or Redis refused it.
+        """
+        waiting = self.waiting()
+        while True:
+            try:
+                async with asyncio.timeout(self._patience):
+                    told: Mapping[str, Any] = await self.client.info(section)
+            except Exception as error:  # noqa: BLE001 (each driver has its own)
+                failed = _told(error)
+                if not isinstance(failed, AwayError):
+                    raise failed from None
+                await waiting.after(failed)
+            else:
+                # The servers of a cluster answer by their names.
+                each: list[Any] = list(told.values())
+                return each if all(isinstance(value, Mapping) for value in each) else [told]
 
     async def try_once(self, command: Command) -> Any:
         """The same, once.

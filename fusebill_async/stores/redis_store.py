@@ -23,7 +23,7 @@ from fusebill_async.stores.redis_quota import RedisQuota
 
 logger = logging.getLogger("fusebill_async.store")
 
-_SCHEMES = ("redis://", "rediss://", "unix://")
+_SCHEMES = ("redis://", "rediss://", "unix://", "redis+cluster://", "rediss+cluster://")
 
 
 # KEYS: the open intents, the count of this writer. ARGV: the intent's name, its record, seconds to keep the count.
@@ -98,13 +98,15 @@ class RedisLedger:
         """
         if not self._unchecked:
             return
-        persistence = await self._commands.submit_patiently(partial(_info, section="persistence"))
-        memory = await self._commands.submit_patiently(partial(_info, section="memory"))
-        if not persistence.get("aof_enabled"):
-            raise ConfigurationError(f"Redis {_WOULD_LOSE} in a restart: {_AOF}{_OR_ELSE}")
-        if memory.get("maxmemory_policy", "noeviction") != "noeviction":
-            policy = memory["maxmemory_policy"]
-            raise ConfigurationError(f"Redis {_WOULD_LOSE} when its memory is full ({policy}): {_EVICTION}{_OR_ELSE}")
+        for told in await self._commands.info("persistence"):
+            if not told.get("aof_enabled"):
+                raise ConfigurationError(f"Redis {_WOULD_LOSE} in a restart: {_AOF}{_OR_ELSE}")
+        for told in await self._commands.info("memory"):
+            policy = told.get("maxmemory_policy", "noeviction")
+            if policy != "noeviction":
+                raise ConfigurationError(
+                    f"Redis {_WOULD_LOSE} when its memory is full ({policy}): {_EVICTION}{_OR_ELSE}"
+                )
         self._unchecked = False
 
     @property
@@ -230,7 +232,7 @@ def _restore(pipeline: Any, *, key: str, records: dict[str, bytes]) -> None:
     if records:
         pipeline.hset(key, mapping=records)
     else:
-        pipeline.ping()
+        pipeline.hvals(key)
 
 
 def _field(pipeline: Any, *, key: str, name: str) -> None:
@@ -239,14 +241,6 @@ def _field(pipeline: Any, *, key: str, name: str) -> None:
 
 def _values(pipeline: Any, *, key: str) -> None:
     pipeline.hvals(key)
-
-
-def _ping(pipeline: Any) -> None:
-    pipeline.ping()
-
-
-def _info(pipeline: Any, *, section: str) -> None:
-    pipeline.info(section)
 
 
 def _get(pipeline: Any, *, key: str) -> None:
@@ -270,7 +264,8 @@ class RedisStore:
     `appendonly yes` and `maxmemory-policy noeviction`. One store object serves one account, in one event loop.
 
     Args:
-        url: such as "redis://localhost:6379/0", "rediss://..." or "unix://...".
+        url: such as "redis://localhost:6379/0", "rediss://..." or "unix://..."; of any server of a Redis Cluster,
+            "redis+cluster://..." or "rediss+cluster://...".
         ledger: False shares the quota alone; open intents and locks then stay in this process.
         workers: how many processes share the account; each keeps to its part while Redis is away.
         lease: seconds after which the lock of a process that does not answer for it is free, 0.2 to 3600.
@@ -358,7 +353,7 @@ class RedisStore:
             ConfigurationError: it would lose open writes and idempotency keys.
         """
         if self._shared is not None:
-            await self._commands.submit_patiently(_ping)
+            await self._commands.info("server")
             await self._shared[0].check()
 
     def quota(self, policy: QuotaPolicy) -> Any | None:

@@ -146,7 +146,7 @@ class RedisTwin:
 
     def info(self, section: str) -> dict[str, Any]:
         """Return what Redis says of itself."""
-        return self.settings[section]
+        return self.settings.get(section, {})
 
     def get(self, key: str) -> bytes | None:
         """Return a text."""
@@ -463,10 +463,6 @@ class TwinPipeline:
         """Add a command."""
         self._add("ping")
 
-    def info(self, section: str) -> None:
-        """Add a command."""
-        self._add("info", section)
-
     def get(self, key: str) -> None:
         """Add a command."""
         self._add("get", key)
@@ -510,6 +506,12 @@ class TwinClient:
     def pipeline(self, transaction: bool = True) -> TwinPipeline:  # noqa: ARG002, FBT001, FBT002 (as redis-py has it)
         """Gather commands."""
         return TwinPipeline(self._driver)
+
+    async def info(self, section: str) -> dict[str, Any]:
+        """Return what the server says of itself."""
+        [told] = _without_errors(await self._driver.exchange([_Asked("info", (section,))]))
+        answer: dict[str, Any] = told
+        return answer
 
     def register_script(self, script: str) -> Callable[..., Any]:
         """Return a coroutine function that runs one of our scripts."""

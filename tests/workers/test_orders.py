@@ -11,8 +11,9 @@ import pytest
 from fusebill_async import ConfigurationError, FusebillClient, QuotaPolicy, RetryPolicy, SettlingPolicy
 from fusebill_async.bulk import read_items
 from fusebill_async.bulk.orders import Answer, Order, OrderCarrier
-from fusebill_async.stores import MemoryStore
+from fusebill_async.stores import MemoryStore, RedisStore
 from fusebill_async.testing import Fault, FusebillSimulator, run_simulated
+from fusebill_async.testing.redis_twin import RedisTwin
 
 ACTIVATION = {
     "activate_all_subscriptions": True,
@@ -272,6 +273,40 @@ def test_a_job_on_workers_is_undone_on_workers(operation, deliveries, tmp_path):
         assert (report.applied, report.skipped) == (3, 0), list(read_items(tmp_path / "undo.sqlite"))
         customer = await world.client.customers.get(2)
         assert (customer.company_name, customer.hubspot_id) == ("Company 2", 42)
+
+    in_world(work, tmp_path)
+
+
+def test_what_was_told_late_is_not_undone_over_a_change_of_others(tmp_path):
+    """The record of a key does not say how the customer was left."""
+
+    async def work(world):
+        class Deaf(Here):
+            async def carry_out(self, order):
+                await super().carry_out(order)
+
+        await world.job(Deaf(world.worker), operation="update", company_name="Grok Ltd").run()
+        world.fusebill.change(2, company_name="Somebody else's")
+        assert (await world.client.bulk.resume(world.journal, workers=Here(world.worker)).run()).applied == 3
+        undone = world.client.bulk.undo(world.journal, journal=tmp_path / "undo.sqlite", workers=Here(world.worker))
+        assert (await undone.run()).skipped == 3
+        assert (await world.client.customers.get(2)).company_name == "Somebody else's"
+
+    in_world(work, tmp_path)
+
+
+def test_an_item_waits_for_a_store_that_is_away(tmp_path):
+    """Without its key nothing true can be told: not even that nothing was sent for it."""
+
+    async def work(world):
+        twin = RedisTwin()
+        store = RedisStore("redis://simulated/0", driver=twin.driver(), wait=0)
+        async with client_of(world.fusebill, store) as worker:
+            twin.stop()
+            asyncio.get_running_loop().call_later(60.0, twin.start)
+            report = await world.job(Here(worker)).run()
+            assert asyncio.get_running_loop().time() > 60.0
+            assert report.applied == 3
 
     in_world(work, tmp_path)
 
