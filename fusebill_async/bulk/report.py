@@ -107,6 +107,7 @@ class BulkReport:
         runs: how many there were.
         stopped: why the last run ended before all was done, in words; "" if it did not.
         notes: what else is to be said of the runs, such as that no snapshot was kept.
+        handed_out: how many of the unknown ones were handed to workers, and are settled by a run on workers alone.
     """
 
     operation: str
@@ -120,6 +121,7 @@ class BulkReport:
     runs: int = 0
     stopped: str = ""
     notes: tuple[str, ...] = ()
+    handed_out: int = 0
 
     @property
     def items(self) -> int:
@@ -152,8 +154,8 @@ def report_in(connection: sqlite3.Connection, path: Path) -> BulkReport:
     facts = checked_facts(connection, path)
     counts: dict[str, int] = dict(connection.execute("SELECT tally, count(*) FROM outcomes GROUP BY tally").fetchall())
     # An item that is tried again is open, and has what it came to before among the outcomes.
-    opened = "SELECT count(*) FROM intents"
-    counts[Tally.UNKNOWN] = connection.execute(opened).fetchone()[0]
+    opened = "SELECT count(*), count(json_extract(record, '$.key')) FROM intents"
+    counts[Tally.UNKNOWN], handed_out = connection.execute(opened).fetchone()
     items: int = connection.execute("SELECT count(*) FROM items").fetchone()[0]
     counts.pop(Tally.UNPROCESSED, None)
     runs, stopped = connection.execute(
@@ -167,6 +169,7 @@ def report_in(connection: sqlite3.Connection, path: Path) -> BulkReport:
         runs=runs,
         stopped=stopped or "",
         notes=tuple(note for (note,) in notes),
+        handed_out=handed_out,
         **counts,
     )
 

@@ -124,6 +124,9 @@ class Reported(Result):
 
     def _next_steps(self) -> Iterator[tuple[str, str]]:
         resume = f"fusebill-async bulk resume --journal {shlex.quote(str(self.journal))}"
+        if self.report.handed_out:
+            yield "Go on on workers, whose keys tell what became of the rest", f"{resume} --workers redis://..."
+            return
         if self.report.unprocessed:
             yield "Go on with what was not begun", resume
         if self.report.unknown:

@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from fusebill_async import ConfigurationError, FusebillClient, QuotaPolicy, RetryPolicy, SettlingPolicy
-from fusebill_async.bulk import read_items
+from fusebill_async.bulk import read_items, read_report
 from fusebill_async.bulk.orders import Answer, Order, OrderCarrier
 from fusebill_async.stores import MemoryStore, RedisStore
 from fusebill_async.testing import Fault, FusebillSimulator, run_simulated
@@ -227,6 +227,7 @@ def test_what_was_handed_out_is_not_carried_out_here(tmp_path):
         await world.job(Here(world.worker, lost={1, 2, 3})).run()
         with pytest.raises(ConfigurationError, match="--workers"):
             await world.client.bulk.resume(world.journal).run()
+        assert read_report(world.journal).handed_out == 3
         assert world.fusebill.received("hold", 1) == 0
 
     in_world(work, tmp_path)
