@@ -110,10 +110,13 @@ class Farm:
         self.workers[place] = self._started()
         self.kills += 1
 
-    async def kill_on(self, every: float) -> None:
-        """Go on killing."""
+    async def kill_on(self, every: float, progress: int) -> None:
+        """Go on killing: after so many seconds, and so many more effects, as a new one takes time to start."""
         while True:
+            before = len(self.fusebill.effects_log)
             await asyncio.sleep(every)
+            while len(self.fusebill.effects_log) < before + progress:  # noqa: ASYNC110 (nobody tells of it)
+                await asyncio.sleep(0.01)
             self.kill_one()
 
     async def stop_on(self, every: float, longer_than: float) -> None:

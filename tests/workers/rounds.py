@@ -86,6 +86,7 @@ async def killed(
     items: int = 10_000,
     workers: int = 4,
     every: float = 2.0,
+    progress: int = 1,
     job_killed: tuple[float, ...] = (4.0, 6.0),
     seed: int = 1,
 ) -> Round:
@@ -94,7 +95,7 @@ async def killed(
         made.fusebill.inject(Fault.reset_after_effect(operation=operation, probability=0.01, times=None))
         made.start(workers)
         work = run_job(made, operation, items, folder / "job.sqlite", kill_after=job_killed)
-        return judged(made, operation, items, await beside(work, made.kill_on(every)))
+        return judged(made, operation, items, await beside(work, made.kill_on(every, progress)))
 
 
 async def stopped(folder: Path, *, operation: str = "hold", items: int = 2000, seed: int = 1) -> Round:

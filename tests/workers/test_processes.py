@@ -10,10 +10,12 @@ pytestmark = [pytest.mark.usefixtures("with_redis"), pytest.mark.campaign]
 
 
 async def test_workers_and_the_job_itself_are_killed(tmp_path):
-    came = await rounds.killed(tmp_path, operation="update", items=200, workers=3, every=0.7, job_killed=(2.0,))
+    came = await rounds.killed(
+        tmp_path, operation="update", items=150, workers=3, every=0.3, progress=40, job_killed=(2.0,)
+    )
     assert came.strikes >= 2
     assert came.is_right, str(came)
-    assert came.told["applied"] == 200
+    assert came.told["applied"] == 150
 
 
 async def test_an_engine_that_loses_messages(tmp_path):
@@ -24,7 +26,7 @@ async def test_an_engine_that_loses_messages(tmp_path):
 
 
 async def test_workers_are_stopped_for_longer_than_their_lease(tmp_path):
-    came = await rounds.stopped(tmp_path, items=300)
+    came = await rounds.stopped(tmp_path, items=150)
     assert came.strikes >= 1
     assert came.is_right, str(came)
 

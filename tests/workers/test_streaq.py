@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import gc
 import json
 import os
 import signal
@@ -20,9 +20,20 @@ from fusebill_async.testing import FusebillSimulator
 from tests.docs.documents import blocks
 from tests.workers.farm import free_port
 
-pytestmark = pytest.mark.usefixtures("with_redis")
+pytestmark = [
+    pytest.mark.usefixtures("with_redis"),
+    # coredis leaves the streams of its connections to the garbage collector.
+    pytest.mark.filterwarnings("ignore:Unclosed <MemoryObject:ResourceWarning"),
+]
 
 ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def collected():
+    """No other test is to be blamed for what was left."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture
@@ -35,7 +46,7 @@ async def fusebill():
 
 
 @pytest.fixture
-def start(fusebill, tmp_path):
+async def start(fusebill, tmp_path):
     """Starts programs with the key and the base URL in their environment, and ends them."""
     environment = {
         **os.environ,
@@ -55,8 +66,9 @@ def start(fusebill, tmp_path):
 
     yield begin
     for process in started:
-        with contextlib.suppress(ProcessLookupError):
+        if process.returncode is None:
             process.kill()
+        await process.communicate()
         process._transport.close()
 
 
@@ -80,13 +92,11 @@ async def called(queue, title, *arguments, key, **options):
 async def test_a_message_that_is_delivered_twice_has_one_effect_and_one_outcome(running, redis, fusebill):
     async with worker(redis.url) as queue:
         first = await called(queue, "customers.hold", 1, key="order-1")
-        again = await called(queue, "customers.hold", 1, key="order-1")
-        # What the engine still keeps of the first delivery is not what answers the second one.
+        # What the engine still keeps of the first delivery must not answer the second one.
         await queue.redis.delete([queue.results_key + "order-1"])
         replayed = await called(queue, "customers.hold", 1, key="order-1")
     expected = {"outcome": "applied", "customer_id": 1, "attribution": "ours", "error": "", "message": ""}
     assert first == {**expected, "replayed": False}
-    assert again in (first, {**expected, "replayed": True})
     assert replayed == {**expected, "replayed": True}
     assert fusebill.received("hold", 1) == 1
 
@@ -96,6 +106,7 @@ async def test_an_error_of_the_client_is_a_result_that_the_engine_does_not_retry
     async with worker(redis.url) as queue:
         refused = await called(queue, "customers.hold", 2, key="order-2")
         wrong = await called(queue, "customers.hold", "two", key="order-3")
+        await queue.redis.delete([queue.results_key + "order-2"])
         other = await called(queue, "customers.hold", 3, key="order-2")
     assert (refused["outcome"], refused["error"]) == ("rejected", "ConflictError")
     assert (wrong["outcome"], wrong["error"]) == ("not_sent", "ValidationError")
