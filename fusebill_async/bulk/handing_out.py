@@ -98,15 +98,17 @@ class HandingOut:
             key=CallKey(id=key_id(order.key), digest="", began=order.at),
         )
         self._ledger.begin(item)
-        await self._ledger.open(intent)
-        answer = await self._outcome_of(order, on_settling)
-        if answer is None:
-            return _nobody_told(order, item)
-        carried = answer.carried(order, item.attempts)
-        if carried.tally is not Tally.UNKNOWN:
-            self._ledger.told(intent, answer.ended(item.customer_id), carried.tally, answer.before)
-        self._ledger.done(item)
-        return carried
+        try:
+            await self._ledger.open(intent)
+            answer = await self._outcome_of(order, on_settling)
+            if answer is None:
+                return _nobody_told(order, item)
+            carried = answer.carried(order, item.attempts)
+            if carried.tally is not Tally.UNKNOWN:
+                self._ledger.told(intent, answer.ended(item.customer_id), carried.tally, answer.before)
+            return carried
+        finally:
+            self._ledger.done(item)
 
     def _order_of(self, item: Item) -> Order:
         return attrs.evolve(

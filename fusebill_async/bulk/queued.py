@@ -20,6 +20,8 @@ _POLL = 0.05
 """Seconds between two looks at what workers have told."""
 _PAUSE = 0.5
 """Seconds before a queue that was away is tried again."""
+_MOST_GIVEN_UP = 3
+"""How often an item is handed out again that the engine gave up."""
 _START = 10.0
 """Seconds for which a queue is waited for at the beginning."""
 
@@ -49,13 +51,38 @@ class _Asked:
     """An order that was handed out. Each hand-out has a name of its own: the key of the item is in the order."""
 
     order: Order
-    name: str
     answer: asyncio.Future[Answer | None]
-    is_queued: bool = False
+    name: str = attrs.field(init=False)
+    is_queued: bool = attrs.field(default=False, init=False)
+    given_up: int = attrs.field(default=0, init=False)
+    """How often the engine gave it up."""
+
+    def __attrs_post_init__(self) -> None:
+        self._rename()
+
+    def _rename(self) -> None:
+        self.name, self.is_queued = f"{self.order.key}/{uuid.uuid4().hex[:12]}", False
 
     def tell(self, answer: Answer | None) -> None:
         if not self.answer.done():
             self.answer.set_result(answer)
+
+    def hear(self, told: dict[str, Any]) -> None:
+        """Take what a worker has told.
+
+        An engine may give up a message that another worker has carried out: streaq does when a worker that stood still
+        goes on. The key of the item knows, so it is handed out again.
+        """
+        if "engine" not in told:
+            self.tell(Answer(**told))
+            return
+        self.given_up += 1
+        logger.log(logging.WARNING if self.given_up > 1 else logging.INFO, "the engine gave up: %s", told["engine"])
+        if self.given_up > _MOST_GIVEN_UP:
+            self.tell(None)
+            return
+        self.order = attrs.evolve(self.order, again=True)
+        self._rename()
 
 
 class QueuedWorkers:
@@ -73,7 +100,7 @@ class QueuedWorkers:
         if isinstance(wait, bool) or not wait > 0:
             raise ConfigurationError(f"wait= must be above 0 seconds, not {wait!r}")
         self._wait = wait
-        self._asked: dict[str, _Asked] = {}
+        self._asked: dict[_Asked, None] = {}
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -97,15 +124,15 @@ class QueuedWorkers:
 
     async def carry_out(self, order: Order) -> Answer | None:
         """Have an order carried out, and wait for what becomes of it; None if nobody has told in time."""
-        asked = _Asked(order, f"{order.key}/{uuid.uuid4().hex[:12]}", asyncio.get_running_loop().create_future())
-        self._asked[asked.name] = asked
+        asked = _Asked(order, asyncio.get_running_loop().create_future())
+        self._asked[asked] = None
         self._changed.set()
         try:
             return await asyncio.wait_for(asked.answer, self._wait)
         except TimeoutError:
             return None
         finally:
-            del self._asked[asked.name]
+            del self._asked[asked]
 
     async def aclose(self) -> None:
         """Let go of the queue. What was handed out and not told yet stays there."""
@@ -133,18 +160,18 @@ class QueuedWorkers:
     async def _exchange(self, queue: Queue, mark: str) -> None:
         """Hand out what is new, and look at what workers have told."""
         self._changed.clear()
-        new = [asked for asked in self._asked.values() if not asked.is_queued]
+        new = [asked for asked in self._asked if not asked.is_queued]
         if new:
             await queue.put({asked.name: attrs.asdict(asked.order) for asked in new})
         for asked in new:
             asked.is_queued = True
-        waiting = [asked for asked in self._asked.values() if asked.is_queued]
+        waiting = [asked for asked in self._asked if asked.is_queued]
         told = await queue.told(mark, [asked.name for asked in waiting])
         if told is None:
             await self._start_over(queue, mark, waiting)
         for asked, answer in zip(waiting, told or [], strict=False):
             if answer is not None:
-                asked.tell(_answer_in(answer))
+                asked.hear(answer)
         with suppress(TimeoutError):
             await asyncio.wait_for(self._changed.wait(), _POLL if waiting else 1.0)
 
@@ -156,11 +183,3 @@ class QueuedWorkers:
         for asked in waiting:
             asked.tell(None)
         await queue.mark(mark)
-
-
-def _answer_in(told: dict[str, Any]) -> Answer | None:
-    """What a worker has told; None where the engine gave up, as on a message that was aborted."""
-    if "engine" in told:
-        logger.warning("the engine gave up an item: %s", told["engine"])
-        return None
-    return Answer(**told)

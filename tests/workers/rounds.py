@@ -98,18 +98,22 @@ async def killed(
         return judged(made, operation, items, await beside(work, made.kill_on(every, progress)))
 
 
-async def stopped(folder: Path, *, operation: str = "hold", items: int = 2000, seed: int = 1) -> Round:
+async def stopped(
+    folder: Path, *, operation: str = "hold", items: int = 2000, workers: int = 4, seed: int = 1
+) -> Round:
     """Workers are stopped for longer than their lease and than the engine's, at random steps, and continued."""
     async with farm(folder, operation, items, seed=seed) as made:
-        made.start(4)
+        made.start(workers)
         work = run_job(made, operation, items, folder / "job.sqlite")
         return judged(made, operation, items, await beside(work, made.stop_on(0.5, 2.0)))
 
 
-async def lossy(folder: Path, *, operation: str = "hold", items: int = 2000, wait: float = 6.0) -> tuple[Round, Round]:
+async def lossy(
+    folder: Path, *, operation: str = "hold", items: int = 2000, workers: int = 4, wait: float = 6.0
+) -> tuple[Round, Round]:
     """The engine loses 3 % of its messages; then the job is resumed once."""
     async with farm(folder, operation, items) as made:
-        made.start(4)
+        made.start(workers)
         journal = folder / "job.sqlite"
         first = await run_job(made, operation, items, journal, wait=wait, lost=0.03)
         before = judged(made, operation, items, first)
@@ -117,11 +121,11 @@ async def lossy(folder: Path, *, operation: str = "hold", items: int = 2000, wai
 
 
 async def restarted(
-    folder: Path, *, operation: str = "hold", items: int = 2000, empty: bool = False
+    folder: Path, *, operation: str = "hold", items: int = 2000, workers: int = 4, empty: bool = False
 ) -> tuple[Round, Round]:
     """Redis is killed in the middle and started again, with its file or without; then the job is resumed once."""
     async with farm(folder, operation, items) as made:
-        made.start(4)
+        made.start(workers)
         journal = folder / "job.sqlite"
 
         async def restart() -> None:
