@@ -20,7 +20,7 @@ async def test_workers_and_the_job_itself_are_killed(tmp_path):
 
 async def test_an_engine_that_loses_messages(tmp_path):
     lossy, resumed = await rounds.lossy(tmp_path, items=100, workers=2, wait=2.0)
-    assert lossy.told["unknown"] == lossy.missed > 0, str(lossy)
+    assert lossy.told["unknown"] >= lossy.missed > 0, str(lossy)
     assert resumed.is_right, str(resumed)
     assert resumed.told["applied"] == 100
 
