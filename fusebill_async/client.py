@@ -410,6 +410,14 @@ class FusebillClient(Verbs):
 
     async def __aenter__(self) -> Self:
         self._core.session.open()
+        # A store of the user's own may have nothing to look at.
+        check = getattr(self._store, "check", None)
+        if check is not None:
+            try:
+                await check()
+            except BaseException:
+                await self.aclose()
+                raise
         return self
 
     async def __aexit__(

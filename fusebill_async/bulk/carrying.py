@@ -45,6 +45,19 @@ class Carried:
     reason: str = ""
 
 
+def tally_with(ended: Ended, error: FusebillError | None) -> Tally:
+    """Where an item is counted whose write ended so.
+
+    Args:
+        ended: how.
+        error: that it ended with.
+    """
+    tally = tally_of(ended)
+    if tally is Tally.UNPROCESSED and isinstance(error, _GUARDS):
+        return Tally.SKIPPED if isinstance(error, NotAsLeftError) else Tally.REJECTED
+    return tally
+
+
 class CarryOut(Protocol):
     """Carries out an item, and sees to it that the journal has the outcome."""
 
@@ -132,9 +145,7 @@ class LocalCarrier:
                 raise self._ledger.failed from None
             error = raised
         ended = write.ended(core.session.effects.wall())
-        tally = tally_of(ended)
-        if tally is Tally.UNPROCESSED and isinstance(error, _GUARDS):
-            tally = Tally.SKIPPED if isinstance(error, NotAsLeftError) else Tally.REJECTED
+        tally = tally_with(ended, error)
         if not write.recorded:
             # Whatever was recorded has its outcome in the journal when its intent is closed.
             self._ledger.keep(item, ended, tally)

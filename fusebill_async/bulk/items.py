@@ -69,6 +69,7 @@ class Item:
         customer_id, asked, known: see `Row`.
         attempts: requests that were sent for it in earlier runs.
         intent_id: the name of the write that an earlier run left open, None if it left none.
+        handed_out: what was left open was handed to a worker, and its idempotency key tells what became of it.
         aside: why nothing is sent for it, in words; "" if it is to be carried out.
     """
 
@@ -78,6 +79,7 @@ class Item:
     known: bytes | None = None
     attempts: int = 0
     intent_id: str | None = None
+    handed_out: bool = False
     aside: str = ""
 
 

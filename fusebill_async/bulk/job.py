@@ -7,6 +7,7 @@ from contextlib import aclosing
 from functools import partial
 from pathlib import Path
 
+from fusebill_async.bulk.batch import as_batch
 from fusebill_async.bulk.canary import CanaryItem, look_at_canary
 from fusebill_async.bulk.forecasts import Forecaster, ItemForecast
 from fusebill_async.bulk.id_sets import MOST_IDS, IdSets
@@ -19,7 +20,7 @@ from fusebill_async.bulk.previews import ItemPreview, Previewer
 from fusebill_async.bulk.progress import ProgressLines
 from fusebill_async.bulk.reading import InputReader, Items
 from fusebill_async.bulk.report import BulkItem, BulkPlan, BulkReport, read_facts, read_report
-from fusebill_async.bulk.running import JobRun, as_batch
+from fusebill_async.bulk.running import JobRun
 from fusebill_async.bulk.sampling import sampled
 from fusebill_async.bulk.undoing import UndoJob
 from fusebill_async.bulk.verification import BulkCheck, Verifier
@@ -309,7 +310,7 @@ class BulkJob:
             _check_rows(*await journal.bad_rows(5))
         if self._options.canary is not None and not await journal.has_canary():
             await journal.draw_canary(await self._drawn(self._options.canary))
-        self._run = JobRun(self._core, journal, kind, self._options)
+        self._run = JobRun(self._core, journal, kind, facts, self._options)
         return self._run
 
     async def _drawn(self, count: int) -> list[int]:

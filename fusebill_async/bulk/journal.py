@@ -251,7 +251,10 @@ class Journal:
     async def open_items(self) -> list[Item]:
         """The items whose writes an earlier run left open."""
         rows = await self._do(lambda connection: connection.execute(_OPEN).fetchall())
-        return [item_of(row[:5], intent_id=row[5]) for row in rows]
+        return [
+            attrs.evolve(item_of(row[:5]), intent_id=row[5], handed_out=decode_intent(row[6].encode()).key is not None)
+            for row in rows
+        ]
 
     async def items_to_do(self, after: int, limit: int, *, of_canary: bool = False) -> list[Item]:
         """The next items that have no outcome, in the order of the input.
@@ -359,7 +362,7 @@ def _rewrite(path: Path) -> None:
         ) from error
 
 
-def item_of(row: Sequence[Any], intent_id: str | None = None) -> Item:
+def item_of(row: Sequence[Any]) -> Item:
     """An item from its number, its customer, what is asked and known of it, and its attempts so far."""
     number, customer_id, asked, known, attempts = row
     return Item(
@@ -368,7 +371,6 @@ def item_of(row: Sequence[Any], intent_id: str | None = None) -> Item:
         asked=None if asked is None else asked.encode(),
         known=None if known is None else known.encode(),
         attempts=attempts,
-        intent_id=intent_id,
     )
 
 

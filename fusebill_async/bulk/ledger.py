@@ -93,6 +93,20 @@ class JournalLedger:
         kept = None if tried_anew or ended is None else self._kept(item, ended, tally_of(ended), intent)
         self._write(kept, delete=(item.number, intent.id))
 
+    def told(self, intent: Intent, ended: Ended, tally: Tally, before: str | None) -> None:
+        """Keep what a worker has told of an item that was handed out. Nothing is waited for.
+
+        Args:
+            intent: that it was handed out with.
+            ended: how its write ended.
+            tally: where it is counted.
+            before: what was there before an update, see `encode_before`.
+        """
+        self._open.pop(intent.id, None)
+        assert intent.customer_id is not None
+        item = self._items[intent.customer_id]
+        self._write(self._kept(item, ended, tally, before=before), delete=(item.number, intent.id))
+
     async def find(self, key_id: str) -> Recorded | None:  # noqa: ARG002 (the protocol's)
         """Nothing: a write of a job carries no key of a user."""
         return None
@@ -108,9 +122,10 @@ class JournalLedger:
         again = BY_TITLE[intent.operation].safety in MAY_BE_SENT_AGAIN
         return intent.id in self._inherited and again and ended.outcome is Outcome.NOT_APPLIED
 
-    def _kept(self, item: Item, ended: Ended, tally: Tally, intent: Intent | None = None) -> tuple[object, ...]:
+    def _kept(
+        self, item: Item, ended: Ended, tally: Tally, intent: Intent | None = None, *, before: str | None = None
+    ) -> tuple[object, ...]:
         """The row of an outcome."""
-        before = None
         if intent is not None and BY_TITLE[intent.operation].safety is Safety.REPLACE:
             # An undo goes back to it.
             before = encode_before(intent.before)

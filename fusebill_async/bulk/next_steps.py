@@ -29,7 +29,7 @@ def retry_of(group: FailureGroup, journal: Path) -> str:
 
 
 def next_steps(
-    journal: Path, standing: Standing, *, unprocessed: int, unknown: int, awaits_approval: bool
+    journal: Path, standing: Standing, *, unprocessed: int, unknown: int, awaits_approval: bool, handed_out: int
 ) -> Iterator[tuple[str, str]]:
     """What to do now: each with why, and the command.
 
@@ -39,10 +39,15 @@ def next_steps(
         unprocessed: its tally.
         unknown: its tally.
         awaits_approval: its canary has ended, and nobody has said that it may go on.
+        handed_out: how many of the unknown ones were handed to workers.
     """
     if standing.wanted is Wanted.PAUSE:
         yield "It is paused. Let it go on", command("go", journal)
     if standing.runs:
+        return
+    if handed_out:
+        on_workers = f"{command('resume', journal)} --workers redis://..."
+        yield "Go on on workers, whose keys tell what became of the rest", on_workers
         return
     if awaits_approval:
         yield "The canary has ended. Go on with all the others", command("resume", journal, "--yes")

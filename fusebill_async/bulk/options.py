@@ -6,6 +6,7 @@ from typing import Any, Literal, TypeAlias
 
 import attrs
 
+from fusebill_async.bulk.handing_out import Workers
 from fusebill_async.bulk.items import Kind
 from fusebill_async.bulk.limits import Limits
 from fusebill_async.errors import ConfigurationError, shown
@@ -30,6 +31,7 @@ class JobOptions:
     skip_done: bool = False
     single_reads: bool = False
     canary: int | None = None
+    workers: Workers | None = None
 
     def __attrs_post_init__(self) -> None:
         if type(self.concurrency) is not int or not 1 <= self.concurrency <= _MOST_WORKERS:
@@ -49,6 +51,12 @@ class JobOptions:
             )
         if self.message is not None and self.retry not in ("rejected", "not_applied"):
             raise ConfigurationError('message= chooses among those of retry="rejected" or retry="not_applied"')
+
+        if self.workers is not None and not hasattr(self.workers, "carry_out"):
+            raise ConfigurationError(
+                "workers= must be Workers(url), from fusebill_async.distributed, or None, not a value of type "
+                f"{type(self.workers).__name__}"
+            )
 
     def reads_ahead(self, kind: Kind) -> bool:
         """Whether customers are read ahead of their items."""

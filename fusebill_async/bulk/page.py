@@ -28,7 +28,7 @@ from fusebill_async.bulk.page_facts import (
     spans_in,
     throughput_in,
 )
-from fusebill_async.bulk.tallies import Tally, tallies_in
+from fusebill_async.bulk.tallies import Tally, handed_out_in, tallies_in
 from fusebill_async.converting import encode
 
 _DONE = {
@@ -79,6 +79,7 @@ def page_of(journal: Path) -> str:
         spans, throughput = spans_in(connection, runs), throughput_in(connection, runs)
         groups, latency = grouped(failures_in(connection)), latency_in(connection)
         approval = tallies[Tally.UNPROCESSED] > 0 and awaits_approval(connection)
+        handed_out = handed_out_in(connection)
     zone = _zone_of(runs)
     steps = next_steps(
         journal,
@@ -86,6 +87,7 @@ def page_of(journal: Path) -> str:
         unprocessed=tallies[Tally.UNPROCESSED],
         unknown=tallies[Tally.UNKNOWN],
         awaits_approval=approval,
+        handed_out=handed_out,
     )
     chart = ""
     if throughput is not None:

@@ -14,7 +14,7 @@ import attrs
 from fusebill_async.bulk.journal import JobFacts, awaits_approval, checked_facts
 from fusebill_async.bulk.journal_file import open_to_read
 from fusebill_async.bulk.page import write_page
-from fusebill_async.bulk.tallies import Tally, tallies_in
+from fusebill_async.bulk.tallies import Tally, handed_out_in, tallies_in
 from fusebill_async.errors import ConfigurationError, FusebillError
 from fusebill_async.outcome import Attribution, Outcome
 from fusebill_async.policy.quota import QuotaView
@@ -110,6 +110,7 @@ class BulkReport:
         notes: what else is to be said of the runs, such as that no snapshot was kept.
         awaits_approval: its canary has ended, and nobody has said that the others may follow.
         journal: the file that it was read from.
+        handed_out: how many of the unknown ones were handed to workers, and are settled by a run on workers alone.
     """
 
     operation: str
@@ -125,6 +126,7 @@ class BulkReport:
     notes: tuple[str, ...] = ()
     awaits_approval: bool = False
     journal: Path | None = attrs.field(default=None, eq=False)
+    handed_out: int = 0
 
     @property
     def items(self) -> int:
@@ -179,6 +181,7 @@ def report_in(connection: sqlite3.Connection, path: Path) -> BulkReport:
         runs=runs,
         stopped=stopped or "",
         notes=tuple(note for (note,) in notes),
+        handed_out=handed_out_in(connection),
         awaits_approval=tallies[Tally.UNPROCESSED] > 0 and awaits_approval(connection),
         journal=path,
         **tallies,

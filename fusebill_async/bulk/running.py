@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Self
 
-import attrs
-
-from fusebill_async.bulk.carrying import Carried, LocalCarrier
+from fusebill_async.bulk.batch import with_ledger
+from fusebill_async.bulk.carrying import Carried, CarryOut, LocalCarrier
+from fusebill_async.bulk.handing_out import HandingOut, order_for
 from fusebill_async.bulk.id_sets import IdSets
 from fusebill_async.bulk.items import Item, Kind
-from fusebill_async.bulk.journal import Journal
+from fusebill_async.bulk.journal import JobFacts, Journal
 from fusebill_async.bulk.limits import Judge
 from fusebill_async.bulk.options import LARGEST_CANARY, JobOptions
 from fusebill_async.bulk.pool import Feed, Pool
@@ -20,15 +20,10 @@ from fusebill_async.bulk.report import BulkItem
 from fusebill_async.bulk.snapshots import Snapshots
 from fusebill_async.bulk.tallies import Tally
 from fusebill_async.bulk.watching import Watcher
+from fusebill_async.errors import ConfigurationError
 from fusebill_async.resources.core import ClientCore
 from fusebill_async.session.events import ItemEvent, JobEvent
 from fusebill_async.session.gate import Gate
-from fusebill_async.settings import Priority
-
-_SHORTEST_QUEUE = 120.0
-"""Seconds for which an item waits for the quota in any case: a minute's window opens within 60."""
-_WAITS_FOR_SETTLING = 86_400.0
-"""Seconds: an item ends with its outcome, however long settling takes."""
 
 
 class JobRun:
@@ -38,17 +33,19 @@ class JobRun:
         core: of the client.
         journal: open, with its input.
         kind: what the job does.
+        facts: what the journal says of it.
         options: how.
 
     Attributes:
         total: how many items are to end in it; known when it has begun.
     """
 
-    def __init__(self, core: ClientCore, journal: Journal, kind: Kind, options: JobOptions) -> None:
+    def __init__(self, core: ClientCore, journal: Journal, kind: Kind, facts: JobFacts, options: JobOptions) -> None:
         self._gate = Gate()
-        self._core = _with_ledger(core, journal, self._gate)
+        self._core = with_ledger(core, journal, self._gate)
         self._journal = journal
         self._kind = kind
+        self._facts = facts
         self._options = options
         self._effects = core.session.effects
         self._listeners = core.session.teller.listeners
@@ -59,13 +56,25 @@ class JobRun:
         self._watcher: Watcher | None = None
 
     async def __aenter__(self) -> Self:
+        workers, left_open = self._options.workers, await self._journal.open_items()
+        if workers is None:
+            _check_here(self._journal, left_open)
+            await self._begin(left_open)
+            return self
+        await workers.start()
+        try:
+            await self._begin(left_open)
+        except BaseException:
+            await workers.aclose()
+            raise
+        return self
+
+    async def _begin(self, left_open: list[Item]) -> None:
         journal, kind, options = self._journal, self._kind, self._options
         await journal.begin_run(options.as_json())
         if options.retry in ("rejected", "not_applied"):
             await journal.retry(Tally(options.retry), options.message)
         only_read = options.retry == "unknown"
-        carrier = LocalCarrier(self._core, kind, journal.ledger, only_read=only_read)
-        left_open = await journal.open_items()
         self._canary_alone = await journal.holds_back_all_but_canary()
         self.total = len(left_open)
         if self._canary_alone:
@@ -73,12 +82,12 @@ class JobRun:
         elif not only_read:
             self.total = await journal.count_to_do()
         feed = Feed(left_open, _nothing if only_read else self._items_to_do(), self._effects.now)
-        self._pool = Pool(feed, carrier, self._judge, options.concurrency, self._effects)
+        carry_out = self._carrier(only_read=only_read)
+        self._pool = Pool(feed, carry_out, self._judge, options.concurrency, self._effects)
         self._listeners.tell("job", JobEvent(operation=kind.operation.title, state="began"))
         self._watcher = Watcher(self._core, journal, self._judge, self._gate, self._pool.wake)
         await self._watcher.start(self._pool.fail)
         self._pool.start()
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -97,8 +106,22 @@ class JobRun:
             self._journal.end_run(ended_as)
             event = JobEvent(operation=self._kind.operation.title, state="ended", reason=ended_as)
             self._listeners.tell("job", event)
-            # Nothing is under way now, but for what was dropped.
-            await self._core.writing.writer.end(0.0)
+            try:
+                # Nothing is under way now, but for what was dropped.
+                await self._core.writing.writer.end(0.0)
+            finally:
+                if self._options.workers is not None:
+                    await self._options.workers.aclose()
+
+    def _carrier(self, *, only_read: bool) -> CarryOut:
+        """What carries an item out: this process, or others."""
+        kind, ledger, options = self._kind, self._journal.ledger, self._options
+        local = LocalCarrier(self._core, kind, ledger, only_read=only_read)
+        if options.workers is None:
+            return local
+        anew = options.retry in ("rejected", "not_applied")
+        order = order_for(self._facts, kind, anew=anew, only_read=only_read)
+        return HandingOut(local, options.workers, ledger, kind, order, self._effects)
 
     @property
     def operation(self) -> str:
@@ -145,23 +168,18 @@ class JobRun:
         return _bulk_item(item, carried, self._journal.ledger.run)
 
 
-def as_batch(core: ClientCore) -> ClientCore:
-    """The client, with the priority of a batch."""
-    timeouts = core.options.timeouts
-    queue = None if timeouts.queue is None else max(timeouts.queue, _SHORTEST_QUEUE)
-    options = attrs.evolve(
-        core.options, priority=Priority.BULK, timeouts=attrs.evolve(timeouts, queue=queue), on_cancel="finish"
-    )
-    return attrs.evolve(core, options=options)
+def _check_here(journal: Journal, left_open: list[Item]) -> None:
+    """See that nothing is left open that only workers can tell of.
 
-
-def _with_ledger(core: ClientCore, journal: Journal, gate: Gate) -> ClientCore:
-    """The same, with writes that are recorded in the journal, and a gate that may hold them back."""
-    settling = attrs.evolve(core.setup.settling, wait=_WAITS_FOR_SETTLING)
-    setup = attrs.evolve(core.setup, settling=settling)
-    batch = as_batch(core)
-    options = attrs.evolve(batch.options, gate=gate)
-    return attrs.evolve(batch, setup=setup, writing=setup.over(journal.ledger), options=options)
+    Raises:
+        ConfigurationError: it is.
+    """
+    handed_out = sum(item.handed_out for item in left_open)
+    if handed_out:
+        raise ConfigurationError(
+            f"{handed_out:,} items of {journal.path} were handed to workers, and only their idempotency keys tell what "
+            "became of them: run it on workers once more, with workers= (--workers)"
+        )
 
 
 async def _nothing(_: int, __: int) -> list[Item]:

@@ -54,3 +54,9 @@ def tallies_in(connection: sqlite3.Connection) -> dict[str, int]:
     items: int = connection.execute("SELECT count(*) FROM items").fetchone()[0]
     counts[Tally.UNPROCESSED] = items - sum(counts.values())
     return {tally.value: counts[tally] for tally in Tally}
+
+
+def handed_out_in(connection: sqlite3.Connection) -> int:
+    """How many of the unknown items were handed to workers: the keys of these tell what became of them."""
+    count: int = connection.execute("SELECT count(json_extract(record, '$.key')) FROM intents").fetchone()[0]
+    return count

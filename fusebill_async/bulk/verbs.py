@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, TypedDict, Unpack
 
+from fusebill_async.bulk.handing_out import Workers
 from fusebill_async.bulk.items import Kind, UpdateJob, verb_job
 from fusebill_async.bulk.job import BulkJob
 from fusebill_async.bulk.kinds import kind_of, undo_of
@@ -60,6 +61,7 @@ class JobSettings(TypedDict, total=False):
     snapshot: bool | None
     skip_done: bool
     single_reads: bool
+    workers: Workers | None
     effects: StoreEffects | None
 
 
@@ -84,6 +86,7 @@ class StartJob(Protocol):
         snapshot: bool | None = None,
         skip_done: bool = False,
         single_reads: bool = False,
+        workers: Workers | None = None,
         effects: StoreEffects | None = None,
         **options: Any,
     ) -> BulkJob:
@@ -112,6 +115,8 @@ class StartJob(Protocol):
                 replacements, whose own read is kept.
             skip_done: set aside, without a call, whom that read shows to be so already.
             single_reads: where the service does not filter by ids, read customers one by one: a call for each.
+            workers: other processes that carry the items out, as in `Workers("redis://host/0")` of
+                `fusebill_async.distributed`; None does it here.
             effects: clocks and threads, for simulations.
             options: parameters of the operation, for every item that does not give its own.
 
@@ -329,6 +334,7 @@ class Bulk:
                 skip_done=settings.get("skip_done", False),
                 single_reads=settings.get("single_reads", False),
                 canary=settings.get("canary"),
+                workers=settings.get("workers"),
             ),
             effects=settings.get("effects"),
         )

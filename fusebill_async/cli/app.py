@@ -31,6 +31,7 @@ from fusebill_async.cli.terminal import messages, output, set_encoding
 from fusebill_async.cli.unresolved_commands import list_unresolved, resolve
 from fusebill_async.cli.update_commands import create, replace, update
 from fusebill_async.cli.usage import UsageError, refuse
+from fusebill_async.cli.worker import run as run_worker
 from fusebill_async.errors import UnresolvedWritesWarning
 from fusebill_async.operations import CREATE, HUBSPOT_UNLATCH, LIST, OPERATIONS, REPLACE, UPDATE, Operation
 
@@ -79,6 +80,7 @@ def make_app() -> App:
     app.command(request, name="request", group=_ACCOUNT, sort_key=1)
     app.command(quota, name="quota", group=_ACCOUNT, sort_key=2)
     app.command(doctor, name="doctor", group=_ACCOUNT, sort_key=3)
+    app.command(run_worker, name="worker", group=_CUSTOMERS, sort_key=len(OPERATIONS) + 4)
     app.command(guide, name="guide", group=_WITHOUT_AN_ACCOUNT)
     app.command(_help_command(app), name="help", group=_ABOUT)
     app.command(find, name="find", group=_CUSTOMERS, sort_key=OPERATIONS.index(LIST))

@@ -12,6 +12,7 @@ from cyclopts import Parameter as Option
 from fusebill_async.bulk.limits import OnDayEnd
 from fusebill_async.cli.bulk_input import Form
 from fusebill_async.cli.bulk_progress import Kind as ProgressKind
+from fusebill_async.distributed import Workers
 
 JOB = Group("The job", sort_key=1)
 _LOOKS = Group("Look ahead", sort_key=2)
@@ -136,6 +137,14 @@ class Running:
         Option(negative="", group=JOB, show_default=False, help="Skip, without a call, those that are so already."),
     ] = False
     single_reads: SingleReads = False
+    workers: Annotated[
+        str | None,
+        Option(
+            group=JOB,
+            show_default=False,
+            help="Hand the items to the workers of this Redis, such as redis://host/0; see guide workers.",
+        ),
+    ] = None
     verify: Annotated[
         bool, Option(negative="", group=JOB, show_default=False, help="Read all customers again when it has ended.")
     ] = False
@@ -174,8 +183,13 @@ class Running:
     ] = None
 
     def settings(self) -> dict[str, Any]:
-        """As a job takes them."""
-        return attrs.asdict(self, filter=lambda field, _: field.name not in ("progress", "verify"))
+        """As a job takes them.
+
+        Raises:
+            ConfigurationError: `--workers` names no queue, or the extra is not installed.
+        """
+        settings = attrs.asdict(self, filter=lambda field, _: field.name not in ("progress", "verify"))
+        return {**settings, "workers": None if self.workers is None else Workers(self.workers)}
 
 
 GIVEN, RUNNING, LOOKING_AHEAD = Given(), Running(), LookingAhead()

@@ -139,6 +139,7 @@ class Reported(Result):
                 unprocessed=report.unprocessed,
                 unknown=report.unknown,
                 awaits_approval=report.awaits_approval,
+                handed_out=report.handed_out,
             )
         )
 

@@ -12,7 +12,7 @@ from fusebill_async.errors import StoreUnavailableError
 from fusebill_async.stores.effects import StoreEffects
 from fusebill_async.stores.lease import IMPATIENT_AFTER, POLL, Moment, surely_held
 from fusebill_async.stores.memory import NEWEST_KEPT, MemoryLocks
-from fusebill_async.stores.redis_commands import RedisCommands
+from fusebill_async.stores.redis_commands import AwayError, RedisCommands
 
 # KEYS: the lease, whose turn is next, the newest timestamp. ARGV: owner, milliseconds, "1" if it has waited long.
 TAKE = """
@@ -99,14 +99,19 @@ class RedisLocks:
                 raise
 
     async def _take(self, customer_id: int) -> None:
-        effects = self._effects
-        started = effects.monotonic()
+        effects, commands = self._effects, self._commands
+        started, waiting = effects.monotonic(), commands.waiting()
         keys = self._keys(customer_id)
         while True:
             asked = Moment.now(effects)
             impatient = "1" if asked.monotonic - started > IMPATIENT_AFTER else "0"
             arguments = (self._owner, str(self._milliseconds), impatient)
-            taken, newest = await self._commands.submit(partial(_run, script=TAKE, keys=keys, arguments=arguments))
+            try:
+                taken, newest = await commands.try_once(partial(_run, script=TAKE, keys=keys, arguments=arguments))
+            except AwayError as error:
+                await waiting.after(error)
+                continue
+            waiting = commands.waiting()
             if taken:
                 self._held[customer_id] = _Lease(asked, newest.decode() or None)
                 if self._renewing is None:

@@ -23,7 +23,7 @@ from fusebill_async.stores.redis_quota import RedisQuota
 
 logger = logging.getLogger("fusebill_async.store")
 
-_SCHEMES = ("redis://", "rediss://", "unix://")
+_SCHEMES = ("redis://", "rediss://", "unix://", "redis+cluster://", "rediss+cluster://")
 
 
 # KEYS: the open intents, the count of this writer. ARGV: the intent's name, its record, seconds to keep the count.
@@ -54,6 +54,10 @@ end
 return 1
 """
 _COUNT_KEPT = 30 * 24 * 3600
+_WOULD_LOSE = "would lose open writes and idempotency keys"
+_AOF = "set `appendonly yes` in redis.conf, or by CONFIG SET"
+_EVICTION = "set `maxmemory-policy noeviction` in redis.conf, or by CONFIG SET"
+_OR_ELSE = ", or give RedisStore(require_durable=False) if you know what is lost then"
 
 
 class RedisLedger:
@@ -72,15 +76,38 @@ class RedisLedger:
         effects: StoreEffects,
         check_leases: Callable[[], Awaitable[None]],
         keep_outcomes: float,
+        *,
+        require_durable: bool,
     ) -> None:
         self.account = ""
         self._commands = commands
+        self._unchecked = require_durable
         self._keep_outcomes = keep_outcomes
         self._check_leases = check_leases
         self._own = OwnIntents()
         self._name = effects.new_name()
         self._count = 0
         self._restoring = False
+
+    async def check(self) -> None:
+        """See that Redis keeps what it is told, over a restart and while its memory grows short.
+
+        Raises:
+            StoreUnavailableError: Redis is away, or does not say.
+            ConfigurationError: it does not.
+        """
+        if not self._unchecked:
+            return
+        for told in await self._commands.info("persistence"):
+            if not told.get("aof_enabled"):
+                raise ConfigurationError(f"Redis {_WOULD_LOSE} in a restart: {_AOF}{_OR_ELSE}")
+        for told in await self._commands.info("memory"):
+            policy = told.get("maxmemory_policy", "noeviction")
+            if policy != "noeviction":
+                raise ConfigurationError(
+                    f"Redis {_WOULD_LOSE} when its memory is full ({policy}): {_EVICTION}{_OR_ELSE}"
+                )
+        self._unchecked = False
 
     @property
     def _keys(self) -> tuple[str, str]:
@@ -95,11 +122,13 @@ class RedisLedger:
         """Record an intent, and its key. When this returns, Redis has them.
 
         Raises:
-            StoreUnavailableError: Redis is away.
+            StoreUnavailableError: Redis is away, or refuses it.
+            ConfigurationError: Redis would lose it.
             KeyTakenError: its key belongs to an intent that it does not replace.
         """
         try:
-            count = await self._commands.submit(self._recording(intent))
+            await self.check()
+            count = await self._commands.submit_patiently(self._recording(intent))
         except StoreUnavailableError as error:
             error.operation, error.customer_id = intent.operation, intent.customer_id
             raise
@@ -135,9 +164,9 @@ class RedisLedger:
         self._restoring = True
         for intent in own:
             if intent.key is not None:
-                self._commands.post(self._recording(intent))
+                self._commands.post(self._recording(intent), lasting=True)
         records = {intent.id: encode_intent(intent) for intent in own if intent.key is None}
-        self._commands.post(partial(_restore, key=self._keys[0], records=records), self._restored)
+        self._commands.post(partial(_restore, key=self._keys[0], records=records), self._restored, lasting=True)
 
     def _restored(self) -> None:
         self._restoring = False
@@ -157,7 +186,7 @@ class RedisLedger:
                     int(self._keep_outcomes * 1000),
                 ),
             )
-        self._commands.post(command, partial(self._own.written, intent.id))
+        self._commands.post(command, partial(self._own.written, intent.id), lasting=True)
 
     async def find(self, key_id: str) -> Recorded | None:
         """What is kept under a key.
@@ -165,7 +194,7 @@ class RedisLedger:
         Raises:
             StoreUnavailableError: Redis is away.
         """
-        found = await self._commands.submit(partial(_field, key=self._key(key_id), name="record"))
+        found = await self._commands.submit_patiently(partial(_field, key=self._key(key_id), name="record"))
         return None if found is None else decode_recorded(found)
 
     def unresolved(self) -> list[Intent]:
@@ -186,8 +215,9 @@ class RedisLedger:
 
     def retire(self) -> None:
         """The store is closed: leave no count behind."""
-        self._count = 0
-        self._commands.post(partial(_forget, key=self._keys[1]))
+        if self._count:
+            self._count = 0
+            self._commands.post(partial(_forget, key=self._keys[1]))
 
 
 def _opened_at(intent: Intent) -> float:
@@ -202,7 +232,7 @@ def _restore(pipeline: Any, *, key: str, records: dict[str, bytes]) -> None:
     if records:
         pipeline.hset(key, mapping=records)
     else:
-        pipeline.ping()
+        pipeline.hvals(key)
 
 
 def _field(pipeline: Any, *, key: str, name: str) -> None:
@@ -228,18 +258,21 @@ def _delete(pipeline: Any, *, key: str, intent_id: str) -> None:
 class RedisStore:
     """One quota, one set of open intents and one lock per customer for all processes that use the same Redis.
 
-    While Redis is away the quota goes on with this process's part of it, reads go on, and writes are refused with
-    `StoreUnavailableError` before anything is sent. Redis gets what writes under way have named, until their
-    outcome is known; it never gets the API key. Leases and intents are as durable as Redis is configured to be
-    (`appendonly yes`). One store object serves one account, in one event loop.
+    While Redis is away the quota goes on with this process's part of it, reads go on, and a write waits; after `wait`
+    seconds it is refused with `StoreUnavailableError`, before anything is sent. Redis gets what writes under way have
+    named, until their outcome is known; it never gets the API key. A Redis that would lose records is refused: it needs
+    `appendonly yes` and `maxmemory-policy noeviction`. One store object serves one account, in one event loop.
 
     Args:
-        url: such as "redis://localhost:6379/0", "rediss://..." or "unix://...".
+        url: such as "redis://localhost:6379/0", "rediss://..." or "unix://..."; of any server of a Redis Cluster,
+            "redis+cluster://..." or "rediss+cluster://...".
         ledger: False shares the quota alone; open intents and locks then stay in this process.
         workers: how many processes share the account; each keeps to its part while Redis is away.
         lease: seconds after which the lock of a process that does not answer for it is free, 0.2 to 3600.
         renew: seconds between renewals of what is held, above 0 and at most a third of `lease`.
         patience: seconds after which Redis counts as away, above 0 and at most 60.
+        wait: seconds for which a write waits for a Redis that is away, 0 to 3600.
+        require_durable: False takes a Redis that may lose what it was told; see the guide on workers.
         keep_outcomes: seconds for which the outcome of an idempotency key is kept, from 60; 30 days by default.
         effects: clocks, waiting and chance; for simulations.
         driver: reaches Redis in another way than by redis-py and the URL; for simulations.
@@ -257,6 +290,8 @@ class RedisStore:
         lease: float = 10.0,
         renew: float = 3.0,
         patience: float = 1.0,
+        wait: float = 5.0,
+        require_durable: bool = True,
         keep_outcomes: float = KEEP_OUTCOMES,
         effects: StoreEffects | None = None,
         driver: Driver | None = None,
@@ -268,12 +303,14 @@ class RedisStore:
             raise ConfigurationError(f"workers= must be a whole number from 1, not {workers!r}")
         if isinstance(patience, bool) or not 0 < patience <= 60:
             raise ConfigurationError(f"patience= must be above 0 and at most 60 seconds, not {patience!r}")
+        if isinstance(wait, bool) or not 0 <= wait <= 3600:
+            raise ConfigurationError(f"wait= must be 0 to 3600 seconds, not {wait!r}")
         check_times(lease, renew)
         check_keeping(keep_outcomes)
         self.workers = workers
         self._patience = patience
         effects = effects or StoreEffects()
-        self._commands = RedisCommands(driver or RedisPy(url, patience), patience, effects)
+        self._commands = RedisCommands(driver or RedisPy(url, patience), patience, effects, wait)
         self._account = ""
         self._clients = 0
         self._shared: tuple[RedisLedger, RedisLocks] | None = None
@@ -281,7 +318,8 @@ class RedisStore:
         self._locks: RedisLocks | MemoryLocks = MemoryLocks()
         if ledger:
             locks = RedisLocks(self._commands, lease, renew, effects)
-            self._shared = RedisLedger(self._commands, effects, locks.check, keep_outcomes), locks
+            opened = RedisLedger(self._commands, effects, locks.check, keep_outcomes, require_durable=require_durable)
+            self._shared = opened, locks
             self._ledger, self._locks = self._shared
 
     @property
@@ -306,6 +344,17 @@ class RedisStore:
         for part in self._shared or ():
             part.account = account
         self._clients += 1
+
+    async def check(self) -> None:
+        """See that Redis is there, and that it keeps what it is told. A client does so when it is entered.
+
+        Raises:
+            StoreUnavailableError: Redis is away.
+            ConfigurationError: it would lose open writes and idempotency keys.
+        """
+        if self._shared is not None:
+            await self._commands.info("server")
+            await self._shared[0].check()
 
     def quota(self, policy: QuotaPolicy) -> Any | None:
         """The budget that all processes of the account share."""

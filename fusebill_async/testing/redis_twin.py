@@ -27,7 +27,11 @@ _REMEMBERED = 60.0
 """Seconds of writes that a restart may lose."""
 
 
-class TwinError(Exception):
+class ResponseError(Exception):
+    """The name that redis-py has for an answer that is an error."""
+
+
+class TwinError(ResponseError):
     """What redis-py would raise for an error that Redis answers."""
 
 
@@ -52,6 +56,10 @@ class RedisTwin:
     def __init__(self, now: Callable[[], float] = _wall) -> None:
         self.now = now
         self.is_up = True
+        self.settings: dict[str, dict[str, Any]] = {
+            "persistence": {"aof_enabled": 1},
+            "memory": {"maxmemory_policy": "noeviction"},
+        }
         self._entries: dict[str, _Entry] = {}
         self._written: deque[tuple[float, str, _Entry | None]] = deque()
         """When, what, and what stood there before."""
@@ -135,6 +143,10 @@ class RedisTwin:
     def ping(self) -> bool:
         """Do nothing."""
         return True
+
+    def info(self, section: str) -> dict[str, Any]:
+        """Return what Redis says of itself."""
+        return self.settings.get(section, {})
 
     def get(self, key: str) -> bytes | None:
         """Return a text."""
@@ -494,6 +506,12 @@ class TwinClient:
     def pipeline(self, transaction: bool = True) -> TwinPipeline:  # noqa: ARG002, FBT001, FBT002 (as redis-py has it)
         """Gather commands."""
         return TwinPipeline(self._driver)
+
+    async def info(self, section: str) -> dict[str, Any]:
+        """Return what the server says of itself."""
+        [told] = _without_errors(await self._driver.exchange([_Asked("info", (section,))]))
+        answer: dict[str, Any] = told
+        return answer
 
     def register_script(self, script: str) -> Callable[..., Any]:
         """Return a coroutine function that runs one of our scripts."""

@@ -52,6 +52,38 @@ _QUOTA, _CLIENT = "tests/quota/test_", "tests/client/test_"
 
 SEVERE = (
     _severe(
+        "an-order-without-its-key",
+        "an item that is delivered twice has one effect",
+        "bulk/orders.py",
+        "        write.key = call_key(",
+        "        _ = call_key(",
+        "tests/workers/test_orders.py",
+    ),
+    _severe(
+        "a-store-that-forgot-is-believed",
+        "an effect is not told as a refusal where the store has lost its key",
+        "bulk/orders.py",
+        "if order.again and found is None and (",
+        "if found is not None and order.again and (",
+        "tests/workers/test_orders.py",
+    ),
+    _severe(
+        "handed-out-and-not-written-down",
+        "a job does not send what it has handed to workers",
+        "bulk/handing_out.py",
+        "await self._ledger.open(intent)",
+        "self._ledger._open[intent.id] = intent",
+        "tests/workers/test_orders.py",
+    ),
+    _severe(
+        "a-redis-without-a-file",
+        "a Redis that would lose records is refused",
+        "stores/redis_store.py",
+        'if not told.get("aof_enabled"):',
+        'if told.get("aof_enabled") is None:',
+        "tests/stores/test_redis_durability.py",
+    ),
+    _severe(
         "a-key-of-another-call-is-believed",
         "a key is refused for another call",
         "settling/recalling.py",
@@ -151,7 +183,7 @@ SEVERE = (
         "error-taken-for-success",
         "an error that Redis answers is no success",
         "stores/redis_commands.py",
-        "job.finish(_away(answer) if isinstance(answer, Exception) else answer)",
+        "job.finish(_told(answer) if isinstance(answer, Exception) else answer)",
         "job.finish(1 if isinstance(answer, Exception) else answer)",
         _STORES + "store_locks.py::test_an_error_that_redis_answers_is_no_success",
     ),

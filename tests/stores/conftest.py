@@ -63,7 +63,7 @@ def redis_url(tmp_path_factory):
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     place = tmp_path_factory.mktemp("redis")
-    options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(place)]
+    options = ["--port", str(port), "--bind", "127.0.0.1", "--appendonly", "yes", "--dir", str(place)]
     with subprocess.Popen([program, *options], stdout=subprocess.DEVNULL) as server:
         try:
             _wait_for(port)

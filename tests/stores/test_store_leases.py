@@ -85,14 +85,14 @@ async def test_the_time_of_a_lease_counts_from_when_it_was_asked_for(place, cloc
         clocks.monotonic += 9.0
 
     if place.startswith("redis:"):
-        submit = store._commands.submit
+        try_once = store._commands.try_once
 
         async def slowly(command):
-            answer = await submit(command)
+            answer = await try_once(command)
             take_long(command)
             return answer
 
-        store._commands.submit = slowly
+        store._commands.try_once = slowly
         await store.locks.acquire(1, 2.0)
     else:
         # In the same transaction, after the renewal.

@@ -256,7 +256,7 @@ async def test_redis_comes_back(redis_url, make_store):
 
     with redis.Redis.from_url(redis_url) as server:
         pid = server.info("server")["process_id"]
-    store = make_store(redis_url, patience=0.2, lease=30.0)
+    store = make_store(redis_url, patience=0.2, wait=0, lease=30.0)
     store.open("account that waits")
     intent = Intent(id="1", operation="customers.hold", customer_id=1, named={}, opened_at=0.0)
     await store.ledger.open(intent)
