@@ -66,6 +66,8 @@ class JobOptions:
         """The options, for the journal and its report."""
         window = self.limits.window
         limits = attrs.asdict(self.limits, filter=lambda field, _: field.name != "window")
-        own = attrs.asdict(self, recurse=False, filter=lambda field, _: field.name != "limits")
+        own = attrs.asdict(self, recurse=False, filter=lambda field, _: field.name not in {"limits", "workers"})
         zone = None if window is None or window.zone is None else window.zone.key
-        return {**own, **limits, "window": None if window is None else window.hours, "tz": zone}
+        hours = None if window is None else window.hours
+        # The address of the workers may hold a password.
+        return {**own, **limits, "window": hours, "tz": zone, "workers": self.workers is not None}
