@@ -5,13 +5,12 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import attrs
 
 from fusebill_async import errors, settings
-from tests.docs.documents import GUIDES
+from tests.docs.documents import documents
 from tests.docs.operations_shown import operations_table, states_diagram
 
 
@@ -79,10 +78,10 @@ def with_tables(text: str) -> str:
     return _TABLE.sub(lambda found: f"{found[1]}{TABLES[found[2]]()}\n{found[3]}", text)
 
 
-def write(folder: Path = GUIDES) -> None:
-    """Write the tables of every guide anew."""
-    for guide in folder.glob("*.md"):
-        guide.write_text(with_tables(guide.read_text()))
+def write() -> None:
+    """Write the tables of the README and of every guide anew."""
+    for document in documents():
+        document.write_text(with_tables(document.read_text()))
 
 
 if __name__ == "__main__":
