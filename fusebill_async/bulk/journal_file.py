@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -273,10 +273,11 @@ def open_to_read(path: Path) -> sqlite3.Connection:
     if not path.is_file():
         raise ConfigurationError(f"there is no journal {path}")
     try:
-        connection = connect_to(path)
-        if not _is_new(connection, path):
-            return connection
-        connection.close()
+        with ExitStack() as opened:
+            connection = opened.enter_context(closing(connect_to(path)))
+            if not _is_new(connection, path):
+                opened.pop_all()
+                return connection
     except sqlite3.Error as error:
         raise ConfigurationError(f"the journal {path} cannot be read ({error})") from error
     raise ConfigurationError(f"{path} is empty: it is no journal")

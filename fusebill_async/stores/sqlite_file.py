@@ -166,10 +166,14 @@ def connect_to(path: Path) -> sqlite3.Connection:
     """Open a file that is there."""
     # SQLite would make a file that is not there, and readable for others.
     connection = sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=_BUSY, isolation_level=None)
-    # Without it macOS leaves what was "synced" in the disk's own cache. It changes nothing elsewhere.
-    connection.execute("PRAGMA fullfsync=ON")
-    # What a write named about a person is overwritten when its intent is closed, not only unlinked.
-    connection.execute("PRAGMA secure_delete=ON")
+    try:
+        # Without it macOS leaves what was "synced" in the disk's own cache. It changes nothing elsewhere.
+        connection.execute("PRAGMA fullfsync=ON")
+        # What a write named about a person is overwritten when its intent is closed, not only unlinked.
+        connection.execute("PRAGMA secure_delete=ON")
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
 
 
