@@ -135,7 +135,9 @@ class SharedRedis:
         del process, name
         driver = self.twin.driver()
         driver.delay = self._delay
-        store = RedisStore("redis://simulated/0", lease=lease, renew=lease / 4, effects=effects, driver=driver)
+        store = RedisStore(
+            "redis://simulated/0", lease=lease, renew=lease / 4, wait=60.0, effects=effects, driver=driver
+        )
         way = Way(store, driver)
         exchange = driver.exchange
 
