@@ -5,13 +5,20 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from itertools import count
 from typing import Any
 
 import attrs
 
-from fusebill_async import FusebillClient, FusebillError, NotUnresolvedError, QuotaPolicy, UnresolvedWrite
+from fusebill_async import (
+    FusebillClient,
+    FusebillError,
+    NotUnresolvedError,
+    QuotaPolicy,
+    StoreUnavailableError,
+    UnresolvedWrite,
+)
 from fusebill_async.operations import BY_TITLE, CREATE, LIST, REPLACE, UPDATE
 from fusebill_async.stores.effects import StoreEffects
 from fusebill_async.stores.lease import MARGIN
@@ -100,7 +107,8 @@ class ProcessWorld(World):
         self.surroundings = _calmed(self.surroundings)
         self._trouble = random.Random(f"processes {seed}")
         on_redis, delay = self._trouble.random() < 0.5, self._trouble.choice((0.001, 0.03))
-        self._shared: SharedFile | SharedRedis = SharedRedis(delay) if on_redis else SharedFile()
+        wait = random.Random(f"wait {seed}").choice((0.0, 5.0))
+        self._shared: SharedFile | SharedRedis = SharedRedis(delay, wait) if on_redis else SharedFile()
         self._workers: list[_Worker] = []
         self._processes: list[SimulatedProcess] = []
         self._left_open: dict[int, set[str]] = {}
@@ -200,12 +208,21 @@ class ProcessWorld(World):
 
     async def _live(self, worker: _Worker) -> None:
         """What a process does: settle what a dead one left, and make calls."""
-        async with self._client_of(worker) as client:
+        async with AsyncExitStack() as stack:
+            client = await self._enter_client(worker, stack)
             self._clients[worker.name] = client
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._take_over(worker, client))
                 for _ in range(max(1, self.surroundings.callers // 3)):
                     group.create_task(self._call(worker))
+
+    async def _enter_client(self, worker: _Worker, stack: AsyncExitStack) -> FusebillClient:
+        """A client, once its store is there: a process that ends without it is started again."""
+        while True:
+            try:
+                return await stack.enter_async_context(self._client_of(worker))
+            except StoreUnavailableError:
+                await asyncio.sleep(1.0)
 
     def _client_of(self, worker: _Worker) -> FusebillClient:
         return FusebillClient(

@@ -124,11 +124,17 @@ class SharedFile:
 
 
 class SharedRedis:
-    """A Redis of several processes, which a request reaches in so many seconds."""
+    """A Redis of several processes.
 
-    def __init__(self, delay: float) -> None:
+    Args:
+        delay: seconds until a request reaches it.
+        wait: seconds for which a write waits for it while it is away.
+    """
+
+    def __init__(self, delay: float, wait: float) -> None:
         self.twin = RedisTwin()
         self._delay = delay
+        self._wait = wait
 
     def way(self, process: SimulatedProcess, name: str, effects: StoreEffects, lease: float) -> Way:
         """A store on the server."""
@@ -136,7 +142,7 @@ class SharedRedis:
         driver = self.twin.driver()
         driver.delay = self._delay
         store = RedisStore(
-            "redis://simulated/0", lease=lease, renew=lease / 4, wait=60.0, effects=effects, driver=driver
+            "redis://simulated/0", lease=lease, renew=lease / 4, wait=self._wait, effects=effects, driver=driver
         )
         way = Way(store, driver)
         exchange = driver.exchange

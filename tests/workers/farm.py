@@ -120,14 +120,18 @@ class Farm:
             self.kill_one()
 
     async def stop_on(self, every: float, longer_than: float) -> None:
-        """Stop one after the other for longer than its lease, and continue it."""
+        """Once they are at work, stop one after the other for longer than its lease, and continue it."""
+        while not self.fusebill.effects_log:  # noqa: ASYNC110 (nobody tells of it)
+            await asyncio.sleep(0.01)
         while True:
-            await asyncio.sleep(every * self.chance.random())
             struck = self.chance.choice(self.workers)
             struck.send_signal(signal.SIGSTOP)
-            await asyncio.sleep(longer_than)
-            struck.send_signal(signal.SIGCONT)
             self.kills += 1
+            try:
+                await asyncio.sleep(longer_than)
+            finally:
+                struck.send_signal(signal.SIGCONT)
+            await asyncio.sleep(every * self.chance.random())
 
     def end(self) -> None:
         """End all."""
