@@ -38,6 +38,7 @@ class Command:
         hangs, away, refused: how it ends where the service hangs, cannot be reached, or refuses the key.
         local: it works without a key.
         wide: whether lines are as long as what they show.
+        told: what it says of what happened, where stdout cannot be written.
     """
 
     words: tuple[str, ...]
@@ -50,6 +51,7 @@ class Command:
     refused: int = 0
     local: bool = False
     wide: bool = False
+    told: str = ""
 
     def __str__(self) -> str:
         return " ".join(word for word in self.words[:5] if not word.endswith((".csv", ".sqlite")))
@@ -76,7 +78,10 @@ COMMANDS = [
         ("undo", "-j", "done.sqlite", "--into", "new.sqlite", "--yes", *FREE, *RUNNING),
         "customers.release_hold", 3, True, "Hold", hangs=75, away=75, refused=75,
     ),
-    Command(("wipe", "--yes", "-j", "done.sqlite")),
+    Command(("report", "--html", "page.html", "-j", "done.sqlite"), local=True, wide=True),
+    Command(("pause", "-j", "half.sqlite"), local=True, told="no process runs the job: the next run sends nothing"),
+    Command(("go", "-j", "half.sqlite"), local=True, wide=True, told="no process runs the job; go on with: "),
+    Command(("wipe", "--yes", "-j", "done.sqlite"), told="done.sqlite holds nothing of persons any more"),
 ]  # fmt: skip
 ASKING = [command for command in COMMANDS if command.asks]
 
@@ -184,8 +189,8 @@ def test_where_nothing_can_be_written(ended, command, make):
     assert (found.code, found.out) == (74, "")
     if command.runs:
         assert re.search(r"What happened: customers\.\w+: 3 of 3 applied\n", found.err)
-    elif command.words[0] == "wipe":
-        assert "What happened: done.sqlite holds nothing of persons any more" in found.err
+    elif command.told:
+        assert f"What happened: {command.told}" in found.err
     else:
         assert found.err == ("output lost  No space left on device\n" if make is full_disk else "")
     assert ended.effects() == command.effects
